@@ -1,0 +1,18 @@
+/*
+ * base/hash.h: SipHash-1-3 (Aumasson & Bernstein 2012, reduced rounds) for everything a client can choose, and a 64-bit mixer
+ * for trusted integers. Pure; used by tables, ring, maglev and the client library.
+ */
+#ifndef BALLAST_BASE_HASH_H
+#define BALLAST_BASE_HASH_H
+
+#include "base/base.h"
+
+struct hash_key {
+    uint64_t k0, k1;
+};
+uint64_t hash_bytes(struct hash_key key, const void *data, size_t len_bytes);
+uint64_t hash_mix64(uint64_t x); /* a bijection: murmur3's finaliser */
+/* Fills the key from getrandom(2). */
+struct hash_key hash_key_random(void);
+
+#endif

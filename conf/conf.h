@@ -1,0 +1,172 @@
+/*
+ * conf/conf.h: one generation's configuration: immutable after conf_load, in one arena. Master builds it (conf_load ->
+ * validate -> table rows), seals it, and every process reads the very same bytes: the arena is a memfd mapped at the same
+ * address everywhere (proc/bundle.h), so a worker parses nothing, opens no file, and adopting a generation is one mmap.
+ *
+ * Strings are never NULL ("" when unset) unless said otherwise. Durations are milliseconds, sizes bytes. A setting inherited from
+ * `defaults` is already resolved in the listener or pool. Rows (conf/rows.h) describe each option once.
+ */
+#ifndef BALLAST_CONF_CONF_H
+#define BALLAST_CONF_CONF_H
+
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/net.h"
+
+struct conf_pos {
+    const char *file;
+    uint32_t line; /* 0: not from a file */
+};
+
+enum conf_protocol { CONF_HTTP, CONF_TCP };
+
+struct conf_bind {
+    const char *text; /* as written */
+    struct net_addr addr;
+    uint32_t id;      /* of the open socket group; given by the master, kept across generations while the address stays */
+    struct conf_pos pos;
+};
+
+struct conf_timeouts {
+    uint32_t header_ms, body_ms, idle_ms;  /* client side: 10s, 60s, 60s (tcp: idle 1h) */
+    uint32_t connect_ms, send_ms, read_ms; /* backend side: 5s, 60s, 60s */
+};
+
+struct conf_limits {
+    uint32_t header_bytes; /* 32k */
+    uint32_t headers;      /* 128 */
+    uint64_t body_bytes;   /* 50m; 0: no limit */
+};
+
+struct conf_listener {
+    const char *name;
+    enum conf_protocol protocol;
+    struct conf_bind *binds;
+    uint32_t bind_count;
+    uint32_t pool;    /* index into conf.pools */
+    struct conf_timeouts timeouts;
+    struct conf_limits limits;
+    struct net_cidr *trusted;
+    uint32_t trusted_count;
+    uint32_t row;     /* in the table; given by the master */
+    struct conf_pos pos;
+};
+
+enum conf_health_type { CONF_HEALTH_NONE, CONF_HEALTH_HTTP, CONF_HEALTH_TCP };
+
+struct conf_status_range {
+    uint16_t from, to;
+};
+
+struct conf_health {
+    enum conf_health_type type; /* default http for http pools, tcp for pools only used by tcp listeners; "none" turns it off */
+    const char *path;           /* /health */
+    const char *host;           /* Host field; "": the backend's endpoint */
+    uint16_t port;              /* 0: the traffic port */
+    struct conf_status_range *expect;
+    uint32_t expect_count;
+    uint32_t interval_ms, timeout_ms;                /* 10s, 5s */
+    uint32_t healthy_threshold, unhealthy_threshold; /* 2, 3 */
+};
+
+struct conf_backend {
+    const char *name;    /* defaults to the address as written */
+    const char *address; /* as written */
+    struct net_addr addr;
+    uint32_t weight;          /* 1; 0..256, 0: no new requests */
+    uint32_t max_connections; /* 1000; 0: no limit */
+    bool backup;
+    uint32_t entry;      /* in the table; given by the master */
+    struct conf_pos pos;
+};
+
+struct conf_pool {
+    const char *name;
+    const char *balance; /* a name of worker/lb's rows; checked at load against conf_algorithms */
+    struct conf_backend *backends;
+    uint32_t backend_count;
+    struct conf_health health;
+    struct conf_timeouts timeouts; /* connect, send, read */
+    uint32_t keepalive;            /* 32: idle upstream connections kept per worker and pool */
+    uint32_t row;                  /* in the table; given by the master */
+    struct conf_pos pos;
+};
+
+struct conf_log {
+    const char *level; /* error | warning | info | debug */
+    const char *target;
+};
+
+struct conf_admin {
+    struct conf_bind *binds;
+    uint32_t bind_count;
+    const char *token_file; /* path as written */
+    const char *token;      /* contents, trailing newline removed; "" : none. A secret: never dumped. */
+    bool off;               /* admin = "off" */
+};
+
+struct conf {
+    uint32_t generation; /* given by the master */
+    const char *path;    /* absolute; "" when made from the command line */
+    uint32_t workers;    /* resolved: at least 1 */
+    bool workers_auto;
+    const char *user, *pid_file;
+    uint32_t max_connections;
+    uint32_t drain_timeout_ms;
+    struct conf_log log;
+    struct conf_admin admin;
+    struct conf_listener *listeners;
+    uint32_t listener_count;
+    struct conf_pool *pools;
+    uint32_t pool_count;
+};
+
+/* One problem of a file. */
+struct conf_error {
+    struct conf_pos pos;
+    const char *text;
+    struct conf_error *next;
+};
+struct conf_errors {
+    struct arena *arena; /* texts live here; not the configuration's arena */
+    struct conf_error *first, *last;
+    uint32_t count;
+};
+
+/* Reads, validates and resolves a file. Everything lands in `arena`. NULL when there is any error; all of them are in errors, each
+ * with file:line. conf_errors_init first. */
+struct conf *conf_load(const char *path, struct arena *arena, struct conf_errors *errors) MUST_CHECK;
+/* The same from a text in memory (command line, tests, API); name stands for the file in messages. */
+struct conf *conf_load_text(const char *text, const char *name, struct arena *arena,
+                            struct conf_errors *errors) MUST_CHECK;
+void conf_errors_init(struct conf_errors *errors, struct arena *arena);
+void conf_errors_add(struct conf_errors *errors, struct conf_pos pos, const char *fmt, ...) PRINTF(3, 4);
+/* "file:line: error: text", one line each, malloc'd in errors' arena. */
+const char *conf_errors_format(const struct conf_errors *errors);
+
+/* ballast run --listen ... --backend ...: writes the configuration text those flags stand for into arena. */
+struct conf_flags {
+    const char *listen[16];
+    uint32_t listen_count;
+    const char *backends[256]; /* "host:port[,weight=N][,max_connections=N][,backup][,name=S]" */
+    uint32_t backend_count;
+    const char *algorithm, *admin, *log_level;
+    const char *workers;
+};
+const char *conf_from_flags(const struct conf_flags *flags, struct arena *arena);
+
+/* Effective configuration, defaults included, secrets redacted: libconfig text (ballast show; loads again to the same
+ * configuration) or JSON (GET /lb/config). Driven by the rows. malloc'd; the caller frees. */
+char *conf_dump_text(const struct conf *c) MUST_CHECK;
+char *conf_dump_json(const struct conf *c) MUST_CHECK;
+/* Markdown tables of all options (docs/configuration.md is generated from it). malloc'd. */
+char *conf_dump_options_markdown(void) MUST_CHECK;
+
+/* What going from one configuration to the other changes, one line each ("pool app: backend b3 added"); both may be NULL. */
+struct conf_change {
+    const char *text;
+    struct conf_change *next;
+};
+struct conf_change *conf_plan(const struct conf *from, const struct conf *to, struct arena *arena);
+
+#endif

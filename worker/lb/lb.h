@@ -1,0 +1,71 @@
+/*
+ * worker/lb/lb.h: what a balancing algorithm is: a pure function that names one member of a pool. It sees the table, a view of the pool's
+ * usable members and the request's key, and nothing else: no system call, no allocation, no clock. The caller reserves the place
+ * (entry_reserve) and, when that fails or the attempt does, adds the member to `tried` and asks again.
+ *
+ * A view is private to a process, rebuilt by lb_view_refresh when pool_row.change moved: usable members in list order and whatever
+ * the algorithm precomputes (build). Exactness across workers comes from the shared cursor and lanes in the table.
+ */
+#ifndef BALLAST_WORKER_LB_LB_H
+#define BALLAST_WORKER_LB_LB_H
+
+#include "base/base.h"
+#include "base/hash.h"
+#include "shm/entry.h"
+#include "shm/pool.h"
+
+#define LB_TRIED_MAX 16u
+
+struct lb_member {
+    uint32_t entry;
+    uint32_t incarnation;
+    uint32_t weight;
+};
+
+struct lb_algorithm;
+
+struct lb_view {
+    const struct lb_algorithm *algorithm;
+    const struct table *table;
+    uint32_t pool;            /* row */
+    uint32_t change;          /* pool_row.change this view was built from */
+    bool built;
+    struct lb_member *members; /* usable ones: primaries, or backups when no primary is usable */
+    uint32_t count, cap;
+    uint32_t *schedule;       /* weighted_round_robin: member numbers in order */
+    uint32_t schedule_len, schedule_cap;
+};
+
+struct lb_request {
+    uint64_t key; /* hash of the configured key */
+    uint32_t tried[LB_TRIED_MAX]; /* entry indexes */
+    uint32_t tried_count;
+};
+
+struct lb_algorithm {
+    const char *name;
+    const char *help; /* one sentence, for the docs table */
+    const char *cost; /* "O(1)" */
+    /* Precomputes for the view's members; may allocate. 0, or -1 no memory. NULL: nothing to do. */
+    int (*build)(struct lb_view *v);
+    /* A member number (0..count-1) not yet tried, or INDEX_NONE. */
+    uint32_t (*select)(const struct lb_view *v, const struct lb_request *r);
+};
+
+extern const struct lb_algorithm *const lb_algorithms[]; /* NULL-terminated */
+const struct lb_algorithm *lb_find(const char *name);
+
+void lb_view_init(struct lb_view *v, const struct table *t, uint32_t pool, const struct lb_algorithm *a);
+void lb_view_free(struct lb_view *v);
+/* Rebuilds when the pool changed since; cheap (one load) when not. 0, or -1 no memory (the old view stays). */
+int lb_view_refresh(struct lb_view *v) MUST_CHECK;
+
+static inline bool lb_tried(const struct lb_request *r, uint32_t entry)
+{
+    for (uint32_t i = 0; i < r->tried_count; i++)
+        if (r->tried[i] == entry)
+            return true;
+    return false;
+}
+
+#endif
