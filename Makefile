@@ -1,50 +1,152 @@
-# ballast: see README.md. Every target works on a fresh Debian 12; `make deps` installs what is missing.
-#   make run     install what is needed, build, start the demo with its dashboard
-#   make test    install what is needed, build, run every test (plain, then ASan+UBSan)
+# ballast: see README.md. Every target works on a fresh Debian 12; what is missing is installed by `make deps`.
+#   make run      install what is needed, build, start the demo with its dashboard
+#   make test     install what is needed, build, run every test (plain, then under ASan and UBSan)
+#   make lint     the rules of CONTRIBUTING.md
+#   make check-unit, make check-func [T=tests/func/test_x.py]     one kind of test, one build
 
-VERSION  := 0.1.0
-BUILD    ?= build
-CC       ?= gcc
-PREFIX   ?= /usr/local
-SAN      ?=
+VERSION := 0.1.0
+BUILD   ?= build
+CC      ?= gcc
+AR      ?= ar
+SAN     ?=
+OPT     ?= -O2 -g
+JOBS    ?= $(shell nproc)
+
+DESTDIR    ?=
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+MANDIR     ?= $(PREFIX)/share/man
+SYSCONFDIR ?= /etc
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wcast-qual -Wundef -Wvla -Werror
-OPT  ?= -O2 -g
-CPPFLAGS += -I. -D_GNU_SOURCE -DBALLAST_VERSION='"$(VERSION)"'
-CFLAGS   += -std=gnu11 $(OPT) $(WARN) -fno-strict-aliasing -fno-omit-frame-pointer $(SAN)
-LDFLAGS  += $(SAN)
-LDLIBS   += -lev -lconfig -ljansson -lcrypto -lm
+HARDEN := $(if $(SAN),,-fstack-protector-strong -D_FORTIFY_SOURCE=2)
+BASE_CPPFLAGS := -I. -D_GNU_SOURCE -DBALLAST_VERSION='"$(VERSION)"'
+BASE_CFLAGS   := -std=gnu11 $(WARN) -fno-strict-aliasing -fno-omit-frame-pointer
+COMPILE = $(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(OPT) $(HARDEN) $(CFLAGS) $(SAN)
+LINK    = $(CC) $(OPT) $(LDFLAGS) $(SAN) -Wl,--as-needed -Wl,-z,relro,-z,now
+LDLIBS += -lev -lconfig -ljansson -lcrypto -lm
 
-# Layers, lowest first. A folder becomes one static library; the link order is the layer order reversed.
+# ---- the program -------------------------------------------------------------------------------------------------
+# Layers, lowest first. A folder becomes one static library; a program links the libraries from its own layer down.
 LAYERS := base shm conf proc worker health admin cli master
-SRCS   := $(foreach d,$(LAYERS),$(wildcard $(d)/*.c $(d)/*/*.c))
-ASM    := $(wildcard admin/*.S)
-OBJS   := $(SRCS:%.c=$(BUILD)/%.o) $(ASM:%.S=$(BUILD)/%.o)
-LIBS   := $(foreach d,$(LAYERS),$(BUILD)/lib$(d).a)
-REVLIBS := $(BUILD)/libmaster.a $(BUILD)/libcli.a $(BUILD)/libadmin.a $(BUILD)/libhealth.a \
-           $(BUILD)/libworker.a $(BUILD)/libproc.a $(BUILD)/libconf.a $(BUILD)/libshm.a $(BUILD)/libbase.a
+source_of  = $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*.S)
+objects_of = $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(call source_of,$(1)))))
+OBJECTS   := $(foreach layer,$(LAYERS),$(call objects_of,$(layer)))
+
+# What a layer may link, itself first. Folders on one level do not see each other.
+BELOW_base   := base
+BELOW_shm    := shm base
+BELOW_conf   := conf $(BELOW_shm)
+BELOW_proc   := proc $(BELOW_conf)
+BELOW_worker := worker $(BELOW_proc)
+BELOW_health := health $(BELOW_proc)
+BELOW_admin  := admin $(BELOW_proc)
+BELOW_cli    := cli $(BELOW_proc)
+BELOW_master := master cli admin health worker $(BELOW_proc)
+libraries_of = $(patsubst %,$(BUILD)/lib%.a,$(BELOW_$(1)))
 
 .PHONY: all
 all: $(BUILD)/ballast
 
-$(BUILD)/ballast: $(LIBS)
-	$(CC) $(LDFLAGS) -o $@ -Wl,--whole-archive $(BUILD)/libmaster.a -Wl,--no-whole-archive $(REVLIBS) $(LDLIBS)
+$(BUILD)/ballast: $(BUILD)/master/main.o $(call libraries_of,master)
+	$(LINK) -o $@ $^ $(LDLIBS)
 
-define layer_lib
-$(BUILD)/lib$(1).a: $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c $(1)/*/*.c)) $(patsubst %.S,$(BUILD)/%.o,$(wildcard $(1)/*.S))
+define layer_rule
+$(BUILD)/lib$(1).a: $(call objects_of,$(1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$(AR) rcs $$@ $$^
 endef
-$(foreach d,$(LAYERS),$(eval $(call layer_lib,$(d))))
+$(foreach layer,$(LAYERS),$(eval $(call layer_rule,$(layer))))
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(COMPILE) -MMD -MP -c -o $@ $<
 
-$(BUILD)/%.o: %.S
+$(BUILD)/%.o: %.S $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
--include $(OBJS:.o=.d)
+# What .incbin reads is not in the dependency files.
+$(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(wildcard admin/*.S)))): $(wildcard admin/*.html)
+
+# Other flags, other objects: the file changes only when the flags do.
+.PHONY: always
+$(BUILD)/flags: always
+	@mkdir -p $(@D)
+	@printf '%s\n' "$(subst ",,$(COMPILE))" | cmp -s - $@ || printf '%s\n' "$(subst ",,$(COMPILE))" > $@
+
+# ---- unit tests: tests/unit/<layer>/test_<name>.c, one program each, linked with that layer and those below ------------
+UNIT_TESTS := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c)
+UNIT_PROGRAMS := $(UNIT_TESTS:%.c=$(BUILD)/%)
+
+define unit_rule
+$(patsubst %.c,$(BUILD)/%,$(filter tests/unit/$(1)/%,$(UNIT_TESTS))): $(BUILD)/%: $(BUILD)/%.o $(call libraries_of,$(1))
+	$(LINK) -o $$@ $$^ $(LDLIBS)
+endef
+$(foreach layer,$(LAYERS),$(eval $(call unit_rule,$(layer))))
+
+.PHONY: unit-programs
+unit-programs: $(UNIT_PROGRAMS)
+
+-include tests/fuzz/fuzz.mk
+-include $(OBJECTS:.o=.d) $(UNIT_PROGRAMS:%=%.d)
+
+# ---- targets -----------------------------------------------------------------------------------------------------
+# A make of our own, in parallel unless the caller said how.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
+SANITIZE := BUILD=build-asan SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" OPT="-O1 -g"
+
+.PHONY: deps
+deps:
+	@.ci/deps build test lint
+
+.PHONY: run
+run:
+	@.ci/deps build
+	@$(SUBMAKE) all
+	$(BUILD)/ballast demo
+
+.PHONY: test
+test:
+	@.ci/deps build test
+	@$(SUBMAKE) all unit-programs
+	@$(SUBMAKE) $(SANITIZE) all unit-programs
+	@/usr/bin/python3 tests/run.py $(BUILD) build-asan
+
+.PHONY: check-unit
+check-unit: unit-programs
+	@/usr/bin/python3 tests/run.py --unit $(BUILD)
+
+.PHONY: check-func
+check-func: all
+	@/usr/bin/python3 tests/run.py --func $(BUILD) $(T)
+
+.PHONY: asan
+asan:
+	@$(SUBMAKE) $(SANITIZE) all unit-programs
+
+.PHONY: release
+release:
+	@$(SUBMAKE) BUILD=build-release OPT="-O3 -g -flto=auto" AR=gcc-ar all
+
+.PHONY: lint
+lint:
+	@.ci/deps build lint
+	@$(SUBMAKE) all
+	@/usr/bin/python3 tests/lint/lint.py --build $(BUILD) --flags '$(BASE_CPPFLAGS) $(BASE_CFLAGS)'
+
+.PHONY: format
+format:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(BINDIR)
+	install -m 755 $(BUILD)/ballast $(DESTDIR)$(BINDIR)/ballast
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD) build-asan build-release
