@@ -1,0 +1,67 @@
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include "cli/commands.h"
+#include "cli/nearest.h"
+
+const struct cli_command cli_commands[] = {
+    {"run", "ballast run [-c FILE] [--daemon] | --listen ADDRESS --backend ADDRESS[,weight=N]...",
+     "Start the load balancer in the foreground, from a file or from flags.", NULL},
+    {"check", "ballast check [-c FILE]",
+     "Read and validate a configuration file; every error is printed.", command_check},
+    {"show", "ballast show [-c FILE] [--json]",
+     "Print the effective configuration, defaults included, secrets redacted.", command_show},
+    {"reload", "ballast reload [-c FILE | --pid N] [--timeout TIME]",
+     "Make the running instance adopt its changed configuration and wait for the outcome.",
+     command_reload},
+    {"stop", "ballast stop [-c FILE | --pid N] [--timeout TIME]",
+     "Stop gracefully: finish what is in flight within drain_timeout.", command_stop},
+    {"quit", "ballast quit [-c FILE | --pid N] [--timeout TIME]",
+     "Stop gracefully without a time limit.", command_quit},
+    {"reopen", "ballast reopen [-c FILE | --pid N] [--timeout TIME]",
+     "Reopen the log files, after they were rotated.", command_reopen},
+    {"top", "ballast top [-c FILE | --pid N] [--once] [--json] [--interval TIME]",
+     "Watch pools and backends live, straight from shared memory.", command_top},
+    {"events", "ballast events [-c FILE | --pid N] [-f] [--since N] [--json]",
+     "Print what happened: health changes, reloads, restarts, admin actions.", command_events},
+    {"backend",
+     "ballast backend --port N [--host ADDRESS] [--id NAME] [--delay TIME] [--fail-rate F] "
+     "[--body-size SIZE]",
+     "Serve as a sample backend, to try the balancer with.", command_backend},
+    {"demo", "ballast demo", "Start three sample backends, the balancer and its dashboard.", NULL},
+    {"advise", "ballast advise [--homogeneous | --uneven] [--sessions] [--long] [--churn]",
+     "Recommend a balancing algorithm for your kind of traffic.", command_advise},
+    {"help", "ballast help [COMMAND | TOPIC]", "Explain a command or a topic (options, signals).",
+     command_help},
+    {NULL, NULL, NULL, NULL},
+};
+
+const struct cli_command *cli_find(const char *name)
+{
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        if (c->run && strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+int cli_usage(const char *what)
+{
+    fprintf(stderr, "ballast: %s\n`ballast help` lists the commands\n", what);
+    return 2;
+}
+
+int cli_unknown_command(const char *name)
+{
+    unsigned best = UINT_MAX;
+    const char *near = NULL;
+    char text[160];
+
+    for (const struct cli_command *c = cli_commands; c->name; c++)
+        if (nearest_better(name, c->name, &best))
+            near = c->name;
+    if (near)
+        snprintf(text, sizeof(text), "unknown command `%.60s`, did you mean `%s`?", name, near);
+    else
+        snprintf(text, sizeof(text), "unknown command `%.60s`", name);
+    return cli_usage(text);
+}

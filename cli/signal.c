@@ -1,0 +1,258 @@
+/*
+ * cli/signal.c: reload, stop, quit, reopen: each sends a signal to the master and then watches the
+ * table until the outcome is there.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include "cli/arg.h"
+#include "cli/commands.h"
+#include "cli/instance.h"
+#include "cli/wait.h"
+#include "shm/events.h"
+#include "shm/slot.h"
+
+#define DAY_MS       86400000ull
+#define EVENTS_CHUNK 64u
+
+/* What the table said just before the signal. */
+struct before {
+    uint64_t event, reloads_ok, reloads_failed;
+    uint32_t generation;
+};
+
+struct errand {
+    const char *command;
+    struct instance_choice choice;
+    uint64_t timeout_ms;
+    struct instance instance;
+    struct before before;
+    struct wait wait;
+};
+
+enum outcome { PENDING, GOOD, BAD };
+
+static int fail(struct errand *e, const char *text)
+{
+    fprintf(stderr, "ballast %s: %s\n", e->command, text);
+    return 1;
+}
+
+static void remember(struct errand *e)
+{
+    const struct table *t = &e->instance.table;
+
+    e->before.event = event_last(t);
+    e->before.reloads_ok = count_get(&t->header->reloads_ok);
+    e->before.reloads_failed = count_get(&t->header->reloads_failed);
+    e->before.generation = word_get(&t->header->generation);
+}
+
+/* Prints the reasons of this errand's events of one kind; returns how many there were. */
+static unsigned print_events(const struct errand *e, const char *kind, FILE *out)
+{
+    struct event_copy events[EVENTS_CHUNK];
+    uint64_t since = e->before.event;
+    unsigned printed = 0;
+    uint32_t n;
+
+    while ((n = event_read(&e->instance.table, since, events, EVENTS_CHUNK)) > 0) {
+        for (uint32_t i = 0; i < n; i++) {
+            if (strcmp(events[i].kind, kind) != 0 || !events[i].reason[0])
+                continue;
+            fprintf(out, "  %s\n", events[i].reason);
+            printed++;
+        }
+        since = events[n - 1].seq;
+    }
+    return printed;
+}
+
+static bool event_happened(const struct errand *e, const char *kind)
+{
+    struct event_copy events[EVENTS_CHUNK];
+    uint64_t since = e->before.event;
+    uint32_t n;
+
+    while ((n = event_read(&e->instance.table, since, events, EVENTS_CHUNK)) > 0) {
+        for (uint32_t i = 0; i < n; i++)
+            if (strcmp(events[i].kind, kind) == 0)
+                return true;
+        since = events[n - 1].seq;
+    }
+    return false;
+}
+
+static int send_signal(struct errand *e, int signal_number)
+{
+    char text[160];
+
+    if (wait_begin(&e->wait, e->instance.pid, e->timeout_ms) == -1)
+        return fail(e, strerror(errno));
+    remember(e);
+    /* The pidfd was opened after the table was found alive: a pid used again meanwhile shows here.
+     */
+    if (table_master_alive(&e->instance.table) && wait_signal(&e->wait, signal_number) == 0)
+        return 0;
+    snprintf(text, sizeof(text), "cannot signal pid %u: %s", e->instance.pid, strerror(errno));
+    wait_end(&e->wait);
+    return fail(e, text);
+}
+
+/* Reads the command line, finds the instance, sends the signal. 0, or -1 with the exit status in
+ * *status. */
+static int begin(struct errand *e, int argc, char **argv, int signal_number, int *status)
+{
+    const struct cli_arg rows[] = {{"conf", 'c', CLI_TEXT, &e->choice.conf_path, 0},
+                                   {"pid", 0, CLI_UINT, &e->choice.pid, INT32_MAX},
+                                   {"timeout", 0, CLI_DURATION, &e->timeout_ms, DAY_MS},
+                                   {0}};
+    enum cli_args_result r = cli_args(argc, argv, rows, NULL);
+    char why[512];
+
+    e->command = argv[0];
+    *status = cli_args_status(r);
+    if (r != CLI_ARGS_OK)
+        return -1;
+    if (instance_find(&e->choice, &e->instance, why, sizeof(why)) == -1) {
+        *status = fail(e, why);
+        return -1;
+    }
+    *status = send_signal(e, signal_number);
+    if (*status != 0)
+        instance_close(&e->instance);
+    return *status == 0 ? 0 : -1;
+}
+
+/* Waits until look() knows. DEAD and the deadline are errors here: the instance should go on
+ * running. */
+static enum outcome watch(struct errand *e, enum outcome (*look)(struct errand *), const char *what)
+{
+    enum wait_result r = WAIT_TICK;
+    enum outcome o;
+    char text[160];
+
+    while ((o = look(e)) == PENDING && r == WAIT_TICK) {
+        wait_say(&e->wait, "ballast %s: waiting for the master (pid %u) to %s", e->command,
+                 e->instance.pid, what);
+        r = wait_next(&e->wait);
+    }
+    wait_end(&e->wait);
+    if (o != PENDING)
+        return o;
+    if (r == WAIT_DEAD)
+        snprintf(text, sizeof(text), "the master (pid %u) died meanwhile", e->instance.pid);
+    else
+        snprintf(text, sizeof(text), "no answer within %llu ms; it may still %s",
+                 (unsigned long long)e->timeout_ms, what);
+    fail(e, text);
+    return PENDING;
+}
+
+static enum outcome look_reload(struct errand *e)
+{
+    const struct table_header *h = e->instance.table.header;
+
+    if (count_get(&h->reloads_failed) > e->before.reloads_failed)
+        return BAD;
+    return count_get(&h->reloads_ok) > e->before.reloads_ok ? GOOD : PENDING;
+}
+
+int command_reload(int argc, char **argv)
+{
+    struct errand e = {.timeout_ms = 60000};
+    int status;
+
+    if (begin(&e, argc, argv, SIGUSR2, &status) == -1)
+        return status;
+    enum outcome o = watch(&e, look_reload, "adopt the configuration");
+    const struct table_header *h = e.instance.table.header;
+    if (o == GOOD) {
+        printf("reloaded: generation %u\n", word_get(&h->generation));
+        print_events(&e, "reload", stdout);
+    } else if (o == BAD) {
+        fail(&e, "refused; the old configuration keeps serving:");
+        print_events(&e, "reload", stderr);
+        if (h->conf_path[0])
+            fprintf(stderr, "`ballast check -c %s` tells every error\n", h->conf_path);
+    }
+    instance_close(&e.instance);
+    return o == GOOD ? 0 : 1;
+}
+
+static enum outcome look_reopen(struct errand *e)
+{
+    return event_happened(e, "reopen") ? GOOD : PENDING;
+}
+
+int command_reopen(int argc, char **argv)
+{
+    struct errand e = {.timeout_ms = 10000};
+    int status;
+
+    if (begin(&e, argc, argv, SIGUSR1, &status) == -1)
+        return status;
+    enum outcome o = watch(&e, look_reopen, "reopen its log files");
+    if (o == GOOD)
+        puts("log files reopened");
+    instance_close(&e.instance);
+    return o == GOOD ? 0 : 1;
+}
+
+/* A clean exit removes the table; one that is still there was left by a crash or a kill -9. */
+static bool table_remains(uint32_t pid)
+{
+    struct table t;
+    char why[256];
+
+    if (table_attach(&t, pid, why, sizeof(why)) == -1)
+        return false;
+    table_close(&t);
+    return true;
+}
+
+static int report_end(struct errand *e, enum wait_result r)
+{
+    char text[160];
+
+    if (r == WAIT_DEADLINE) {
+        snprintf(text, sizeof(text), "pid %u still runs after %llu ms, %u clients connected",
+                 e->instance.pid, (unsigned long long)e->timeout_ms,
+                 slot_clients(&e->instance.table));
+        return fail(e, text);
+    }
+    if (table_remains(e->instance.pid)) {
+        snprintf(text, sizeof(text), "pid %u ended, but not cleanly: see its log", e->instance.pid);
+        return fail(e, text);
+    }
+    puts("stopped");
+    return 0;
+}
+
+static int stop_with(int argc, char **argv, int signal_number, uint64_t timeout_ms)
+{
+    struct errand e = {.timeout_ms = timeout_ms};
+    enum wait_result r;
+    int status;
+
+    if (begin(&e, argc, argv, signal_number, &status) == -1)
+        return status;
+    while ((r = wait_next(&e.wait)) == WAIT_TICK)
+        wait_say(&e.wait, "ballast %s: waiting for %u client connections to finish", e.command,
+                 slot_clients(&e.instance.table));
+    wait_end(&e.wait);
+    status = report_end(&e, r);
+    instance_close(&e.instance);
+    return status;
+}
+
+int command_stop(int argc, char **argv)
+{
+    return stop_with(argc, argv, SIGTERM, 120000);
+}
+
+int command_quit(int argc, char **argv)
+{
+    return stop_with(argc, argv, SIGQUIT, 0);
+}
