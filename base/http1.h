@@ -104,6 +104,7 @@ struct http1_head {
     /* parser state */
     uint32_t scanned;
     uint32_t line_start;
+    uint16_t refusal; /* becomes status on HTTP1_ERROR */
     uint8_t state;
     struct http1_header headers[HTTP1_HEADERS_MAX];
 };

@@ -1,0 +1,178 @@
+#include "base/http1_int.h"
+
+/*
+ * Fields that framing, routing and the forwarded identity rest on: a client must not be able to
+ * have them removed by naming them in Connection.
+ */
+#define HOP_NEVER                                                                                  \
+    (HTTP1_BIT(HTTP1_H_HOST) | HTTP1_BIT(HTTP1_H_CONTENT_LENGTH) |                                 \
+     HTTP1_BIT(HTTP1_H_X_FORWARDED_FOR) | HTTP1_BIT(HTTP1_H_X_FORWARDED_PROTO) |                   \
+     HTTP1_BIT(HTTP1_H_X_FORWARDED_HOST) | HTTP1_BIT(HTTP1_H_X_REAL_IP) |                          \
+     HTTP1_BIT(HTTP1_H_X_REQUEST_ID))
+
+struct connection {
+    bool close, keep_alive, upgrade;
+};
+
+static void mark_hop(struct http1_head *h, const char *buf, const char *name, size_t len)
+{
+    uint8_t id = http1_name_id(name, len);
+
+    if (((HOP_NEVER >> id) & 1) != 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < h->count; i++) {
+        struct http1_header *f = &h->headers[i];
+        if (f->id == id && f->name.len == len && http1_same_name(buf + f->name.off, name, len)) {
+            f->hop = true;
+        }
+    }
+}
+
+/* An option that is not a token cannot be understood; ending the connection is the reading that
+ * harms nobody. */
+static void connection_option(struct http1_head *h, const char *buf, const char *s, size_t len,
+                              struct connection *c)
+{
+    if (!http1_is_token(s, len)) {
+        c->close = true;
+    } else if (HTTP1_TOKEN_IS(s, len, "close")) {
+        c->close = true;
+    } else if (HTTP1_TOKEN_IS(s, len, "keep-alive")) {
+        c->keep_alive = true;
+    } else if (HTTP1_TOKEN_IS(s, len, "upgrade")) {
+        c->upgrade = true;
+    } else {
+        mark_hop(h, buf, s, len);
+    }
+}
+
+/* RFC 9112 9.3; in HTTP/1.0 Upgrade is to be ignored (RFC 9110 7.8). */
+void http1_apply_connection(struct http1_head *h, const char *buf)
+{
+    struct connection c = {false, false, false};
+
+    for (uint32_t i = 0; http1_has(h, HTTP1_H_CONNECTION) && i < h->count; i++) {
+        const struct http1_header *f = &h->headers[i];
+        const char *p = buf + f->value.off, *end = p + f->value.len, *item;
+        size_t len;
+        while (f->id == HTTP1_H_CONNECTION && http1_list_next(&p, end, &item, &len)) {
+            connection_option(h, buf, item, len, &c);
+        }
+    }
+    h->keep_alive = !c.close && (h->minor > 0 || c.keep_alive);
+    h->upgrade = c.upgrade && h->minor > 0 && http1_has(h, HTTP1_H_UPGRADE);
+}
+
+/*
+ * RFC 9112 6.1 and 6.3. Without a final chunked the length is unknown: 400. A coding before it is
+ * one that is not implemented: 501. Content-Length beside it is how requests are smuggled: refused.
+ */
+bool http1_apply_transfer_encoding(struct http1_head *h, const char *buf)
+{
+    uint32_t codings = 0, chunked = 0;
+    bool final_is_chunked = false;
+
+    for (uint32_t i = 0; i < h->count; i++) {
+        const struct http1_header *f = &h->headers[i];
+        const char *p = buf + f->value.off, *end = p + f->value.len, *item;
+        size_t len;
+        while (f->id == HTTP1_H_TRANSFER_ENCODING && http1_list_next(&p, end, &item, &len)) {
+            final_is_chunked = http1_is_token(item, len) && HTTP1_TOKEN_IS(item, len, "chunked");
+            chunked += final_is_chunked;
+            codings++;
+        }
+    }
+    if (h->minor == 0) {
+        http1_refuse(h, 400, "Transfer-Encoding in HTTP/1.0");
+    } else if (http1_has(h, HTTP1_H_CONTENT_LENGTH)) {
+        http1_refuse(h, 400, "both Transfer-Encoding and Content-Length");
+    } else if (!final_is_chunked || chunked > 1) {
+        http1_refuse(h, 400, "Transfer-Encoding is not chunked");
+    } else if (codings > 1) {
+        http1_refuse(h, 501, "transfer coding not implemented");
+    }
+    return h->error == NULL;
+}
+
+/* Nineteen digits hold every length that off_t can; more are refused rather than reasoned about. */
+bool http1_read_length(const char *s, size_t len, uint64_t *out)
+{
+    uint64_t n = 0;
+
+    if (len == 0 || len > 19) {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (!http1_is(s[i], HTTP1_C_DIGIT)) {
+            return false;
+        }
+        n = n * 10 + (uint64_t)(s[i] - '0');
+    }
+    *out = n;
+    return n <= INT64_MAX;
+}
+
+static bool port_valid(const char *s, const char *end, bool need_digits)
+{
+    unsigned port = 0;
+
+    if (s == end) {
+        return !need_digits;
+    }
+    if (end - s > 5) {
+        return false;
+    }
+    for (; s < end; s++) {
+        if (!http1_is(*s, HTTP1_C_DIGIT)) {
+            return false;
+        }
+        port = port * 10 + (unsigned)(*s - '0');
+    }
+    return port <= UINT16_MAX;
+}
+
+/* IP-literal of RFC 3986 3.2.2 without the future forms; past ']' or NULL. */
+static const char *skip_literal(const char *s, const char *end)
+{
+    const char *p = s + 1;
+
+    while (p < end && (http1_is(*p, HTTP1_C_HEX) || *p == ':' || *p == '.')) {
+        p++;
+    }
+    return p < end && *p == ']' && p - s > 2 ? p + 1 : NULL;
+}
+
+/* reg-name, not empty: http URIs without a host are invalid (RFC 9110 4.2.1). */
+static const char *skip_reg_name(const char *s, const char *end)
+{
+    const char *p = s;
+
+    while (p < end && http1_is(*p, HTTP1_C_REGNAME)) {
+        if (*p == '%') {
+            if (end - p < 3 || !http1_is(p[1], HTTP1_C_HEX) || !http1_is(p[2], HTTP1_C_HEX)) {
+                return NULL;
+            }
+            p += 2;
+        }
+        p++;
+    }
+    return p > s ? p : NULL;
+}
+
+bool http1_host_valid(const char *s, size_t len, bool need_port)
+{
+    const char *end = s + len;
+
+    if (len == 0) {
+        return false;
+    }
+    const char *p = *s == '[' ? skip_literal(s, end) : skip_reg_name(s, end);
+    if (p == NULL) {
+        return false;
+    }
+    if (p == end) {
+        return !need_port;
+    }
+    return *p == ':' && port_valid(p + 1, end, need_port);
+}
