@@ -58,28 +58,28 @@ static bool apply_at_once(struct http1_head *h, const char *buf, const struct ht
     }
 }
 
-static const char *store(struct http1_head *h, const char *buf, struct http1_span name,
-                         struct http1_span value)
+static bool store(struct http1_head *h, const char *buf, const char *end, struct http1_span name,
+                  struct http1_span value)
 {
     struct http1_header *f = &h->headers[h->count];
 
     f->name = name;
     f->value = value;
-    f->id = http1_name_id(buf + name.off, name.len);
+    f->id = http1_name_id(buf + name.off, name.len, end);
     f->hop = ((HOP_OWN >> f->id) & 1) != 0;
     if (((AT_ONCE >> f->id) & 1) != 0 && !apply_at_once(h, buf, f)) {
-        return NULL;
+        return false;
     }
     h->present |= HTTP1_BIT(f->id) & ~HTTP1_BIT(HTTP1_H_OTHER);
     h->count++;
-    return buf;
+    return true;
 }
 
 /* One field line at p: past its CRLF; NULL when it is incomplete (no error noted) or wrong. */
 static const char *field_line(struct http1_head *h, const char *buf, const char *p, const char *end,
                               uint32_t headers_max)
 {
-    const char *colon = http1_scan_token(p, end);
+    const char *colon = http1_scan_name(p, end);
     if (colon == end) {
         return NULL;
     }
@@ -104,7 +104,7 @@ static const char *field_line(struct http1_head *h, const char *buf, const char 
     while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t')) {
         value_end--;
     }
-    if (store(h, buf, http1_span_of(buf, p, colon), http1_span_of(buf, value, value_end)) == NULL) {
+    if (!store(h, buf, end, http1_span_of(buf, p, colon), http1_span_of(buf, value, value_end))) {
         return NULL;
     }
     return stop + 2;

@@ -16,7 +16,7 @@ struct connection {
 
 static void mark_hop(struct http1_head *h, const char *buf, const char *name, size_t len)
 {
-    uint8_t id = http1_name_id(name, len);
+    uint8_t id = http1_name_id(name, len, name + len);
 
     if (((HOP_NEVER >> id) & 1) != 0) {
         return;

@@ -102,8 +102,9 @@ bool http1_list_next(const char **p, const char *end, const char **item, size_t 
 /* Same name in any case; both of the same length. */
 bool http1_same_name(const char *a, const char *b, size_t len);
 
-/* The id of a name made of TOKEN bytes. */
-uint8_t http1_name_id(const char *name, size_t len);
+/* The id of a name made of TOKEN bytes; end: of the readable bytes behind it, at least name + len.
+ */
+uint8_t http1_name_id(const char *name, size_t len, const char *end);
 
 #define HTTP1_BIT(id) (UINT64_C(1) << (id))
 
@@ -157,12 +158,32 @@ static inline const char *http1_scan_target(const char *p, const char *end)
     return p;
 }
 
+/* First byte in [p, end) that may not stand in a token, or end. */
 static inline const char *http1_scan_token(const char *p, const char *end)
 {
     while (p < end && http1_is(*p, HTTP1_C_TOKEN)) {
         p++;
     }
     return p;
+}
+
+/* The same for a field name, which is nearly always short and of letters, digits and '-' only. */
+static inline const char *http1_scan_name(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    if (end - p >= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i letter = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+        __m128i digit = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+        letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
+        digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+        __m128i usual =
+            _mm_or_si128(_mm_or_si128(letter, digit), _mm_cmpeq_epi8(v, _mm_set1_epi8('-')));
+        /* the first byte that is not usual; scalar code decides about it */
+        p += __builtin_ctz(~(unsigned)_mm_movemask_epi8(usual));
+    }
+#endif
+    return http1_scan_token(p, end);
 }
 
 static inline struct http1_span http1_span_of(const char *buf, const char *from, const char *to)

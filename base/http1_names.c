@@ -85,15 +85,31 @@ static const uint8_t slots[128] = {
  * Setting bit 5 folds case exactly: the only token bytes that become a letter are that letter's two
  * cases, and the only one that becomes '-' is '-' itself.
  */
-uint8_t http1_name_id(const char *name, size_t len)
+static bool same_folded(const char *name, size_t len, const char *end, const char *lower)
+{
+#ifdef __SSE2__
+    if (end - name >= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)name);
+        __m128i want = _mm_loadu_si128((const __m128i *)(const void *)lower);
+        __m128i same = _mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), want);
+        unsigned mask = len < 16 ? (1u << len) - 1 : 0xffff;
+        if (((unsigned)_mm_movemask_epi8(same) & mask) != mask) {
+            return false;
+        }
+        return len <= 16 || http1_token_is(name + 16, len - 16, lower + 16, len - 16);
+    }
+#else
+    (void)end;
+#endif
+    return http1_token_is(name, len, lower, len);
+}
+
+uint8_t http1_name_id(const char *name, size_t len, const char *end)
 {
     if (len == 0 || len > NAME_MAX_BYTES) {
         return HTTP1_H_OTHER;
     }
     uint8_t id = slots[SLOT((unsigned)len, (uint8_t)name[0] | 0x20u)];
     const struct name *n = &names[id];
-    if (n->len != len || !http1_token_is(name, len, n->text, len)) {
-        return HTTP1_H_OTHER;
-    }
-    return id;
+    return n->len == len && same_folded(name, len, end, n->text) ? id : HTTP1_H_OTHER;
 }
