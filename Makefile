@@ -6,8 +6,7 @@
 
 VERSION := 0.1.0
 BUILD   ?= build
-CC      ?= gcc
-AR      ?= ar
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 SAN     ?=
 OPT     ?= -O2 -g
 JOBS    ?= $(shell nproc)
@@ -136,7 +135,13 @@ release:
 lint:
 	@.ci/deps build lint
 	@$(SUBMAKE) all
+	@/usr/bin/python3 tests/lint/selftest.py
 	@/usr/bin/python3 tests/lint/lint.py --build $(BUILD) --flags '$(BASE_CPPFLAGS) $(BASE_CFLAGS)'
+
+# Rewrites the tables in the docs that the program itself prints.
+.PHONY: docs
+docs: all
+	@/usr/bin/python3 tests/lint/lint.py --build $(BUILD) --write-docs
 
 .PHONY: format
 format:
