@@ -1,8 +1,10 @@
 /*
- * proc/bundle.h: where a generation's configuration lives. The master reserves one range of addresses before the first fork
- * (bundle_reserve), which every child inherits, and cuts it into places. A generation is a memfd mapped at one place: writable while the master
- * builds it, then sealed and mapped read-only; a child maps the same descriptor at the same address, so pointers inside are valid
- * everywhere. A place is reused when every process has released the generation that was there.
+ * proc/bundle.h: where a generation's configuration lives. The master reserves one range of
+ * addresses before the first fork (bundle_reserve), which every child inherits, and cuts it into
+ * places. A generation is a memfd mapped at one place: writable while the master builds it, then
+ * sealed and mapped read-only; a child maps the same descriptor at the same address, so pointers
+ * inside are valid everywhere. A place is reused when every process has released the generation
+ * that was there.
  */
 #ifndef BALLAST_PROC_BUNDLE_H
 #define BALLAST_PROC_BUNDLE_H
@@ -30,7 +32,12 @@ int bundle_seal(struct bundle *b, const struct conf *conf) MUST_CHECK;
 /* Master: gives the place back. */
 void bundle_end(struct bundle *b);
 /* Child: maps an offered bundle; takes fd. NULL on failure with errno. */
-const struct conf *bundle_map(int fd, uint64_t address, uint64_t len_bytes, uint64_t root) MUST_CHECK;
-void bundle_unmap(const void *address, size_t len_bytes); /* leaves the reservation in place */
+const struct conf *bundle_map(int fd, uint64_t address, uint64_t len_bytes,
+                              uint64_t root) MUST_CHECK;
+/* Child: forgets the place that `inside` points into, leaving the reservation; nothing happens for
+ * memory that is not a bundle's. */
+void bundle_unmap(const void *inside);
+/* Child, after fork: forgets every place but the one that `inside` points into. */
+void bundle_keep_only(const void *inside);
 
 #endif

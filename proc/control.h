@@ -1,12 +1,15 @@
 /*
- * proc/control.h: the control channel: one SEQPACKET socketpair per child, messages with at most CTL_FDS descriptors. What a child may say, and in
- * which state, is a table in master/; anything else from a child is gossip and is logged and dropped.
+ * proc/control.h: the control channel: one SEQPACKET socketpair per child, messages with at most
+ * CTL_FDS descriptors. What a child may say, and in which state, is a table in master/; anything
+ * else from a child is gossip and is logged and dropped.
  *
- *   master -> child   OFFER(generation, bundle fd) LISTEN(bind id, fd)* OFFER_END  GO  ABORT  DRAIN(deadline ms)  STOP  REOPEN(log fd)
- *                     RELOADED(0 ok | 1 refused, text or memfd with the changes or errors as JSON)
- *   child -> master   READY(generation)  REFUSED(generation, why)  RELEASED(generation)  RELOAD (admin)
+ *   master -> child   OFFER(generation, bundle fd) LISTEN(bind id, fd)* OFFER_END  GO  ABORT
+ * DRAIN(deadline ms)  STOP  REOPEN(log fd) RELOADED(0 ok | 1 refused, text or memfd with the
+ * changes or errors as JSON) child -> master   READY(generation)  REFUSED(generation, why)
+ * RELEASED(generation)  RELOAD (admin)
  *
- * End of file on either side means the other is dead: a child that loses its master drains and leaves.
+ * End of file on either side means the other is dead: a child that loses its master drains and
+ * leaves.
  */
 #ifndef BALLAST_PROC_CONTROL_H
 #define BALLAST_PROC_CONTROL_H
@@ -35,20 +38,23 @@ enum ctl_type {
 struct ctl_msg {
     uint32_t type;
     uint32_t generation;
-    uint32_t number;   /* by type: deadline in ms, result, ... */
+    uint32_t number; /* by type: deadline in ms, result, ... */
     uint32_t fd_count;
     uint32_t ids[CTL_FDS]; /* bind ids of LISTEN's descriptors */
-    uint64_t address;  /* OFFER: where the bundle is mapped */
+    uint64_t address;      /* OFFER: where the bundle is mapped */
     uint64_t len_bytes;
-    uint64_t root;     /* OFFER: address of struct conf */
+    uint64_t root; /* OFFER: address of struct conf */
     char text[CTL_TEXT];
 };
 
 int ctl_pair(int fds[2]) MUST_CHECK;
 /* Sends one message. 0, or -1 with errno (EAGAIN: the peer's queue is full). */
 int ctl_send(int fd, const struct ctl_msg *m, const int *fds) MUST_CHECK;
-/* 1: one message, its descriptors in fds[CTL_FDS] (owned by the caller); 0: end of file; -1: errno (EAGAIN: none). */
+/* 1: one message, its descriptors in fds[CTL_FDS] (owned by the caller); 0: end of file; -1: errno
+ * (EAGAIN: none). */
 int ctl_recv(int fd, struct ctl_msg *m, int *fds) MUST_CHECK;
+/* Closes the descriptors of a received message that nobody wants. */
+void ctl_close_fds(const int *fds, uint32_t count);
 const char *ctl_type_name(uint32_t type);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * proc/role.h: what a role is. A role (worker, health, admin, sample backend) is a table of hooks that the child side of the life cycle
- * (proc/child.c) calls; it never talks to the master itself. master/main.c holds the table of roles and is the only file that
- * names them all.
+ * proc/role.h: what a role is. A role (worker, health, admin, sample backend) is a table of hooks
+ * that the child side of the life cycle (proc/child.c) calls; it never talks to the master itself.
+ * master/main.c holds the table of roles and is the only file that names them all.
  */
 #ifndef BALLAST_PROC_ROLE_H
 #define BALLAST_PROC_ROLE_H
@@ -13,25 +13,35 @@
 
 struct child;
 
+/* "worker 0", "sample 2", "health": how logs, ps and events name a process of this role. Returns
+ * out. */
+char *role_title(const char *name, enum slot_role slot_role, uint32_t index, char *out, size_t cap);
+
 struct role {
     const char *name; /* as in ps: "ballast: worker 0" */
     enum slot_role slot_role;
-    /* Builds everything for c->conf; called once, before READY, with c->loop made and listeners in c->listens. 0, or -1 with why. */
+    /* Builds everything for c->conf; called once, before READY, with c->loop made and listeners in
+     * c->listens. 0, or -1 with why. */
     int (*start)(struct child *c, char *why, size_t why_cap);
     /* The master said GO for the first time: begin to serve (start accepting, checking). */
     void (*serve)(struct child *c);
-    /* A new generation is offered: build what it needs beside the old one. 0 = ready, -1 = refused with why. May be NULL. */
+    /* A new generation is offered: build what it needs beside the old one. 0 = ready, -1 = refused
+     * with why. May be NULL. */
     int (*offer)(struct child *c, const struct conf *next, char *why, size_t why_cap);
-    /* The offered generation became c->conf (the previous one is `old`; it stays mapped until child_release(c, old)). New sockets
-     * are in c->listens already; those with a bind id no longer named are closed by the role, then child_listens_prune. */
+    /* The offered generation became c->conf (the previous one is `old`; it stays mapped until
+     * child_release(c, old)). New sockets are in c->listens already; those with a bind id no longer
+     * named are closed by the role, then child_listens_prune. */
     void (*go)(struct child *c, const struct conf *old);
     /* The offer was withdrawn: drop what offer built. May be NULL. */
     void (*abort)(struct child *c, const struct conf *next);
-    /* Finish: accept no more; call child_exit(c) when nothing is in flight. deadline_ms: 0 = no limit; proc enforces the limit. */
+    /* Finish: stop watching the listening sockets (they are closed right after), call child_exit(c)
+     * when nothing is in flight. deadline_ms: 0 = no limit; proc enforces the limit. Called again
+     * when the limit changes. */
     void (*drain)(struct child *c, uint32_t deadline_ms);
     /* Log files were reopened. May be NULL. */
     void (*reopen)(struct child *c);
-    /* A message of the master for this role (admin: result of a reload). May be NULL. */
+    /* A message of the master for this role (admin: result of a reload). May be NULL. fd: -1, or a
+     * descriptor that is closed when the hook returns. */
     void (*message)(struct child *c, uint32_t type, uint32_t number, const char *text, int fd);
 };
 
@@ -45,8 +55,8 @@ struct child {
     const struct role *role;
     struct ev_loop *loop;
     struct table *table;
-    uint32_t slot;  /* place in the table */
-    uint32_t index; /* worker number */
+    uint32_t slot;           /* place in the table */
+    uint32_t index;          /* worker number */
     const struct conf *conf; /* the generation it serves */
     struct child_listen *listens;
     uint32_t listen_count;
@@ -54,8 +64,9 @@ struct child {
     void *data; /* the role's own */
 };
 
-/* Runs a child after fork until it exits; never returns. Called by proc/spawn.c only. */
-void child_main(struct child *c, int control_fd) __attribute__((noreturn));
+/* Runs a child after fork until it exits; never returns. Called by proc/spawn.c only. debug: the
+ * log level stays at debug whatever the configuration says. */
+void child_main(struct child *c, int control_fd, bool debug) __attribute__((noreturn));
 /* The old generation is not referred to any more: unmaps it and tells the master. */
 void child_release(struct child *c, const struct conf *old);
 /* Nothing left to do after drain: leave with status 0 at the end of this loop iteration. */
@@ -64,7 +75,7 @@ void child_exit(struct child *c);
 int child_listen_fd(const struct child *c, uint32_t bind_id);
 /* Closes and forgets listening sockets whose bind id the current configuration does not name. */
 void child_listens_prune(struct child *c);
-/* Sends a request to the master (admin: CTL_RELOAD). fd may be -1. */
+/* Sends a request to the master (admin: CTL_RELOAD). */
 int child_ask(struct child *c, uint32_t type, uint32_t number, const char *text) MUST_CHECK;
 
 #endif
