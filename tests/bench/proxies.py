@@ -1,0 +1,216 @@
+"""The programs that are compared: how each is configured and started, on one worker and one processor core.
+
+Every proxy listens on two ports of its own, HTTP and TCP, and passes everything on to one origin. Logs are off everywhere,
+keep-alive is on towards clients and towards the origin, and no proxy limits the requests of a connection.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+
+START_S = 15.0
+STOP_S = 15.0
+POLL_S = 0.02
+PR_SET_PDEATHSIG = 1
+
+NGINX = """
+daemon off;
+user root;
+worker_processes 1;
+pid {dir}/nginx.pid;
+error_log {dir}/nginx.log error;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {dir}/body;
+    proxy_temp_path {dir}/proxy;
+    fastcgi_temp_path {dir}/fastcgi;
+    uwsgi_temp_path {dir}/uwsgi;
+    scgi_temp_path {dir}/scgi;
+    keepalive_requests 1000000000;
+    upstream origin {{
+        server 127.0.0.1:{origin};
+        keepalive 128;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen 127.0.0.1:{http};
+        location / {{
+            proxy_pass http://origin;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        }}
+    }}
+}}
+"""
+
+HAPROXY = """
+global
+    nbthread 1
+    maxconn 4000
+defaults
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    {splice}
+frontend http_in
+    mode http
+    bind 127.0.0.1:{http}
+    option forwardfor
+    default_backend http_out
+backend http_out
+    mode http
+    http-reuse always
+    server origin 127.0.0.1:{origin}
+listen tcp_in
+    mode tcp
+    bind 127.0.0.1:{tcp}
+    server origin 127.0.0.1:{origin}
+"""
+
+BALLAST = """
+workers = 1
+user = ""
+pid_file = "{dir}/ballast.pid"
+log = {{ level = "warning" }}
+admin = {{ bind = "unix:{dir}/admin.sock" }}
+listeners = {{
+    web = {{ bind = "127.0.0.1:{http}", pool = "app" }}
+    raw = {{ bind = "127.0.0.1:{tcp}", protocol = "tcp", pool = "raw" }}
+}}
+pools = {{
+    app = {{ backends = [ "127.0.0.1:{origin}" ], keepalive = 128 }}
+    raw = {{ backends = [ "127.0.0.1:{origin}" ] }}
+}}
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def pinned(core):
+    """A preexec_fn: the program runs on one core and does not outlive the benchmark."""
+    libc = ctypes.CDLL(None)
+
+    def prepare():
+        os.sched_setaffinity(0, {core})
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    return prepare
+
+
+def accepts(port):
+    with socket.socket() as s:
+        s.settimeout(1.0)
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Program:
+    """A process in a session of its own that is ready when its ports accept connections."""
+
+    def __init__(self, name, command, ports, core, log_path):
+        self.name, self.ports, self.log_path = name, ports, log_path
+        with open(log_path, "wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            start_new_session=True, preexec_fn=pinned(core))
+        self.pid = self.process.pid
+
+    def wait_ready(self):
+        for _ in range(int(START_S / POLL_S)):
+            if all(accepts(port) for port in self.ports):
+                return self
+            try:
+                self.process.wait(POLL_S)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        with open(self.log_path, encoding="utf-8", errors="replace") as f:
+            raise RuntimeError(f"{self.name} did not start (status {self.process.poll()}):\n{f.read()[-4000:]}")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+class Proxy:
+    """A proxy with its two ports. `kinds` says what it can do: "http", "tcp"."""
+
+    def __init__(self, name, kinds, command, directory, origin_port, core):
+        self.name, self.kinds, self.command = name, kinds, command
+        self.directory, self.origin_port, self.core = directory, origin_port, core
+        self.port = {kind: free_port() for kind in ("http", "tcp")}
+        self.program = None
+
+    def write(self, text, **more):
+        path = os.path.join(self.directory, f"{self.name}.conf")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(text.format(dir=self.directory, origin=self.origin_port, http=self.port["http"],
+                                tcp=self.port["tcp"], **more))
+        return path
+
+    def start(self):
+        log = os.path.join(self.directory, f"{self.name}.log")
+        command = self.command(self)
+        ports = [self.port[kind] for kind in self.kinds]
+        self.program = Program(self.name, command, ports, self.core, log)
+        self.pid = self.program.pid
+        return self.program.wait_ready()
+
+    def stop(self):
+        if self.program:
+            self.program.stop()
+
+
+def floor_command(proxy, build):
+    proxy.port["tcp"] = proxy.port["http"]  # it does not know the difference
+    return [f"{build}/tests/bench/floor", str(proxy.port["http"]), str(proxy.origin_port)]
+
+
+def nginx_command(proxy):
+    # -e: before it has read the file, nginx would write to a log of the system's.
+    return ["nginx", "-e", f"{proxy.directory}/nginx.log", "-p", proxy.directory, "-c", proxy.write(NGINX)]
+
+
+def haproxy_command(proxy, splice=""):
+    return ["haproxy", "-db", "-f", proxy.write(HAPROXY, splice=splice)]
+
+
+def ballast_command(proxy, build):
+    return [f"{build}/ballast", "run", "-c", proxy.write(BALLAST)]
+
+
+def available(build):
+    """Name -> (kinds, command) of what can be run here."""
+    found = {}
+    if os.path.exists(f"{build}/ballast"):
+        found["ballast"] = (("http", "tcp"), lambda p: ballast_command(p, build))
+    found["floor"] = (("http", "tcp"), lambda p: floor_command(p, build))
+    if shutil.which("nginx"):
+        found["nginx"] = (("http",), nginx_command)
+    if shutil.which("haproxy"):
+        found["haproxy"] = (("http", "tcp"), haproxy_command)
+        found["haproxy-splice"] = (("http", "tcp"), lambda p: haproxy_command(p, "option splice-request\n    option splice-response"))
+    return found
+
+
+def make(name, kinds, command, directory, origin_port, core):
+    own = os.path.join(directory, name)
+    os.makedirs(own)
+    return Proxy(name, kinds, command, own, origin_port, core)
