@@ -1,0 +1,128 @@
+/*
+ * worker/accept.c: ACCEPT: sockets that this worker listens on. A place under max_connections is reserved (exactly, over all workers) before
+ * the connection is taken; without a place, or without descriptors, clients wait in the kernel's queue.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "base/log.h"
+#include "worker/conn.h"
+#include "worker/worker_int.h"
+
+#define ACCEPT_BATCH 16u
+
+/* Takes one connection. False: no more for now. */
+static bool take_one(struct worker *w, struct acceptor *a)
+{
+    if (!slot_client_reserve(w->table, w->slot)) {
+        count_add(&worker_lcell(w, a->listener_row)->refused, 1);
+        accept_pause(w);
+        return false;
+    }
+    struct net_addr from;
+    from.len_bytes = sizeof from.u;
+    from.u.sa.sa_family = AF_UNIX;
+    int fd = accept4(a->io.fd, &from.u.sa, &from.len_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd != -1) {
+        conn_open(w, fd, a->listener_row, &from);
+        return true;
+    }
+    slot_client_release(w->table, w->slot);
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        log_warning("cannot accept: %s; clients wait in the queue", strerror(errno));
+        accept_pause(w);
+    }
+    return errno == ECONNABORTED || errno == EINTR;
+}
+
+static void on_accept(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+    (void)loop, (void)revents;
+    struct acceptor *a = CONTAINER_OF(io, struct acceptor, io);
+    MAGIC_CHECK(a, ACCEPTOR_MAGIC);
+    struct worker *w = a->worker;
+    for (uint32_t i = 0; i < ACCEPT_BATCH; i++)
+        if (!take_one(w, a))
+            return;
+}
+
+void accept_start(struct worker *w)
+{
+    for (struct acceptor *a = w->acceptors; a; a = a->next)
+        ev_io_start(w->loop, &a->io);
+}
+
+void accept_stop(struct worker *w)
+{
+    ev_timer_stop(w->loop, &w->pause);
+    for (struct acceptor *a = w->acceptors; a; a = a->next)
+        ev_io_stop(w->loop, &a->io);
+}
+
+void accept_pause(struct worker *w)
+{
+    accept_stop(w);
+    ev_timer_again(w->loop, &w->pause);
+}
+
+static struct acceptor *find(struct worker *w, uint32_t bind_id)
+{
+    struct acceptor *a = w->acceptors;
+    while (a && a->bind_id != bind_id)
+        a = a->next;
+    return a;
+}
+
+static int add(struct worker *w, uint32_t listener_row, uint32_t bind_id)
+{
+    struct acceptor *a = calloc(1, sizeof *a);
+    if (!a)
+        return -1;
+    MAGIC_SET(a, ACCEPTOR_MAGIC);
+    a->worker = w;
+    a->bind_id = bind_id;
+    a->listener_row = listener_row;
+    ev_io_init(&a->io, on_accept, child_listen_fd(w->child, bind_id), EV_READ);
+    a->next = w->acceptors;
+    w->acceptors = a;
+    return 0;
+}
+
+static bool named(const struct conf *conf, struct acceptor *a)
+{
+    for (uint32_t i = 0; i < conf->listener_count; i++)
+        for (uint32_t b = 0; b < conf->listeners[i].bind_count; b++)
+            if (conf->listeners[i].binds[b].id == a->bind_id) {
+                a->listener_row = conf->listeners[i].row;
+                return true;
+            }
+    return false;
+}
+
+static void remove_unnamed(struct worker *w)
+{
+    for (struct acceptor **at = &w->acceptors; *at;) {
+        struct acceptor *a = *at;
+        if (named(w->gen->conf, a)) {
+            at = &a->next;
+            continue;
+        }
+        ev_io_stop(w->loop, &a->io);
+        *at = a->next;
+        free(a);
+    }
+}
+
+int accept_sync(struct worker *w)
+{
+    const struct conf *conf = w->gen->conf;
+    remove_unnamed(w);
+    for (uint32_t i = 0; i < conf->listener_count; i++)
+        for (uint32_t b = 0; b < conf->listeners[i].bind_count; b++) {
+            uint32_t id = conf->listeners[i].binds[b].id;
+            if (!find(w, id) && add(w, conf->listeners[i].row, id) == -1)
+                return -1;
+        }
+    return 0;
+}

@@ -1,0 +1,82 @@
+/* worker/account.c */
+#include "worker/account.h"
+
+static atom64 *class_of(atom64 *first_of_five, unsigned status)
+{
+    unsigned class = status / 100;
+    return &first_of_five[class >= 1 && class <= 5 ? class - 1 : 4];
+}
+
+void account_txn(struct txn *t)
+{
+    struct worker *w = t->worker;
+    struct lcell *cell = worker_lcell(w, t->conn->listener_row);
+    uint64_t took_us = w->now_us > t->started_us ? w->now_us - t->started_us : 0;
+    count_add(&cell->requests, 1);
+    count_add(&w->table->slots[w->slot].requests, 1);
+    if (t->status)
+        count_add(class_of(&cell->status_1xx, t->status), 1);
+    count_add(&cell->failed, t->failed);
+    count_add(&cell->aborted, t->aborted);
+    count_add(&cell->request_us, took_us);
+    count_add(&cell->finished, 1);
+    histo_add(cell->histo, took_us);
+}
+
+void account_sent(struct txn *t)
+{
+    struct cell *cell = worker_cell(t->worker, t->entry);
+    t->sent_us = t->worker->now_us;
+    count_add(&cell->requests, 1);
+    count_add(t->up->reused ? &cell->reused : &cell->connects, 1);
+}
+
+void account_response(struct txn *t, unsigned status)
+{
+    struct cell *cell = worker_cell(t->worker, t->entry);
+    uint64_t took_us = t->worker->now_us > t->sent_us ? t->worker->now_us - t->sent_us : 0;
+    count_add(class_of(&cell->status_1xx, status), 1);
+    count_add(&cell->response_us, took_us);
+    count_add(&cell->responses, 1);
+    histo_add(cell->histo, took_us);
+}
+
+void account_attempt_failed(struct txn *t, bool connect_error, bool timeout)
+{
+    if (t->entry == INDEX_NONE)
+        return;
+    struct cell *cell = worker_cell(t->worker, t->entry);
+    count_add(&cell->failed, 1);
+    if (connect_error)
+        count_add(&cell->connect_errors, 1);
+    if (timeout)
+        count_add(&cell->timeouts, 1);
+}
+
+void account_retry(struct txn *t)
+{
+    if (t->entry != INDEX_NONE)
+        count_add(&worker_cell(t->worker, t->entry)->retries, 1);
+}
+
+void account_client_in(struct txn *t, uint64_t n)
+{
+    t->bytes_in += n;
+    count_add(&worker_lcell(t->worker, t->conn->listener_row)->bytes_in, n);
+}
+
+void account_client_out(struct txn *t, uint64_t n)
+{
+    t->bytes_out += n;
+    count_add(&worker_lcell(t->worker, t->conn->listener_row)->bytes_out, n);
+}
+
+void account_backend_in(struct txn *t, uint64_t n)
+{
+    count_add(&worker_cell(t->worker, t->entry)->bytes_in, n);
+}
+
+void account_backend_out(struct txn *t, uint64_t n)
+{
+    count_add(&worker_cell(t->worker, t->entry)->bytes_out, n);
+}

@@ -1,0 +1,264 @@
+/* worker/conn.c */
+#include "worker/conn.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "worker/proto_http1.h"
+#include "worker/relay.h"
+#include "worker/tunnel.h"
+#include "worker/txn.h"
+#include "worker/worker_int.h"
+
+#define LINGER_MS 2000u /* how long a half-closed client may go on sending */
+
+static void on_client_io(struct ev_loop *loop, struct ev_io *io, int revents);
+static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revents);
+
+static void peer_from_addr(struct peer *p, const struct net_addr *a)
+{
+    memset(p, 0, sizeof *p);
+    p->family = AF_UNIX;
+    if (a->u.sa.sa_family == AF_INET) {
+        p->family = AF_INET;
+        memcpy(p->ip, &a->u.in.sin_addr, 4);
+        p->port = net_addr_port(a);
+    } else if (a->u.sa.sa_family == AF_INET6) {
+        bool mapped = IN6_IS_ADDR_V4MAPPED(&a->u.in6.sin6_addr);
+        p->family = mapped ? AF_INET : AF_INET6;
+        memcpy(p->ip, a->u.in6.sin6_addr.s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
+        p->port = net_addr_port(a);
+    }
+}
+
+static void list_add(struct worker *w, struct conn *c)
+{
+    c->prev = NULL;
+    c->next = w->conns;
+    if (w->conns)
+        w->conns->prev = c;
+    w->conns = c;
+    w->conn_count++;
+}
+
+static void list_remove(struct worker *w, struct conn *c)
+{
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        w->conns = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    w->conn_count--;
+}
+
+void conn_open(struct worker *w, int fd, uint32_t listener_row, const struct net_addr *from)
+{
+    const struct conf_listener *listener = w->gen->by_row[listener_row];
+    struct conn *c = listener ? slab_get(&w->conn_slab) : NULL;
+    if (!c) {
+        close(fd);
+        slot_client_release(w->table, w->slot);
+        return;
+    }
+    memset(c, 0, sizeof *c);
+    MAGIC_SET(c, CONN_MAGIC);
+    c->worker = w;
+    c->listener_row = listener_row;
+    c->protocol = (uint8_t)listener->protocol;
+    peer_from_addr(&c->peer, from);
+    ev_io_init(&c->io, on_client_io, fd, EV_READ);
+    ev_timer_init(&c->timer, on_deadline, 0., 0.);
+    list_add(w, c);
+    struct lcell *cell = worker_lcell(w, listener_row);
+    count_add(&cell->accepted, 1);
+    count_add(&cell->active, 1);
+    count_add(&w->table->slots[w->slot].accepted, 1);
+    ev_io_start(w->loop, &c->io);
+    if (listener->protocol == CONF_TCP) {
+        txn_start_tcp(c);
+        return;
+    }
+    conn_deadline(c, listener->timeouts.header_ms);
+}
+
+void conn_close(struct conn *c, const char *reason)
+{
+    struct worker *w = c->worker;
+    if (c->state == CONN_CLOSED)
+        return;
+    c->state = CONN_CLOSED;
+    if (c->txn)
+        txn_drop(c->txn, reason);
+    log_debug("connection closed fd=%d requests=%u reason=\"%s\"", conn_fd(c), c->served, reason);
+    ev_io_stop(w->loop, &c->io);
+    ev_timer_stop(w->loop, &c->timer);
+    close(conn_fd(c));
+    buf_put(&w->bufs, c->in);
+    c->in = NULL;
+    http1_release_head(c);
+    list_remove(w, c);
+    count_sub(&worker_lcell(w, c->listener_row)->active, 1);
+    slot_client_release(w->table, w->slot);
+    worker_retire_conn(w, c);
+}
+
+void conn_want(struct conn *c, int events)
+{
+    struct ev_loop *loop = c->worker->loop;
+    if (ev_is_active(&c->io)) {
+        if ((c->io.events & (EV_READ | EV_WRITE)) == events)
+            return;
+        ev_io_stop(loop, &c->io);
+    }
+    if (events == 0)
+        return;
+    ev_io_modify(&c->io, events);
+    ev_io_start(loop, &c->io);
+}
+
+static void arm(struct conn *c, uint64_t at_us)
+{
+    struct worker *w = c->worker;
+    double after = at_us > w->now_us ? (double)(at_us - w->now_us) / 1e6 : 0.;
+    ev_timer_stop(w->loop, &c->timer);
+    ev_timer_set(&c->timer, after, 0.);
+    ev_timer_start(w->loop, &c->timer);
+    c->timer_us = at_us;
+}
+
+void conn_deadline(struct conn *c, uint32_t ms)
+{
+    c->deadline_us = c->worker->now_us + (uint64_t)ms * 1000;
+    /* A timer that fires too early only looks again; so a moving deadline costs nothing per request. */
+    if (!ev_is_active(&c->timer) || c->deadline_us < c->timer_us)
+        arm(c, c->deadline_us);
+}
+
+static void on_timeout(struct conn *c)
+{
+    switch ((enum conn_state)c->state) {
+    case CONN_BUSY: txn_on_timeout(c->txn); break;
+    case CONN_HEAD: http1_head_timeout(c); break;
+    case CONN_IDLE: conn_close(c, "idle timeout"); break;
+    case CONN_LINGER: conn_close(c, "linger timeout"); break;
+    case CONN_CLOSED: break;
+    }
+    conn_continue(c);
+}
+
+static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revents)
+{
+    (void)loop, (void)revents;
+    struct conn *c = CONTAINER_OF(timer, struct conn, timer);
+    MAGIC_CHECK(c, CONN_MAGIC);
+    if (c->worker->now_us + 500 < c->deadline_us)
+        arm(c, c->deadline_us);
+    else
+        on_timeout(c);
+}
+
+void conn_linger(struct conn *c)
+{
+    if (shutdown(conn_fd(c), SHUT_WR) == -1) {
+        conn_close(c, "client gone");
+        return;
+    }
+    c->state = CONN_LINGER;
+    buf_put(&c->worker->bufs, c->in);
+    c->in = NULL;
+    conn_want(c, EV_READ);
+    conn_deadline(c, LINGER_MS);
+}
+
+static void linger_readable(struct conn *c)
+{
+    static char sink[16384];
+    ssize_t n = recv(conn_fd(c), sink, sizeof sink, 0);
+    if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
+        conn_close(c, "closed after answer");
+}
+
+void conn_to_idle(struct conn *c)
+{
+    const struct conf_listener *listener = c->worker->gen->by_row[c->listener_row];
+    if (c->draining || !listener) {
+        conn_linger(c);
+        return;
+    }
+    c->state = CONN_IDLE;
+    if (c->in && buf_len(c->in) == 0) {
+        buf_put(&c->worker->bufs, c->in);
+        c->in = NULL;
+    }
+    conn_want(c, EV_READ);
+    conn_deadline(c, listener->timeouts.idle_ms);
+}
+
+void conn_continue(struct conn *c)
+{
+    while (c->state == CONN_IDLE && c->in && buf_len(c->in) > 0)
+        http1_process(c);
+}
+
+static void readable(struct conn *c)
+{
+    switch ((enum conn_state)c->state) {
+    case CONN_IDLE:
+    case CONN_HEAD: http1_readable(c); break;
+    case CONN_BUSY:
+        if (c->txn->state == TXN_TUNNEL)
+            tunnel_client_readable(c->txn);
+        else
+            relay_request_readable(c->txn);
+        break;
+    case CONN_LINGER: linger_readable(c); break;
+    case CONN_CLOSED: break;
+    }
+}
+
+static void writable(struct conn *c)
+{
+    if (c->state != CONN_BUSY)
+        return;
+    if (c->txn->state == TXN_TUNNEL)
+        tunnel_pump(c->txn);
+    else
+        relay_response_push(c->txn);
+}
+
+static void on_client_io(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+    (void)loop;
+    struct conn *c = CONTAINER_OF(io, struct conn, io);
+    MAGIC_CHECK(c, CONN_MAGIC);
+    if (revents & EV_WRITE)
+        writable(c);
+    if (revents & EV_READ)
+        readable(c);
+    conn_continue(c);
+}
+
+void conn_drain_all(struct worker *w)
+{
+    for (struct conn *c = w->conns, *next; c; c = next) {
+        next = c->next;
+        c->draining = true;
+        if (c->state == CONN_IDLE)
+            conn_close(c, "draining");
+    }
+}
+
+void conn_drain_removed(struct worker *w)
+{
+    for (struct conn *c = w->conns, *next; c; c = next) {
+        next = c->next;
+        if (w->gen->by_row[c->listener_row])
+            continue;
+        c->draining = true;
+        if (c->state == CONN_IDLE)
+            conn_close(c, "listener removed");
+    }
+}

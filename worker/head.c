@@ -1,0 +1,275 @@
+/* worker/head.c */
+#include "worker/head.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ADDED_BYTES 1024u /* what we add to a request at most, but for copies of its own fields */
+
+#define BIT(id) (1ull << (id))
+/* Frame or address the message: kept whatever Connection names. */
+#define KEPT_ALWAYS (BIT(HTTP1_H_HOST) | BIT(HTTP1_H_CONTENT_LENGTH))
+/* Written anew in every request. */
+#define REPLACED                                                                                   \
+    (BIT(HTTP1_H_X_FORWARDED_FOR) | BIT(HTTP1_H_X_FORWARDED_PROTO) | BIT(HTTP1_H_X_FORWARDED_HOST) | \
+     BIT(HTTP1_H_X_REAL_IP) | BIT(HTTP1_H_X_REQUEST_ID))
+#define CONNECTION_OWN                                                                             \
+    (BIT(HTTP1_H_CONNECTION) | BIT(HTTP1_H_KEEP_ALIVE) | BIT(HTTP1_H_PROXY_CONNECTION) |           \
+     BIT(HTTP1_H_UPGRADE) | BIT(HTTP1_H_TE))
+
+static void add(struct buf *out, const char *bytes, size_t len)
+{
+    buf_append(out, bytes, len);
+}
+
+#define ADD_LITERAL(out, text) add((out), (text), sizeof(text) - 1)
+
+static void add_span(struct buf *out, const char *base, struct http1_span s)
+{
+    add(out, base + s.off, s.len);
+}
+
+static void add_field(struct buf *out, const char *name, size_t name_len, const char *value, size_t value_len)
+{
+    add(out, name, name_len);
+    add(out, value, value_len);
+    ADD_LITERAL(out, "\r\n");
+}
+
+#define ADD_FIELD(out, name, value, len) add_field((out), name ": ", sizeof(name ": ") - 1, (value), (len))
+
+/* Copies the fields for which dropped() is false, a run of neighbours at a time. */
+static void copy_fields(struct buf *out, const struct http1_head *h, const char *base,
+                        bool (*dropped)(const struct txn *, const struct http1_header *), const struct txn *t)
+{
+    uint32_t lines_end = h->head_bytes - 2; /* before the empty line */
+    uint32_t run = UINT32_MAX;
+    for (uint32_t i = 0; i < h->count; i++) {
+        const struct http1_header *f = &h->headers[i];
+        bool drop = (f->id != HTTP1_H_OTHER || f->hop) && dropped(t, f);
+        if (drop && run != UINT32_MAX) {
+            add(out, base + run, f->name.off - run);
+            run = UINT32_MAX;
+        } else if (!drop && run == UINT32_MAX) {
+            run = f->name.off;
+        }
+    }
+    if (run != UINT32_MAX)
+        add(out, base + run, lines_end - run);
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------------- */
+
+static bool request_drops(const struct txn *t, const struct http1_header *f)
+{
+    uint64_t bit = BIT(f->id);
+    if (bit & KEPT_ALWAYS)
+        return false;
+    if (f->id == HTTP1_H_TRANSFER_ENCODING)
+        return t->req_body != HTTP1_BODY_CHUNKED;
+    return f->hop || (bit & (REPLACED | CONNECTION_OWN));
+}
+
+/* With an absolute-form target its authority replaces the Host field (RFC 9112 3.2.2). */
+static bool request_drops_host(const struct txn *t, const struct http1_header *f)
+{
+    return f->id == HTTP1_H_HOST || request_drops(t, f);
+}
+
+static void add_request_line(struct buf *out, const struct http1_head *h, const char *base)
+{
+    add_span(out, base, h->method);
+    ADD_LITERAL(out, " ");
+    if (!h->absolute_form) {
+        add_span(out, base, h->target);
+    } else {
+        if (h->path.len)
+            add_span(out, base, h->path);
+        else
+            ADD_LITERAL(out, "/");
+        if (h->query.len) {
+            ADD_LITERAL(out, "?");
+            add_span(out, base, h->query);
+        }
+    }
+    ADD_LITERAL(out, " HTTP/1.1\r\n");
+}
+
+static const char *format_peer(const struct peer *p, char out[INET6_ADDRSTRLEN])
+{
+    if (p->family == AF_UNIX || !inet_ntop(p->family, p->ip, out, INET6_ADDRSTRLEN))
+        return strcpy(out, "unix");
+    return out;
+}
+
+static bool peer_trusted(const struct txn *t)
+{
+    const struct conf_listener *l = t->listener;
+    if (l->trusted_count == 0)
+        return false;
+    struct net_addr a = {0};
+    const struct peer *p = &t->conn->peer;
+    a.u.sa.sa_family = p->family;
+    if (p->family == AF_INET)
+        memcpy(&a.u.in.sin_addr, p->ip, 4);
+    else if (p->family == AF_INET6)
+        memcpy(&a.u.in6.sin6_addr, p->ip, 16);
+    for (uint32_t i = 0; i < l->trusted_count; i++)
+        if (net_cidr_match(&l->trusted[i], &a))
+            return true;
+    return false;
+}
+
+static void add_forwarded_for(struct buf *out, const struct http1_head *h, const char *base, const char *ip)
+{
+    ADD_LITERAL(out, "X-Forwarded-For: ");
+    if (h->present & BIT(HTTP1_H_X_FORWARDED_FOR))
+        for (uint32_t i = 0; i < h->count; i++)
+            if (h->headers[i].id == HTTP1_H_X_FORWARDED_FOR && h->headers[i].value.len) {
+                add_span(out, base, h->headers[i].value);
+                ADD_LITERAL(out, ", ");
+            }
+    add(out, ip, strlen(ip));
+    ADD_LITERAL(out, "\r\n");
+}
+
+/* The field as a trusted proxy before us set it, else our own value. */
+static void add_or_keep(struct buf *out, const struct http1_head *h, const char *base, enum http1_header_id id,
+                        bool trusted, const char *name, const char *value, size_t len)
+{
+    const struct http1_header *theirs = trusted ? http1_find(h, id) : NULL;
+    add(out, name, strlen(name));
+    if (theirs)
+        add_span(out, base, theirs->value);
+    else
+        add(out, value, len);
+    ADD_LITERAL(out, "\r\n");
+}
+
+/* xorshift128+ (Vigna 2014): unique enough to find a request again, not a secret. */
+static uint64_t next_random(uint64_t s[2])
+{
+    uint64_t a = s[0], b = s[1];
+    s[0] = b;
+    a ^= a << 23;
+    s[1] = a ^ b ^ (a >> 17) ^ (b >> 26);
+    return s[1] + b;
+}
+
+static void add_request_id(struct txn *t, struct buf *out, const struct http1_head *h, const char *base)
+{
+    static const char hex[] = "0123456789abcdef";
+    const struct http1_header *theirs = http1_find(h, HTTP1_H_X_REQUEST_ID);
+    char id[32];
+    if (theirs && theirs->value.len > 0 && theirs->value.len <= 128) {
+        ADD_FIELD(out, "X-Request-ID", base + theirs->value.off, theirs->value.len);
+        return;
+    }
+    uint64_t r[2] = {next_random(t->worker->random), next_random(t->worker->random)};
+    for (unsigned i = 0; i < 32; i++)
+        id[i] = hex[(r[i / 16] >> (i % 16 * 4)) & 15];
+    ADD_FIELD(out, "X-Request-ID", id, sizeof id);
+}
+
+static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_head *h, const char *base)
+{
+    char ip[INET6_ADDRSTRLEN];
+    format_peer(&t->conn->peer, ip);
+    bool trusted = peer_trusted(t);
+    const char *host = base + h->authority.off;
+    add_forwarded_for(out, h, base, ip);
+    add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_PROTO, trusted, "X-Forwarded-Proto: ", "http", 4);
+    add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_HOST, trusted, "X-Forwarded-Host: ", host, h->authority.len);
+    add_or_keep(out, h, base, HTTP1_H_X_REAL_IP, trusted, "X-Real-IP: ", ip, strlen(ip));
+    add_request_id(t, out, h, base);
+}
+
+static void add_upgrade(struct buf *out, const struct http1_head *h, const char *base)
+{
+    ADD_LITERAL(out, "Connection: Upgrade\r\n");
+    for (uint32_t i = 0; i < h->count; i++)
+        if (h->headers[i].id == HTTP1_H_UPGRADE)
+            ADD_FIELD(out, "Upgrade", base + h->headers[i].value.off, h->headers[i].value.len);
+}
+
+int head_build_request(struct txn *t, const struct http1_head *h)
+{
+    const char *base = buf_at(t->conn->in);
+    uint32_t need = 2 * h->head_bytes + ADDED_BYTES; /* own fields may be repeated: Host twice, X-Forwarded-For joined */
+    t->up_head = buf_get(&t->worker->bufs, need > BUF_SMALL_BYTES - 128);
+    struct buf *out = t->up_head;
+    if (!out)
+        return -1;
+    if (need > buf_room(out) && h->head_bytes + ADDED_BYTES + 3 * h->authority.len > buf_room(out))
+        return -1;
+    add_request_line(out, h, base);
+    if (h->absolute_form || !(h->present & BIT(HTTP1_H_HOST)))
+        ADD_FIELD(out, "Host", base + h->authority.off, h->authority.len);
+    copy_fields(out, h, base, h->absolute_form ? request_drops_host : request_drops, t);
+    add_proxy_fields(t, out, h, base);
+    if (h->upgrade)
+        add_upgrade(out, h, base);
+    ADD_LITERAL(out, "\r\n");
+    return 0;
+}
+
+bool head_accepts_html(const struct http1_head *h, const char *bytes)
+{
+    const struct http1_header *accept = http1_find(h, HTTP1_H_ACCEPT);
+    return accept && memmem(bytes + accept->value.off, accept->value.len, "text/html", 9) != NULL;
+}
+
+/* ---- responses ------------------------------------------------------------------------------------------------ */
+
+static bool response_drops(const struct txn *t, const struct http1_header *f)
+{
+    uint64_t bit = BIT(f->id);
+    if (bit & KEPT_ALWAYS)
+        return false;
+    if (f->id == HTTP1_H_TRANSFER_ENCODING)
+        return t->res_out == BODY_DECHUNK;
+    return f->hop || (bit & (CONNECTION_OWN & ~BIT(HTTP1_H_TE)));
+}
+
+bool head_response_as_is(const struct txn *t, const struct http1_head *h)
+{
+    if (t->client_close || t->req_http10 || t->res_out != BODY_AS_IS || h->minor == 0 || h->status == 101)
+        return false;
+    for (uint32_t i = 0; i < h->count; i++)
+        if (h->headers[i].hop || (BIT(h->headers[i].id) & CONNECTION_OWN))
+            if (response_drops(t, &h->headers[i]))
+                return false;
+    return true;
+}
+
+static void add_status_line(struct buf *out, const struct http1_head *h, const char *base)
+{
+    char status[16];
+    int n = snprintf(status, sizeof status, "HTTP/1.1 %03u ", (unsigned)h->status);
+    add(out, status, (size_t)n);
+    add_span(out, base, h->reason);
+    ADD_LITERAL(out, "\r\n");
+}
+
+int head_build_response(struct txn *t, const struct http1_head *h)
+{
+    const char *base = buf_at(t->rbuf);
+    if (!t->head_out)
+        t->head_out = buf_get(&t->worker->bufs, h->head_bytes + ADDED_BYTES > BUF_SMALL_BYTES - 128);
+    struct buf *out = t->head_out;
+    if (!out || buf_room(out) < h->head_bytes + ADDED_BYTES)
+        return -1;
+    add_status_line(out, h, base);
+    copy_fields(out, h, base, response_drops, t);
+    if (t->res_out == BODY_ENCHUNK)
+        ADD_LITERAL(out, "Transfer-Encoding: chunked\r\n");
+    if (h->status == 101)
+        add_upgrade(out, h, base);
+    else if (t->client_close)
+        ADD_LITERAL(out, "Connection: close\r\n");
+    else if (t->req_http10)
+        ADD_LITERAL(out, "Connection: keep-alive\r\n");
+    ADD_LITERAL(out, "\r\n");
+    return 0;
+}

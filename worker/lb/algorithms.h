@@ -1,0 +1,11 @@
+/* worker/lb/algorithms.h: the rows, one per file of this folder. */
+#ifndef BALLAST_WORKER_LB_ALGORITHMS_H
+#define BALLAST_WORKER_LB_ALGORITHMS_H
+
+#include "worker/lb/lb.h"
+
+extern const struct lb_algorithm lb_round_robin;
+extern const struct lb_algorithm lb_weighted_round_robin;
+extern const struct lb_algorithm lb_least_connections;
+
+#endif

@@ -1,0 +1,100 @@
+/* worker/lb/lb.c: the rows of algorithms, and views of a pool. */
+#include "worker/lb/lb.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "worker/lb/algorithms.h"
+
+const struct lb_algorithm *const lb_algorithms[] = {
+    &lb_round_robin,
+    &lb_weighted_round_robin,
+    &lb_least_connections,
+    NULL,
+};
+
+const struct lb_algorithm *lb_find(const char *name)
+{
+    for (unsigned i = 0; lb_algorithms[i]; i++)
+        if (strcmp(lb_algorithms[i]->name, name) == 0)
+            return lb_algorithms[i];
+    return NULL;
+}
+
+void lb_view_init(struct lb_view *v, const struct table *t, uint32_t pool, const struct lb_algorithm *a)
+{
+    memset(v, 0, sizeof *v);
+    v->table = t;
+    v->pool = pool;
+    v->algorithm = a;
+}
+
+void lb_view_free(struct lb_view *v)
+{
+    free(v->members);
+    free(v->schedule);
+    memset(v, 0, sizeof *v);
+}
+
+static int reserve_members(struct lb_view *v, uint32_t n)
+{
+    if (n <= v->cap)
+        return 0;
+    struct lb_member *grown = realloc(v->members, n * sizeof *grown);
+    if (!grown)
+        return -1;
+    v->members = grown;
+    v->cap = n;
+    return 0;
+}
+
+/* Who is asked first: a known-good primary, then a primary nobody has checked yet, then the backups likewise. */
+static unsigned rank_of(const struct entry *e)
+{
+    unsigned unknown = word_get(&e->health) == HEALTH_HEALTHY ? 0 : 1;
+    return word_get(&e->backup) * 2 + unknown;
+}
+
+static void collect(struct lb_view *v, const uint32_t *ids, uint32_t n)
+{
+    unsigned best = UINT32_MAX;
+    v->count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct entry *e = entry_at(v->table, ids[i]);
+        if (!entry_usable(e))
+            continue;
+        unsigned rank = rank_of(e);
+        if (rank > best)
+            continue;
+        if (rank < best)
+            v->count = 0;
+        best = rank;
+        v->members[v->count++] = (struct lb_member){
+            .entry = ids[i], .incarnation = word_get(&e->incarnation), .weight = entry_weight(e)};
+    }
+}
+
+static int rebuild(struct lb_view *v, uint32_t change)
+{
+    uint32_t cap = word_get(&pool_at(v->table, v->pool)->count) + 64; /* others may be adding meanwhile */
+    uint32_t *ids = malloc(cap * sizeof *ids);
+    if (!ids || reserve_members(v, cap) == -1) {
+        free(ids);
+        return -1;
+    }
+    collect(v, ids, entry_members(v->table, v->pool, ids, cap));
+    free(ids);
+    v->built = false;
+    if (v->algorithm->build && v->algorithm->build(v) == -1)
+        return -1;
+    v->change = change;
+    v->built = true;
+    return 0;
+}
+
+int lb_view_refresh(struct lb_view *v)
+{
+    uint32_t change = word_get(&pool_at(v->table, v->pool)->change);
+    if (LIKELY(v->built && change == v->change))
+        return 0;
+    return rebuild(v, change);
+}

@@ -1,0 +1,59 @@
+/* worker/pick.c */
+#include "worker/pick.h"
+
+#include "base/log.h"
+
+void pick_mark_tried(struct txn *t)
+{
+    if (t->lb.tried_count < LB_TRIED_MAX && t->entry != INDEX_NONE)
+        t->lb.tried[t->lb.tried_count++] = t->entry;
+}
+
+void pick_release(struct txn *t)
+{
+    if (t->entry == INDEX_NONE)
+        return;
+    entry_release(t->worker->table, t->entry, t->worker->slot);
+    t->entry = INDEX_NONE;
+}
+
+static bool reserve(struct txn *t, const struct lb_member *m)
+{
+    return entry_reserve(t->worker->table, m->entry, m->incarnation, t->worker->slot);
+}
+
+/* More members than `tried` holds were full: look at every one. */
+static uint32_t scan(struct txn *t, const struct lb_view *v)
+{
+    for (uint32_t m = 0; m < v->count; m++)
+        if (!lb_tried(&t->lb, v->members[m].entry) && reserve(t, &v->members[m]))
+            return v->members[m].entry;
+    return INDEX_NONE;
+}
+
+enum pick_result pick_backend(struct txn *t)
+{
+    struct lb_view *v = &t->pool->view;
+    if (lb_view_refresh(v) == -1)
+        log_error("out of memory: pool %s keeps its old view", t->pool->conf->name);
+    uint32_t failed = t->lb.tried_count; /* those before were tried for good */
+    uint32_t m = INDEX_NONE;
+    t->entry = INDEX_NONE;
+    while (v->count && (m = v->algorithm->select(v, &t->lb)) != INDEX_NONE) {
+        if (reserve(t, &v->members[m])) {
+            t->entry = v->members[m].entry;
+            break;
+        }
+        if (t->lb.tried_count == LB_TRIED_MAX) {
+            t->entry = scan(t, v);
+            break;
+        }
+        t->lb.tried[t->lb.tried_count++] = v->members[m].entry;
+    }
+    bool full = t->lb.tried_count > failed;
+    t->lb.tried_count = failed;
+    if (t->entry != INDEX_NONE)
+        return PICK_OK;
+    count_add(&table_pcell(t->worker->table, t->worker->slot, t->pool->conf->row)->no_backend, 1);
+    return full ? PICK_FULL : PICK_NONE;
+}

@@ -1,0 +1,226 @@
+/* worker/relay_request.c: the client's bytes to the backend. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include "worker/account.h"
+#include "worker/conn.h"
+#include "worker/relay.h"
+#include "worker/txn.h"
+#include "worker/upstream.h"
+
+static void consume(struct buf *b, size_t *sent)
+{
+    if (!b)
+        return;
+    uint32_t n = buf_len(b) < *sent ? buf_len(b) : (uint32_t)*sent;
+    b->start += n;
+    *sent -= n;
+}
+
+ssize_t relay_send(int fd, struct buf *first, struct buf *second, uint32_t second_ready)
+{
+    struct iovec iov[2];
+    struct msghdr m = {.msg_iov = iov};
+    if (first && buf_len(first))
+        iov[m.msg_iovlen++] = (struct iovec){buf_at(first), buf_len(first)};
+    if (second && second_ready)
+        iov[m.msg_iovlen++] = (struct iovec){buf_at(second), second_ready};
+    ssize_t n;
+    do
+        n = m.msg_iovlen == 1 ? send(fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
+                              : sendmsg(fd, &m, MSG_NOSIGNAL);
+    while (n == -1 && errno == EINTR);
+    if (n <= 0)
+        return n;
+    size_t left = (size_t)n;
+    consume(first, &left);
+    consume(second, &left);
+    return n;
+}
+
+/* ---- what may be forwarded ------------------------------------------------------------------------------------ */
+
+static uint32_t untaken(const struct txn *t)
+{
+    return t->conn->in ? buf_len(t->conn->in) - t->req_ready : 0;
+}
+
+static void taken(struct txn *t, uint32_t n)
+{
+    t->req_ready += n;
+    t->req_body_bytes += n;
+    account_client_in(t, n);
+}
+
+static void take_length(struct txn *t)
+{
+    uint32_t n = untaken(t);
+    if (n > t->req_left)
+        n = (uint32_t)t->req_left;
+    t->req_left -= n;
+    t->req_done = t->req_left == 0;
+    taken(t, n);
+}
+
+static enum http1_result take_chunks(struct txn *t)
+{
+    for (uint32_t n = untaken(t); n > 0; n = untaken(t)) {
+        uint32_t used = 0;
+        struct http1_span payload;
+        enum http1_result r =
+            http1_chunked_step(&t->req_chunked, buf_at(t->conn->in) + t->req_ready, n, &used, &payload);
+        if (r == HTTP1_ERROR)
+            return r;
+        taken(t, used);
+        if (r == HTTP1_DONE) {
+            t->req_done = true;
+            return r;
+        }
+        if (used == 0)
+            break;
+    }
+    return HTTP1_MORE;
+}
+
+/* The request cannot go on: nothing more of it reaches the backend. */
+static bool refuse_body(struct txn *t, unsigned status, const char *text)
+{
+    t->end = text;
+    txn_fail(t, status, text);
+    return false;
+}
+
+bool relay_request_take(struct txn *t)
+{
+    if (t->req_done)
+        return true;
+    if (t->req_body == HTTP1_BODY_LENGTH) {
+        take_length(t);
+        return true;
+    }
+    if (take_chunks(t) == HTTP1_ERROR)
+        return refuse_body(t, 400, "Malformed chunked body");
+    uint64_t limit = t->listener->limits.body_bytes;
+    if (limit && t->req_body_bytes > limit)
+        return refuse_body(t, 413, "Request body too large");
+    return true;
+}
+
+/* ---- sending -------------------------------------------------------------------------------------------------- */
+
+uint32_t relay_request_pending(const struct txn *t)
+{
+    return (t->up_head ? buf_len(t->up_head) : 0) + t->req_ready;
+}
+
+/* Gives back buffers that hold nothing. up_head stays while it may have to be sent again. */
+static void release_empty(struct txn *t)
+{
+    struct conn *c = t->conn;
+    if (t->up_head && buf_len(t->up_head) == 0 && !t->req_replayable) {
+        buf_put(&t->worker->bufs, t->up_head);
+        t->up_head = NULL;
+    }
+    if (c->in && buf_len(c->in) == 0) {
+        buf_put(&t->worker->bufs, c->in);
+        c->in = NULL;
+    }
+}
+
+/* Before the request is complete: its bytes, as far as there is room. After: only the client's end, unless a pipelined request
+ * waits already. */
+static bool wants_client(const struct txn *t, bool blocked)
+{
+    const struct buf *in = t->conn->in;
+    if (t->conn->eof || t->send_broken)
+        return false;
+    return t->req_done ? !in || buf_len(in) == 0 : !blocked;
+}
+
+static void set_watchers(struct txn *t, bool blocked)
+{
+    bool response_blocked = relay_response_pending(t) > 0;
+    int client = (wants_client(t, blocked) ? EV_READ : 0) | (response_blocked ? EV_WRITE : 0);
+    conn_want(t->conn, client);
+    if (t->up)
+        upstream_want(t->up, (response_blocked ? 0 : EV_READ) | (blocked ? EV_WRITE : 0));
+    txn_arm(t);
+}
+
+/* Returns 1 all sent, 0 blocked, -1 the backend takes no more. */
+static int send_ready(struct txn *t)
+{
+    while (relay_request_pending(t) > 0) {
+        uint32_t head = t->up_head ? buf_len(t->up_head) : 0;
+        uint32_t offered = head + t->req_ready;
+        ssize_t n = relay_send(upstream_fd(t->up), t->up_head, t->conn->in, t->req_ready);
+        if (n == -1)
+            return errno == EAGAIN ? 0 : -1;
+        t->sent_any = true;
+        account_backend_out(t, (uint64_t)n);
+        if ((uint64_t)n > head)
+            t->req_ready -= (uint32_t)n - head;
+        if ((uint64_t)n < offered)
+            return 0;
+    }
+    return 1;
+}
+
+void relay_request_push(struct txn *t)
+{
+    if (!relay_request_take(t))
+        return;
+    int r = t->send_broken ? 1 : send_ready(t);
+    if (r == -1) {
+        if (t->up->reused && !t->sent_any) {
+            txn_upstream_lost(t, "stale connection");
+            return;
+        }
+        /* It may have answered before it stopped reading (RFC 9112 9.5): the response half decides. */
+        t->send_broken = true;
+        t->req_replayable = t->req_replayable && t->up->reused;
+    }
+    release_empty(t);
+    set_watchers(t, r == 0);
+}
+
+/* ---- receiving ------------------------------------------------------------------------------------------------ */
+
+static struct buf *input_buffer(struct txn *t)
+{
+    struct conn *c = t->conn;
+    if (!c->in)
+        c->in = buf_get(&t->worker->bufs, t->req_left > BUF_SMALL_BYTES);
+    else if (buf_room(c->in) == 0)
+        buf_compact(c->in);
+    return c->in;
+}
+
+static void client_gone(struct txn *t, const char *why)
+{
+    t->conn->eof = true;
+    conn_close(t->conn, why);
+}
+
+void relay_request_readable(struct txn *t)
+{
+    struct conn *c = t->conn;
+    struct buf *in = input_buffer(t);
+    if (!in) {
+        conn_close(c, "out of memory");
+        return;
+    }
+    if (buf_room(in) == 0) { /* full of bytes the backend has not taken yet */
+        conn_want(c, c->io.events & EV_WRITE);
+        return;
+    }
+    ssize_t n = buf_recv(in, conn_fd(c));
+    if (n == 0 || (n == -1 && errno != EAGAIN)) {
+        client_gone(t, n == 0 ? "client closed" : "client reset");
+        return;
+    }
+    if (n == -1 || t->state == TXN_EXCHANGE)
+        relay_request_push(t);
+    else
+        conn_want(c, c->io.events & EV_WRITE); /* not connected yet, or answering: these bytes wait */
+}

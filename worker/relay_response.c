@@ -1,0 +1,372 @@
+/* worker/relay_response.c: the backend's bytes to the client. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "worker/account.h"
+#include "worker/conn.h"
+#include "worker/head.h"
+#include "worker/relay.h"
+#include "worker/tunnel.h"
+#include "worker/txn.h"
+#include "worker/upstream.h"
+
+#define CHUNK_HEAD_BYTES 16u /* room kept before the payload of a chunk that we make */
+
+static const struct http1_limits response_limits = {BUF_LARGE_BYTES - 4096, HTTP1_HEADERS_MAX};
+
+uint32_t relay_response_pending(const struct txn *t)
+{
+    return (t->head_out ? buf_len(t->head_out) : 0) + t->res_ready;
+}
+
+static char *raw_at(struct txn *t)
+{
+    return buf_at(t->rbuf) + t->res_ready;
+}
+
+static uint32_t raw_len(const struct txn *t)
+{
+    return t->rbuf ? buf_len(t->rbuf) - t->res_ready : 0;
+}
+
+/* ---- body ----------------------------------------------------------------------------------------------------- */
+
+static void take_length(struct txn *t)
+{
+    uint32_t n = raw_len(t);
+    if (n > t->res_left)
+        n = (uint32_t)t->res_left;
+    t->res_left -= n;
+    t->res_ready += n;
+    t->res_done = t->res_left == 0;
+}
+
+/* Walks the chunks. As they are, everything validated is ready; otherwise only the payload, moved together. */
+static bool take_chunks(struct txn *t)
+{
+    char *from = t->rbuf ? raw_at(t) : NULL, *to = from;
+    uint32_t left = raw_len(t);
+    while (left > 0 && !t->res_done) {
+        uint32_t used = 0;
+        struct http1_span payload = {0, 0};
+        enum http1_result r = http1_chunked_step(&t->res_chunked, from, left, &used, &payload);
+        if (r == HTTP1_ERROR)
+            return false;
+        t->res_done = r == HTTP1_DONE;
+        if (used == 0)
+            break;
+        if (t->res_out == BODY_DECHUNK) {
+            memmove(to, from + payload.off, payload.len);
+            to += payload.len;
+            t->res_ready += payload.len;
+        } else {
+            t->res_ready += used;
+        }
+        from += used;
+        left -= used;
+    }
+    if (t->res_out == BODY_DECHUNK && t->rbuf) {
+        memmove(to, from, left); /* bytes behind the message: seen as such by the caller */
+        t->rbuf->end = (uint32_t)(to - t->rbuf->data) + left;
+    }
+    return true;
+}
+
+/* Frames the raw bytes as one chunk, in place: the head of the chunk goes into the room before them. */
+static void wrap_chunk(struct txn *t)
+{
+    struct buf *b = t->rbuf;
+    uint32_t n = buf_len(b);
+    char head[CHUNK_HEAD_BYTES];
+    int head_len = snprintf(head, sizeof head, "%x\r\n", n);
+    b->start -= (uint32_t)head_len;
+    memcpy(buf_at(b), head, (size_t)head_len);
+    memcpy(b->data + b->end, "\r\n", 2); /* within the slack behind cap */
+    b->end += 2;
+    t->res_ready = buf_len(b);
+}
+
+static bool take_body(struct txn *t)
+{
+    switch ((enum http1_body)t->res_body) {
+    case HTTP1_BODY_NONE: t->res_done = true; return true;
+    case HTTP1_BODY_LENGTH: take_length(t); return true;
+    case HTTP1_BODY_CHUNKED: return take_chunks(t);
+    case HTTP1_BODY_CLOSE:
+        if (raw_len(t) == 0)
+            return true;
+        if (t->res_out == BODY_ENCHUNK)
+            wrap_chunk(t);
+        else
+            t->res_ready = buf_len(t->rbuf);
+        return true;
+    }
+    return false;
+}
+
+/* ---- head ----------------------------------------------------------------------------------------------------- */
+
+/* An interim response goes to the client at once (RFC 9110 15.2), but for HTTP/1.0 clients, who do not know them. */
+static bool forward_interim(struct txn *t, uint32_t bytes)
+{
+    if (!t->req_http10) {
+        if (!t->head_out)
+            t->head_out = buf_get(&t->worker->bufs, false);
+        if (!t->head_out || buf_room(t->head_out) < bytes + 4096)
+            return false;
+        buf_append(t->head_out, buf_at(t->rbuf), bytes);
+    }
+    t->rbuf->start += bytes;
+    http1_head_reset(t->res);
+    return true;
+}
+
+static void choose_framing(struct txn *t, const struct http1_head *h)
+{
+    t->res_body = h->body;
+    t->res_left = h->body == HTTP1_BODY_LENGTH ? h->content_length : 0;
+    t->res_out = BODY_AS_IS;
+    http1_chunked_reset(&t->res_chunked);
+    if (h->body == HTTP1_BODY_CHUNKED && t->req_http10) {
+        t->res_out = BODY_DECHUNK;
+        t->client_close = true;
+    } else if (h->body == HTTP1_BODY_CLOSE) {
+        if (t->req_http10)
+            t->client_close = true;
+        else
+            t->res_out = BODY_ENCHUNK;
+    }
+}
+
+static bool final_head(struct txn *t)
+{
+    const struct http1_head *h = t->res;
+    account_response(t, h->status);
+    t->status = h->status;
+    t->res_head_done = true;
+    t->res_upstream_keep = h->keep_alive && h->body != HTTP1_BODY_CLOSE;
+    choose_framing(t, h);
+    if (!t->req_done || t->worker->draining || t->conn->draining)
+        t->client_close = true;
+    if (head_response_as_is(t, h)) {
+        t->res_ready = h->head_bytes;
+    } else {
+        if (head_build_response(t, h) == -1)
+            return false;
+        t->rbuf->start += h->head_bytes;
+    }
+    slab_put(&t->worker->head_slab, t->res);
+    t->res = NULL;
+    return true;
+}
+
+/* A backend that switches protocols although nobody asked is out of step. */
+static bool switch_allowed(const struct txn *t)
+{
+    return t->req_upgrade && t->req_done && t->state == TXN_EXCHANGE;
+}
+
+static bool take_parsed(struct txn *t, bool *again)
+{
+    uint16_t status = t->res->status;
+    *again = status < 200 && status != 101;
+    if (*again)
+        return forward_interim(t, t->res->head_bytes);
+    if (status == 101 && !switch_allowed(t))
+        return false;
+    return final_head(t);
+}
+
+/* A head larger than a small buffer moves to a large one. */
+static bool make_room(struct txn *t)
+{
+    if (buf_room(t->rbuf) > 0)
+        return true;
+    buf_compact(t->rbuf);
+    if (buf_room(t->rbuf) > 0)
+        return true;
+    struct buf *large = t->rbuf->large ? NULL : buf_get(&t->worker->bufs, true);
+    if (!large)
+        return false;
+    buf_append(large, buf_at(t->rbuf), buf_len(t->rbuf));
+    buf_put(&t->worker->bufs, t->rbuf);
+    t->rbuf = large;
+    return true;
+}
+
+/* True when the head is complete; false with *failed or when more is needed. */
+static bool take_head(struct txn *t, bool *failed)
+{
+    bool again = true;
+    *failed = false;
+    if (!t->res) {
+        if (!(t->res = slab_get(&t->worker->head_slab)))
+            return !(*failed = true);
+        http1_head_reset(t->res);
+    }
+    while (again) {
+        enum http1_result r = http1_parse_response(t->res, buf_at(t->rbuf), buf_len(t->rbuf), &response_limits,
+                                                   t->req_is_head, t->req_is_connect);
+        if (r == HTTP1_MORE) {
+            *failed = !make_room(t);
+            return false;
+        }
+        if (r == HTTP1_ERROR || !take_parsed(t, &again)) {
+            *failed = true;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the exchange --------------------------------------------------------------------------------------------- */
+
+static void bad_response(struct txn *t, const char *why)
+{
+    account_attempt_failed(t, false, false);
+    t->end = why;
+    txn_fail(t, 502, "Invalid response from backend");
+}
+
+/* The backend has done its part. Its connection is worth keeping when both messages were complete and it said nothing more. */
+static void response_complete(struct txn *t)
+{
+    bool clean = t->res_upstream_keep && t->req_done && relay_request_pending(t) == 0 && !t->send_broken &&
+                 raw_len(t) == 0;
+    if (!t->req_done)
+        t->client_close = true;
+    txn_leave_backend(t, clean);
+    buf_put(&t->worker->bufs, t->up_head);
+    t->up_head = NULL;
+}
+
+/* Everything in rbuf is looked at. False: the txn was answered or ended. */
+static bool take(struct txn *t)
+{
+    bool failed = false;
+    if (!t->res_head_done && !take_head(t, &failed)) {
+        if (failed)
+            bad_response(t, "invalid response head");
+        return !failed;
+    }
+    if (t->status == 101)
+        return true;
+    if (!take_body(t)) {
+        bad_response(t, "invalid chunk from backend");
+        return false;
+    }
+    if (t->res_done)
+        response_complete(t);
+    return true;
+}
+
+static void on_eof(struct txn *t, bool reset)
+{
+    bool by_close = t->res_head_done && t->res_body == HTTP1_BODY_CLOSE && !reset;
+    if (!by_close) {
+        txn_upstream_lost(t, reset ? "backend reset" : "backend closed early");
+        return;
+    }
+    if (t->res_out == BODY_ENCHUNK) {
+        if (!t->rbuf && !(t->rbuf = buf_get(&t->worker->bufs, false))) {
+            conn_close(t->conn, "out of memory");
+            return;
+        }
+        buf_append(t->rbuf, "0\r\n\r\n", 5);
+        t->res_ready = buf_len(t->rbuf);
+    }
+    t->res_done = true;
+    response_complete(t);
+    relay_response_push(t);
+}
+
+static struct buf *output_buffer(struct txn *t)
+{
+    if (!t->rbuf)
+        t->rbuf = buf_get(&t->worker->bufs, t->res_left > BUF_SMALL_BYTES || t->res_body == HTTP1_BODY_CLOSE);
+    if (t->rbuf && buf_len(t->rbuf) == 0)
+        t->rbuf->start = t->rbuf->end = t->res_out == BODY_ENCHUNK ? CHUNK_HEAD_BYTES : 0;
+    return t->rbuf;
+}
+
+void relay_response_readable(struct txn *t)
+{
+    if (relay_response_pending(t) > 0) { /* the client must take these first */
+        upstream_want(t->up, t->up->io.events & EV_WRITE);
+        return;
+    }
+    struct buf *b = output_buffer(t);
+    if (!b) {
+        conn_close(t->conn, "out of memory");
+        return;
+    }
+    ssize_t n = buf_recv(b, upstream_fd(t->up));
+    if (n == -1 && errno == EAGAIN)
+        return;
+    if (n <= 0) {
+        on_eof(t, n == -1);
+        return;
+    }
+    account_backend_in(t, (uint64_t)n);
+    t->req_replayable = false;
+    if (take(t))
+        relay_response_push(t);
+}
+
+/* ---- to the client -------------------------------------------------------------------------------------------- */
+
+static void release_sent(struct txn *t)
+{
+    if (t->head_out && buf_len(t->head_out) == 0) {
+        buf_put(&t->worker->bufs, t->head_out);
+        t->head_out = NULL;
+    }
+    if (t->rbuf && buf_len(t->rbuf) == 0 && t->res_head_done) {
+        buf_put(&t->worker->bufs, t->rbuf);
+        t->rbuf = NULL;
+    }
+}
+
+/* Returns 1 all sent, 0 blocked, -1 the client is gone. */
+static int send_ready(struct txn *t)
+{
+    while (relay_response_pending(t) > 0) {
+        uint32_t head = t->head_out ? buf_len(t->head_out) : 0;
+        uint32_t before = head + t->res_ready;
+        ssize_t n = relay_send(conn_fd(t->conn), t->head_out, t->rbuf, t->res_ready);
+        if (n == -1)
+            return errno == EAGAIN ? 0 : -1;
+        t->client_started = true;
+        account_client_out(t, (uint64_t)n);
+        if ((uint64_t)n > head)
+            t->res_ready -= (uint32_t)n - head;
+        if ((uint64_t)n < before)
+            return 0;
+    }
+    return 1;
+}
+
+void relay_response_push(struct txn *t)
+{
+    int r = send_ready(t);
+    if (r == -1) {
+        conn_close(t->conn, "client reset");
+        return;
+    }
+    if (r == 1) {
+        release_sent(t);
+        if (t->status == 101 && t->res_head_done) {
+            tunnel_start(t);
+            return;
+        }
+        if (t->res_done) {
+            txn_finish(t);
+            return;
+        }
+    }
+    int client = t->conn->io.events & EV_READ;
+    conn_want(t->conn, (ev_is_active(&t->conn->io) ? client : 0) | (r == 0 ? EV_WRITE : 0));
+    if (t->up)
+        upstream_want(t->up, (ev_is_active(&t->up->io) ? t->up->io.events & EV_WRITE : 0) | (r == 0 ? 0 : EV_READ));
+    txn_arm(t);
+}

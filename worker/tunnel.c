@@ -1,0 +1,113 @@
+/* worker/tunnel.c */
+#include "worker/tunnel.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include "worker/account.h"
+#include "worker/conn.h"
+#include "worker/relay.h"
+#include "worker/txn.h"
+#include "worker/upstream.h"
+
+/* Sends what waits. Returns 1 nothing waits any more, 0 blocked, -1 the receiver is gone. */
+static int flush(struct txn *t, int fd, struct buf **at, bool to_client)
+{
+    while (*at && buf_len(*at) > 0) {
+        ssize_t n = relay_send(fd, *at, NULL, 0);
+        if (n == -1)
+            return errno == EAGAIN ? 0 : -1;
+        if (to_client)
+            account_client_out(t, (uint64_t)n);
+        else
+            account_backend_out(t, (uint64_t)n);
+    }
+    buf_put(&t->worker->bufs, *at);
+    *at = NULL;
+    return 1;
+}
+
+static void pass_fin(int fd, bool eof, bool *shut)
+{
+    if (!eof || *shut)
+        return;
+    *shut = true;
+    if (shutdown(fd, SHUT_WR) == -1)
+        return; /* the peer is gone already: its own watcher says so */
+}
+
+static void set_watchers(struct txn *t)
+{
+    bool to_backend = t->conn->in != NULL, to_client = t->rbuf != NULL;
+    conn_want(t->conn, (!t->client_eof && !to_backend ? EV_READ : 0) | (to_client ? EV_WRITE : 0));
+    upstream_want(t->up, (!t->up_eof && !to_client ? EV_READ : 0) | (to_backend ? EV_WRITE : 0));
+    txn_arm(t);
+}
+
+void tunnel_pump(struct txn *t)
+{
+    int backend = flush(t, upstream_fd(t->up), &t->conn->in, false);
+    int client = flush(t, conn_fd(t->conn), &t->rbuf, true);
+    if (backend == -1 || client == -1) {
+        conn_close(t->conn, backend == -1 ? "backend reset" : "client reset");
+        return;
+    }
+    if (backend == 1)
+        pass_fin(upstream_fd(t->up), t->client_eof, &t->up_shut);
+    if (client == 1)
+        pass_fin(conn_fd(t->conn), t->up_eof, &t->client_shut);
+    if (t->up_shut && t->client_shut) {
+        conn_close(t->conn, "finished");
+        return;
+    }
+    set_watchers(t);
+}
+
+/* Reads into *at. False: the tunnel ended. */
+static bool fill(struct txn *t, int fd, struct buf **at, bool *eof, uint64_t *got)
+{
+    *got = 0;
+    if (!*at && !(*at = buf_get(&t->worker->bufs, true))) {
+        conn_close(t->conn, "out of memory");
+        return false;
+    }
+    if (buf_room(*at) == 0)
+        return true;
+    ssize_t n = buf_recv(*at, fd);
+    if (n == -1 && errno != EAGAIN) {
+        conn_close(t->conn, "reset");
+        return false;
+    }
+    if (n == 0)
+        *eof = true;
+    if (n > 0)
+        *got = (uint64_t)n;
+    return true;
+}
+
+void tunnel_client_readable(struct txn *t)
+{
+    uint64_t n = 0;
+    if (!fill(t, conn_fd(t->conn), &t->conn->in, &t->client_eof, &n))
+        return;
+    account_client_in(t, n);
+    tunnel_pump(t);
+}
+
+void tunnel_upstream_readable(struct txn *t)
+{
+    uint64_t n = 0;
+    if (!fill(t, upstream_fd(t->up), &t->rbuf, &t->up_eof, &n))
+        return;
+    account_backend_in(t, n);
+    tunnel_pump(t);
+}
+
+void tunnel_start(struct txn *t)
+{
+    txn_set_state(t, TXN_TUNNEL);
+    buf_put(&t->worker->bufs, t->up_head);
+    t->up_head = NULL;
+    t->req_ready = 0;
+    t->res_ready = 0;
+    tunnel_pump(t);
+}

@@ -1,0 +1,215 @@
+/*
+ * worker/types.h: the objects of the data path and who owns them.
+ *
+ *   worker    one per process; owns everything below
+ *   gen       one configuration generation as this worker uses it; kept while a request that began with it is in flight
+ *   conn      a client connection; owns its descriptor, its input buffer and its txn; an idle one owns no buffer
+ *   txn       one request (HTTP) or tunnel (TCP, upgraded HTTP) from routing to accounting; owns its buffers, its place in
+ *             entry.inflight and its upstream while it has one
+ *   upstream  a connection to a backend: belongs to one txn, or idle to the worker's pool (upool.h)
+ *
+ * Flow (one file per step): accept -> proto_http1 (parse) -> txn (route, pick) -> connect -> relay_request / relay_response ->
+ * txn_finish (account). Doors: conn_close() is the only place that closes a client connection, with a reason;
+ * txn_set_state() the only one that changes a txn's state; account_txn() the only one that counts a request.
+ *
+ * Objects that a callback up the stack may still look at are freed at the end of the loop iteration (worker.h
+ * worker_retire): after conn_close() a conn's state is CONN_CLOSED until then.
+ */
+#ifndef BALLAST_WORKER_TYPES_H
+#define BALLAST_WORKER_TYPES_H
+
+#include <ev.h>
+#include "base/http1.h"
+#include "base/magic.h"
+#include "conf/conf.h"
+#include "proc/role.h"
+#include "shm/entry.h"
+#include "shm/histo.h"
+#include "shm/pool.h"
+#include "shm/slot.h"
+#include "worker/buf.h"
+#include "worker/lb/lb.h"
+#include "worker/slab.h"
+
+#define CONN_MAGIC     0xC0117EC7u
+#define TXN_MAGIC      0x7A115AC7u
+#define UPSTREAM_MAGIC 0x0B57EA11u
+#define ACCEPTOR_MAGIC 0xACCE9708u
+
+struct worker;
+
+/* What a worker adds to a pool of the configuration. */
+struct pool_rt {
+    const struct conf_pool *conf;
+    struct lb_view view;
+};
+
+struct gen {
+    const struct conf *conf;
+    uint32_t refs; /* txns that began with it, plus one while current */
+    struct pool_rt *pools; /* by index of conf.pools */
+    const struct conf_listener *by_row[LISTENER_MAX];
+    struct gen *next;
+};
+
+struct acceptor {
+    uint32_t magic;
+    uint32_t bind_id;
+    uint32_t listener_row;
+    struct ev_io io;
+    struct worker *worker;
+    struct acceptor *next;
+};
+
+/* A peer's address without the family-sized padding. */
+struct peer {
+    uint8_t family; /* AF_INET, AF_INET6 (never a mapped IPv4), AF_UNIX */
+    uint16_t port;  /* host order */
+    uint8_t ip[16];
+};
+
+enum conn_state {
+    CONN_IDLE,   /* between requests: no buffer, no txn */
+    CONN_HEAD,   /* a request head is arriving */
+    CONN_BUSY,   /* a txn is at work */
+    CONN_LINGER, /* answered and half-closed: reads and drops what still comes, so that the answer is not reset away */
+    CONN_CLOSED  /* to be freed at the end of the iteration */
+};
+
+struct conn {
+    uint32_t magic;
+    uint8_t state; /* enum conn_state */
+    uint8_t protocol; /* enum conf_protocol */
+    bool draining; /* answer what is in flight, then close */
+    bool eof;      /* the client sent FIN */
+    uint32_t listener_row;
+    uint32_t served; /* requests */
+    struct ev_io io;
+    struct ev_timer timer;
+    uint64_t deadline_us; /* the timer fires no later than this and looks again (conn_deadline) */
+    uint64_t timer_us;    /* when the timer fires */
+    struct worker *worker;
+    struct buf *in; /* bytes from the client not yet consumed */
+    struct http1_head *head; /* while a head arrives and its request runs */
+    struct txn *txn;
+    struct conn *prev, *next; /* worker's list of open connections; next also links the retired */
+    struct peer peer;
+};
+
+struct upstream {
+    uint32_t magic;
+    bool reused;     /* came from the pool */
+    bool connecting;
+    bool dead;       /* closed: to be freed at the end of the iteration */
+    uint32_t entry, incarnation, pool_row;
+    struct ev_io io;
+    struct worker *worker;
+    struct txn *txn; /* NULL: idle in the pool */
+    struct upstream *prev, *next;         /* idle: newest first, per entry; next also links the retired */
+    struct upstream *pool_prev, *pool_next; /* idle: oldest first, per pool */
+    uint64_t idle_since_us;
+};
+
+enum txn_state {
+    TXN_NEW,
+    TXN_CONNECT,  /* waiting for a backend connection */
+    TXN_EXCHANGE, /* request and response flow */
+    TXN_TUNNEL,   /* bytes both ways until both ends finished */
+    TXN_REPLY,    /* an answer of our own is being sent */
+    TXN_DONE
+};
+
+enum txn_body_out { BODY_AS_IS, BODY_DECHUNK, BODY_ENCHUNK };
+
+struct txn {
+    uint32_t magic;
+    uint8_t state; /* enum txn_state */
+    struct conn *conn;
+    struct worker *worker;
+    struct gen *gen;
+    const struct conf_listener *listener;
+    struct pool_rt *pool;
+    struct upstream *up;
+    uint32_t entry; /* reserved place, or INDEX_NONE */
+    bool fresh_only;    /* do not take a pooled connection: one just died under this request */
+    bool sent_any;      /* this attempt put at least one byte on the wire */
+    bool send_broken;   /* the backend takes no more of the request; its answer may still come */
+    uint16_t fail_status; /* what the last failed attempt means to the client: 502, 504; 0: none failed */
+    struct lb_request lb;
+    uint8_t attempts;
+    uint64_t started_us, sent_us; /* head received; request handed to the backend connection */
+
+    /* the request, as later steps need it (the head itself may be gone) */
+    bool req_is_head, req_is_connect, req_idempotent, req_keep_alive, req_upgrade, req_http10, req_wants_html;
+    uint8_t req_body;   /* enum http1_body */
+    bool req_done;      /* the whole request was read from the client */
+    bool req_replayable; /* all that was sent is still in up_head */
+    uint64_t req_left;  /* BODY_LENGTH: bytes not yet taken from the client */
+    uint64_t req_body_bytes;
+    struct http1_chunked req_chunked;
+    uint32_t req_ready; /* validated body bytes at the start of conn->in, not yet sent */
+    struct buf *up_head; /* request head (and a small body) for the backend; kept while replayable */
+
+    /* the response */
+    struct http1_head *res; /* while a response head arrives */
+    bool res_head_done, res_done;
+    bool res_upstream_keep; /* the backend connection may be used again */
+    uint8_t res_body;     /* enum http1_body */
+    uint8_t res_out;      /* enum txn_body_out */
+    uint16_t status;      /* of the answer to the client, 0: none yet */
+    uint64_t res_left;
+    struct http1_chunked res_chunked;
+    uint32_t res_ready;   /* bytes at the start of rbuf to send to the client */
+    struct buf *head_out; /* head or whole local answer for the client */
+    struct buf *rbuf;     /* bytes from the backend */
+    bool client_close;    /* close the client connection after this answer */
+    bool client_started;  /* a byte of an answer was handed to the client */
+
+    /* tunnel */
+    bool client_eof, up_eof, client_shut, up_shut; /* FIN received from / sent to each side */
+    uint64_t bytes_in, bytes_out; /* from and to the client */
+    bool failed;     /* no answer from a backend could be given */
+    bool aborted;    /* the client gave up */
+    const char *end; /* why it ended early, static text */
+    struct txn *next; /* retired */
+};
+
+struct worker {
+    struct child *child;
+    struct ev_loop *loop;
+    struct table *table;
+    uint32_t slot;
+    struct gen *gen;     /* current */
+    struct gen *offered; /* built, not yet current */
+    struct gen *gens;    /* all that live */
+    struct acceptor *acceptors;
+    struct conn *conns;  /* open client connections */
+    uint32_t conn_count;
+    bool draining;
+    uint64_t now_us;     /* monotonic, once per loop iteration */
+    struct ev_check clock;
+    struct ev_prepare reaper;
+    struct ev_timer pause; /* accepting is paused: at the connection limit or out of descriptors */
+    struct ev_timer sweep; /* closes idle upstreams */
+    struct slab conn_slab, txn_slab, upstream_slab, head_slab;
+    struct buf_pool bufs;
+    struct conn *retired_conns;
+    struct txn *retired_txns;
+    struct upstream *retired_upstreams;
+    struct upstream *idle[ENTRY_MAX];    /* newest first */
+    struct upstream *idle_old[POOL_MAX]; /* oldest first */
+    struct upstream *idle_new[POOL_MAX];
+    uint32_t idle_count[POOL_MAX];
+    uint64_t random[2]; /* xorshift128+ state, for request ids */
+};
+
+static inline struct cell *worker_cell(const struct worker *w, uint32_t entry)
+{
+    return table_cell(w->table, w->slot, entry);
+}
+static inline struct lcell *worker_lcell(const struct worker *w, uint32_t listener_row)
+{
+    return table_lcell(w->table, w->slot, listener_row);
+}
+
+#endif

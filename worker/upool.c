@@ -1,0 +1,125 @@
+/* worker/upool.c */
+#include "worker/upool.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include "worker/upstream.h"
+
+#define UPOOL_IDLE_US (60u * 1000000u)
+
+static void unlink_idle(struct upstream *u)
+{
+    struct worker *w = u->worker;
+    if (u->prev)
+        u->prev->next = u->next;
+    else
+        w->idle[u->entry] = u->next;
+    if (u->next)
+        u->next->prev = u->prev;
+    if (u->pool_prev)
+        u->pool_prev->pool_next = u->pool_next;
+    else
+        w->idle_old[u->pool_row] = u->pool_next;
+    if (u->pool_next)
+        u->pool_next->pool_prev = u->pool_prev;
+    else
+        w->idle_new[u->pool_row] = u->pool_prev;
+    w->idle_count[u->pool_row]--;
+    u->prev = u->next = u->pool_prev = u->pool_next = NULL;
+}
+
+static void link_idle(struct upstream *u)
+{
+    struct worker *w = u->worker;
+    u->prev = NULL;
+    u->next = w->idle[u->entry];
+    if (u->next)
+        u->next->prev = u;
+    w->idle[u->entry] = u;
+    u->pool_next = NULL;
+    u->pool_prev = w->idle_new[u->pool_row];
+    if (u->pool_prev)
+        u->pool_prev->pool_next = u;
+    else
+        w->idle_old[u->pool_row] = u;
+    w->idle_new[u->pool_row] = u;
+    w->idle_count[u->pool_row]++;
+}
+
+void upool_drop(struct upstream *u)
+{
+    unlink_idle(u);
+    upstream_close(u);
+}
+
+static bool alive(const struct upstream *u)
+{
+    char byte;
+    return recv(u->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 && errno == EAGAIN;
+}
+
+struct upstream *upool_take(struct worker *w, uint32_t entry, uint32_t incarnation, bool verify)
+{
+    for (struct upstream *u; (u = w->idle[entry]);) {
+        if (u->incarnation != incarnation || (verify && !alive(u))) {
+            upool_drop(u);
+            continue;
+        }
+        unlink_idle(u);
+        return u;
+    }
+    return NULL;
+}
+
+void upool_put(struct upstream *u, uint32_t keep)
+{
+    struct worker *w = u->worker;
+    if (keep == 0 || w->draining) {
+        upstream_close(u);
+        return;
+    }
+    if (w->idle_count[u->pool_row] >= keep)
+        upool_drop(w->idle_old[u->pool_row]);
+    u->idle_since_us = w->now_us;
+    u->reused = true;
+    upstream_want(u, EV_READ);
+    link_idle(u);
+}
+
+static bool gone(const struct upstream *u)
+{
+    const struct entry *e = entry_at(u->worker->table, u->entry);
+    return word_get(&e->state) != ROW_LIVE || word_get(&e->incarnation) != u->incarnation;
+}
+
+static void sweep_pool(struct worker *w, uint32_t pool_row, uint64_t idle_us)
+{
+    for (struct upstream *u = w->idle_old[pool_row], *next; u; u = next) {
+        next = u->pool_next;
+        if (w->now_us - u->idle_since_us >= idle_us || gone(u))
+            upool_drop(u);
+    }
+}
+
+static void sweep_all(struct worker *w, uint64_t idle_us)
+{
+    uint32_t pools = word_get(&w->table->header->pools_high);
+    for (uint32_t i = 0; i < pools; i++)
+        if (w->idle_count[i])
+            sweep_pool(w, i, idle_us);
+}
+
+void upool_sweep(struct worker *w)
+{
+    sweep_all(w, UPOOL_IDLE_US);
+}
+
+void upool_forget_removed(struct worker *w)
+{
+    sweep_all(w, UINT64_MAX);
+}
+
+void upool_close_all(struct worker *w)
+{
+    sweep_all(w, 0);
+}

@@ -1,0 +1,136 @@
+/* worker/upstream.c */
+#include "worker/upstream.h"
+
+#include <string.h>
+#include <unistd.h>
+#include "base/net.h"
+#include "worker/conn.h"
+#include "worker/relay.h"
+#include "worker/tunnel.h"
+#include "worker/txn.h"
+#include "worker/upool.h"
+#include "worker/worker_int.h"
+
+static void on_upstream_io(struct ev_loop *loop, struct ev_io *io, int revents);
+
+void upstream_want(struct upstream *u, int events)
+{
+    struct ev_loop *loop = u->worker->loop;
+    if (ev_is_active(&u->io)) {
+        if ((u->io.events & (EV_READ | EV_WRITE)) == events)
+            return;
+        ev_io_stop(loop, &u->io);
+    }
+    if (events == 0)
+        return;
+    ev_io_modify(&u->io, events);
+    ev_io_start(loop, &u->io);
+}
+
+void upstream_close(struct upstream *u)
+{
+    ev_io_stop(u->worker->loop, &u->io);
+    close(u->io.fd);
+    u->dead = true;
+    u->txn = NULL;
+    worker_retire_upstream(u->worker, u);
+}
+
+void upstream_detach(struct txn *t, bool keep)
+{
+    struct upstream *u = t->up;
+    if (!u)
+        return;
+    t->up = NULL;
+    u->txn = NULL;
+    if (keep)
+        upool_put(u, t->pool->conf->keepalive);
+    else
+        upstream_close(u);
+}
+
+static struct upstream *open_new(struct txn *t)
+{
+    struct worker *w = t->worker;
+    const struct entry *e = entry_at(w->table, t->entry);
+    struct upstream *u = slab_get(&w->upstream_slab);
+    if (!u)
+        return NULL;
+    int fd = net_connect(&e->addr);
+    if (fd == -1) {
+        slab_put(&w->upstream_slab, u);
+        return NULL;
+    }
+    memset(u, 0, sizeof *u);
+    MAGIC_SET(u, UPSTREAM_MAGIC);
+    u->worker = w;
+    u->entry = t->entry;
+    u->incarnation = word_get(&e->incarnation);
+    u->pool_row = t->pool->conf->row;
+    u->connecting = true;
+    net_set_nodelay(fd);
+    ev_io_init(&u->io, on_upstream_io, fd, EV_WRITE);
+    ev_io_start(w->loop, &u->io);
+    return u;
+}
+
+int upstream_attach(struct txn *t)
+{
+    struct worker *w = t->worker;
+    struct upstream *u = NULL;
+    if (!t->fresh_only && t->conn->protocol == CONF_HTTP) {
+        uint32_t incarnation = word_get(&entry_at(w->table, t->entry)->incarnation);
+        u = upool_take(w, t->entry, incarnation, !t->req_idempotent);
+    }
+    if (!u)
+        u = open_new(t);
+    if (!u)
+        return -1;
+    u->txn = t;
+    t->up = u;
+    return 0;
+}
+
+static void on_connected(struct upstream *u)
+{
+    int error = net_connect_result(u->io.fd);
+    if (error != 0) {
+        txn_connect_failed(u->txn, error);
+        return;
+    }
+    u->connecting = false;
+    txn_connected(u->txn);
+}
+
+static void on_exchange(struct upstream *u, int revents)
+{
+    struct txn *t = u->txn;
+    if (t->state == TXN_TUNNEL) {
+        if (revents & EV_READ)
+            tunnel_upstream_readable(t);
+        else
+            tunnel_pump(t);
+        return;
+    }
+    if (revents & EV_WRITE)
+        relay_request_push(t);
+    if ((revents & EV_READ) && !u->dead && u->txn == t)
+        relay_response_readable(t);
+}
+
+static void on_upstream_io(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+    (void)loop;
+    struct upstream *u = CONTAINER_OF(io, struct upstream, io);
+    MAGIC_CHECK(u, UPSTREAM_MAGIC);
+    if (!u->txn) { /* an idle connection has nothing to say: closed, or out of step */
+        upool_drop(u);
+        return;
+    }
+    struct conn *c = u->txn->conn;
+    if (u->connecting)
+        on_connected(u);
+    else
+        on_exchange(u, revents);
+    conn_continue(c);
+}
