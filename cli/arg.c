@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,12 +6,8 @@
 #include <string.h>
 #include "cli/arg.h"
 #include "cli/cli.h"
-#include "cli/nearest.h"
-
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
+#include "conf/suggest.h"
+#include "conf/units.h"
 
 int cli_wrong(const char *command, const char *fmt, ...)
 {
@@ -29,57 +24,44 @@ int cli_wrong(const char *command, const char *fmt, ...)
     return 2;
 }
 
-/* A plain decimal number at the start of text; *end is set behind it. */
-static int parse_digits(const char *text, uint64_t *out, const char **end)
+int cli_parse_uint(const char *text, uint64_t max, uint64_t *out)
 {
-    char *stop;
+    char *end;
 
     if (*text < '0' || *text > '9')
         return -1;
     errno = 0;
-    *out = strtoull(text, &stop, 10);
-    *end = stop;
-    return errno == 0 ? 0 : -1;
-}
-
-static int parse_with_unit(const char *text, const struct unit *units, uint64_t max, uint64_t *out)
-{
-    uint64_t number, value;
-    const char *end;
-
-    if (parse_digits(text, &number, &end) == -1)
+    unsigned long long v = strtoull(text, &end, 10);
+    if (errno != 0 || *end || v > max)
         return -1;
-    for (; units->name; units++)
-        if (strcasecmp(units->name, end) == 0)
-            break;
-    if (!units->name || __builtin_mul_overflow(number, units->factor, &value) || value > max)
-        return -1;
-    *out = value;
+    *out = v;
     return 0;
 }
 
-int cli_parse_uint(const char *text, uint64_t max, uint64_t *out)
+static int parse_units(enum units_kind kind, const char *text, uint64_t max, uint64_t *out)
 {
-    static const struct unit none[] = {{"", 1}, {NULL, 0}};
-    return parse_with_unit(text, none, max, out);
+    uint64_t v;
+
+    if (units_parse(kind, text, &v) != UNITS_OK || v > max)
+        return -1;
+    *out = v;
+    return 0;
 }
 
 int cli_parse_duration_ms(const char *text, uint64_t max, uint64_t *out)
 {
-    static const struct unit times[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
-                                        {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
     if (strcmp(text, "0") == 0) {
         *out = 0;
         return 0;
     }
-    return parse_with_unit(text, times, max, out);
+    return parse_units(UNITS_DURATION, text, max, out);
 }
 
 int cli_parse_size(const char *text, uint64_t max, uint64_t *out)
 {
-    static const struct unit sizes[] = {
-        {"", 1}, {"k", 1ull << 10}, {"m", 1ull << 20}, {"g", 1ull << 30}, {NULL, 0}};
-    return parse_with_unit(text, sizes, max, out);
+    if (cli_parse_uint(text, max, out) == 0)
+        return 0;
+    return parse_units(UNITS_SIZE, text, max, out);
 }
 
 int cli_parse_fraction(const char *text, double *out)
@@ -122,19 +104,16 @@ static int store(const struct cli_arg *row, const char *value)
 
 static int unknown_option(const char *command, const struct cli_arg *rows, const char *option)
 {
-    unsigned best = UINT_MAX;
-    const char *near = NULL;
+    struct suggest s;
     char name[64];
 
-    if (strncmp(option, "--", 2) == 0) {
-        snprintf(name, sizeof(name), "%.*s", (int)strcspn(option + 2, "="), option + 2);
-        for (const struct cli_arg *r = rows; r->name; r++)
-            if (nearest_better(name, r->name, &best))
-                near = r->name;
-    }
-    if (near)
-        return cli_wrong(command, "unknown option `--%s`, did you mean `--%s`?", name, near);
-    return cli_wrong(command, "unknown option `%s`", option);
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(option, "="), option);
+    suggest_init(&s, name + strspn(name, "-"));
+    for (const struct cli_arg *r = rows; r->name; r++)
+        suggest_offer(&s, r->name);
+    if (s.best)
+        return cli_wrong(command, "unknown option `%s`, did you mean `--%s`?", name, s.best);
+    return cli_wrong(command, "unknown option `%s`", name);
 }
 
 /* The row that `word` (without its dashes) names; *value is set when it carries one. */

@@ -1,8 +1,7 @@
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include "cli/commands.h"
-#include "cli/nearest.h"
+#include "conf/suggest.h"
 
 const struct cli_command cli_commands[] = {
     {"run", "ballast run [-c FILE] [--daemon] | --listen ADDRESS --backend ADDRESS[,weight=N]...",
@@ -52,15 +51,14 @@ int cli_usage(const char *what)
 
 int cli_unknown_command(const char *name)
 {
-    unsigned best = UINT_MAX;
-    const char *near = NULL;
+    struct suggest s;
     char text[160];
 
+    suggest_init(&s, name);
     for (const struct cli_command *c = cli_commands; c->name; c++)
-        if (nearest_better(name, c->name, &best))
-            near = c->name;
-    if (near)
-        snprintf(text, sizeof(text), "unknown command `%.60s`, did you mean `%s`?", name, near);
+        suggest_offer(&s, c->name);
+    if (s.best)
+        snprintf(text, sizeof(text), "unknown command `%.60s`, did you mean `%s`?", name, s.best);
     else
         snprintf(text, sizeof(text), "unknown command `%.60s`", name);
     return cli_usage(text);

@@ -1,13 +1,12 @@
 /* cli/help.c: `ballast help` and --help. Commands explain themselves from their rows, options from
  * the configuration's. */
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cli/arg.h"
 #include "cli/commands.h"
-#include "cli/nearest.h"
 #include "conf/conf.h"
+#include "conf/suggest.h"
 
 struct topic {
     const char *name, *help;
@@ -86,16 +85,14 @@ static bool print_named(const char *name)
 
 static const char *nearest_name(const char *name)
 {
-    unsigned best = UINT_MAX;
-    const char *near = NULL;
+    struct suggest s;
 
+    suggest_init(&s, name);
     for (const struct cli_command *c = cli_commands; c->name; c++)
-        if (nearest_better(name, c->name, &best))
-            near = c->name;
+        suggest_offer(&s, c->name);
     for (size_t i = 0; i < ARRAY_LEN(topics); i++)
-        if (nearest_better(name, topics[i].name, &best))
-            near = topics[i].name;
-    return near;
+        suggest_offer(&s, topics[i].name);
+    return s.best;
 }
 
 void cli_print_help(const char *topic)
