@@ -2,7 +2,7 @@
 
 import os
 import re
-import signal
+from signal import SIGKILL, SIGTERM, SIGUSR2
 import subprocess
 
 from lib import http, procs
@@ -135,7 +135,7 @@ class Ballast:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running {seconds:g} s later; processes {self.table}\n{self.log()}")
 
-    def stop(self, number=signal.SIGTERM, seconds=STOP_S):
+    def stop(self, number=SIGTERM, seconds=STOP_S):
         """Asks to stop and asserts that it ends with status 0 and leaves nothing behind."""
         self.stopped = True
         if self.running():
@@ -175,11 +175,11 @@ class Ballast:
 
     def _kill(self):
         for pid in [self.pid] if self.running() else []:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, SIGKILL)
             self.process.wait()
         if not poll(lambda: not procs.in_session(self.session), 8.0 if self.expect_crash else 0.5):
             for pid in procs.in_session(self.session):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, SIGKILL)
 
     # ---- looking at it ---------------------------------------------------------------------------------------------
     def log(self):
@@ -241,7 +241,7 @@ class Ballast:
         wait_until(lambda: self.backends()[name]["status"] == status, seconds, f"backend {name} {status}")
 
     # ---- changing it -------------------------------------------------------------------------------------------------
-    def reload(self, text=None, number=signal.SIGUSR2, seconds=20.0):
+    def reload(self, text=None, number=SIGUSR2, seconds=20.0):
         """Replaces the configuration (if given), sends the signal and waits until the new generation serves."""
         before = self.generation
         if text is not None:
@@ -249,12 +249,16 @@ class Ballast:
         self.signal(number)
         wait_until(lambda: self.generation > before, seconds, f"generation after {before}")
 
+    def reloads(self, result):
+        """How many reloads ended so: "ok" or "failed"."""
+        return self.metrics()[f'ballast_reloads_total{{result="{result}"}}']
+
     def reload_refused(self, text, raw=False, seconds=20.0):
         """Reloads a file that must be refused; returns the new part of the log."""
         before, start = self.generation, len(self.log())
-        failed = self.metrics()['ballast_reloads_total{result="failed"}']
+        failed = self.reloads("failed")
         self.write(text, raw)
-        self.signal(signal.SIGUSR2)
-        wait_until(lambda: self.metrics()['ballast_reloads_total{result="failed"}'] > failed, seconds, "reload refused")
+        self.signal(SIGUSR2)
+        wait_until(lambda: self.reloads("failed") > failed, seconds, "reload refused")
         assert self.generation == before
         return self.log()[start:]
