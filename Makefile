@@ -18,6 +18,8 @@ MANDIR     ?= $(PREFIX)/share/man
 SYSCONFDIR ?= /etc
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 
+# make V=1 shows whole command lines.
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2);)
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wcast-qual -Wundef -Wvla -Werror
 HARDEN := $(if $(SAN),,-fstack-protector-strong -D_FORTIFY_SOURCE=2)
@@ -50,23 +52,23 @@ libraries_of = $(patsubst %,$(BUILD)/lib%.a,$(BELOW_$(1)))
 all: $(BUILD)/ballast
 
 $(BUILD)/ballast: $(BUILD)/master/main.o $(call libraries_of,master)
-	$(LINK) -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@) $(LINK) -o $@ $^ $(LDLIBS)
 
 define layer_rule
 $(BUILD)/lib$(1).a: $(call objects_of,$(1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$(AR) rcs $$@ $$^
+	$$(call say,AR,$$@) $(AR) rcs $$@ $$^
 endef
 $(foreach layer,$(LAYERS),$(eval $(call layer_rule,$(layer))))
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<) $(COMPILE) -MMD -MP -c -o $@ $<
 
 $(BUILD)/%.o: %.S $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,AS,$<) $(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 # What .incbin reads is not in the dependency files.
 $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(wildcard admin/*.S)))): $(wildcard admin/*.html)
@@ -83,7 +85,7 @@ UNIT_PROGRAMS := $(UNIT_TESTS:%.c=$(BUILD)/%)
 
 define unit_rule
 $(patsubst %.c,$(BUILD)/%,$(filter tests/unit/$(1)/%,$(UNIT_TESTS))): $(BUILD)/%: $(BUILD)/%.o $(call libraries_of,$(1))
-	$(LINK) -o $$@ $$^ $(LDLIBS)
+	$$(call say,LINK,$$@) $(LINK) -o $$@ $$^ $(LDLIBS)
 endef
 $(foreach layer,$(LAYERS),$(eval $(call unit_rule,$(layer))))
 
