@@ -92,6 +92,10 @@ $(foreach layer,$(LAYERS),$(eval $(call unit_rule,$(layer))))
 .PHONY: unit-programs
 unit-programs: $(UNIT_PROGRAMS)
 
+# Prints the generated tables of the docs.
+$(BUILD)/tests/lint/print: $(BUILD)/tests/lint/print.o $(call libraries_of,master)
+	$(call say,LINK,$@) $(LINK) -o $@ $^ $(LDLIBS)
+
 -include tests/fuzz/fuzz.mk
 -include $(OBJECTS:.o=.d) $(UNIT_PROGRAMS:%=%.d)
 
@@ -136,13 +140,13 @@ release:
 .PHONY: lint
 lint:
 	@.ci/deps build lint
-	@$(SUBMAKE) all
+	@$(SUBMAKE) all $(BUILD)/tests/lint/print
 	@/usr/bin/python3 tests/lint/selftest.py
 	@/usr/bin/python3 tests/lint/lint.py --build $(BUILD) --flags '$(BASE_CPPFLAGS) $(BASE_CFLAGS)'
 
 # Rewrites the tables in the docs that the program itself prints.
 .PHONY: docs
-docs: all
+docs: $(BUILD)/tests/lint/print
 	@/usr/bin/python3 tests/lint/lint.py --build $(BUILD) --write-docs
 
 .PHONY: format

@@ -210,7 +210,11 @@ def tool_lines(command, cwd, rule):
 
 
 def check_format(tree):
-    return tool_lines(["clang-format", "--dry-run", "-Werror", *tree.named(rules.C)], tree.root, "format")
+    """The first difference of each file: `make format` mends them all."""
+    found = {}
+    for problem in tool_lines(["clang-format", "--dry-run", "-Werror", *tree.named(rules.C)], tree.root, "format"):
+        found.setdefault(problem[0], problem)
+    return list(found.values())
 
 
 def check_mandoc(tree):
@@ -258,27 +262,25 @@ def check_tidy(tree, build, flags):
 MARK = re.compile(r"(<!-- generated: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.S)
 
 
-def printed(binary, name):
-    """What the program prints for a generated part; None when there is no such part."""
-    if name not in rules.GENERATED:
-        return None
-    done = subprocess.run([binary, *rules.GENERATED[name]], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+def printed(build, name):
+    """What the rows print for a generated part; None when there is no such part."""
+    program = os.path.join(build, "tests/lint/print")
+    done = subprocess.run([program, name], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return done.stdout if done.returncode == 0 else None
 
 
 def check_docs(tree, build, write=False):
-    binary = os.path.join(build, "ballast")
     seen = set()
     for path in tree.named((".md",)):
         text = tree.text(path)
 
         def part(found):
-            wanted = printed(binary, found.group(2))
+            wanted = printed(build, found.group(2))
             seen.add(found.group(2))
             return found.group() if wanted is None else found.group(1) + wanted + found.group(4)
 
         for found in MARK.finditer(text):
-            if printed(binary, found.group(2)) is None:
+            if printed(build, found.group(2)) is None:
                 yield path, line_of(text, found.start()), "docs", f"nothing prints the part {found.group(2)}"
         fresh = MARK.sub(part, text)
         if fresh != text and write:
