@@ -25,13 +25,14 @@ void json_object_end(struct json *j);
 void json_array_begin(struct json *j);
 void json_array_end(struct json *j);
 void json_key(struct json *j, const char *key);
-void json_string(struct json *j, const char *s); /* NULL becomes null */
+/* jansson exports json_string and json_null too and calls them itself; other names at link time keep the two apart. */
+void json_string(struct json *j, const char *s) __asm__("json_write_string"); /* NULL becomes null */
 void json_string_n(struct json *j, const char *s, size_t len);
 void json_uint(struct json *j, uint64_t v);
 void json_int(struct json *j, int64_t v);
 void json_double(struct json *j, double v); /* shortest of %.6g; NaN and infinities become null */
 void json_bool(struct json *j, bool v);
-void json_null(struct json *j);
+void json_null(struct json *j) __asm__("json_write_null");
 
 /* key + value in one call */
 void json_kv_string(struct json *j, const char *key, const char *s);
