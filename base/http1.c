@@ -33,9 +33,13 @@ const char *http1_refuse(struct http1_head *h, uint16_t status, const char *why)
     return NULL;
 }
 
-enum http1_result http1_line_failed(struct http1_head *h, const char *buf, uint32_t len)
+enum http1_result http1_line_failed(struct http1_head *h, const char *buf, uint32_t len,
+                                    const char *too_short)
 {
-    if (h->error != NULL && memchr(buf + h->line_start, '\n', len - h->line_start) != NULL) {
+    if (memchr(buf + h->line_start, '\n', len - h->line_start) != NULL) {
+        if (h->error == NULL) {
+            http1_refuse(h, 400, too_short);
+        }
         return HTTP1_ERROR;
     }
     h->error = NULL;
@@ -63,7 +67,7 @@ enum http1_result http1_conclude(struct http1_head *h, enum http1_result r, uint
     return r;
 }
 
-const char *http1_version(struct http1_head *h, const char *p, const char *end)
+const char *http1_version(struct http1_head *h, const char *p, const char *end, const char *why)
 {
     static const char prefix[7] = "HTTP/1.";
 
@@ -71,7 +75,7 @@ const char *http1_version(struct http1_head *h, const char *p, const char *end)
         return NULL;
     }
     if (memcmp(p, prefix, sizeof(prefix)) != 0 || !http1_is(p[7], HTTP1_C_DIGIT)) {
-        return http1_refuse(h, 400, "not an HTTP/1.x version");
+        return http1_refuse(h, 400, why);
     }
     h->minor = p[7] != '0';
     return p + 8;

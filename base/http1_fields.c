@@ -10,6 +10,8 @@
 #define AT_ONCE                                                                                    \
     (HTTP1_BIT(HTTP1_H_HOST) | HTTP1_BIT(HTTP1_H_CONTENT_LENGTH) | HTTP1_BIT(HTTP1_H_EXPECT))
 
+static const char bad_name[] = "invalid header name";
+
 /* Host means nothing in a response. An authority from the target is there already and wins (RFC
  * 9112 3.2.2). */
 static bool apply_host(struct http1_head *h, const char *buf, const struct http1_header *f)
@@ -84,7 +86,7 @@ static const char *field_line(struct http1_head *h, const char *buf, const char 
         return NULL;
     }
     if (*colon != ':' || colon == p) {
-        return http1_refuse(h, 400, "invalid header name");
+        return http1_refuse(h, 400, bad_name);
     }
     const char *value = colon + 1;
     while (value < end && (*value == ' ' || *value == '\t')) {
@@ -128,8 +130,5 @@ enum http1_result http1_fields(struct http1_head *h, const char *buf, uint32_t l
         p = next;
         h->line_start = (uint32_t)(p - buf);
     }
-    if (end - p == 1 && *p == '\n') {
-        http1_refuse(h, 400, "bare LF");
-    }
-    return http1_line_failed(h, buf, len);
+    return http1_line_failed(h, buf, len, bad_name);
 }

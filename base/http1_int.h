@@ -52,18 +52,20 @@ static inline bool http1_line_pending(struct http1_head *h, const char *buf, uin
     return true;
 }
 
-/* The line at line_start could not be parsed: is it incomplete, or wrong? */
-enum http1_result http1_line_failed(struct http1_head *h, const char *buf, uint32_t len);
+/*
+ * The line at line_start could not be parsed: is it incomplete, or wrong? A complete line that ran
+ * out of bytes is refused with the text too_short, which must be the text that more bytes behind
+ * the line would have led to.
+ */
+enum http1_result http1_line_failed(struct http1_head *h, const char *buf, uint32_t len,
+                                    const char *too_short);
 
 /* The shared ends of both parsers: take the result of a pass, apply the limit, keep the state. */
 enum http1_result http1_conclude(struct http1_head *h, enum http1_result r, uint32_t len,
                                  const struct http1_limits *limits);
 
-/*
- * "HTTP/1.x" CRLF at p: past it; NULL when incomplete or refused (h->error says which).
- * http1_version reads the 8 bytes only.
- */
-const char *http1_version(struct http1_head *h, const char *p, const char *end);
+/* "HTTP/1.x" at p: past it; NULL when incomplete, or refused with the text why. */
+const char *http1_version(struct http1_head *h, const char *p, const char *end, const char *why);
 
 /* Parses field lines from line_start up to and including the empty line. */
 enum http1_result http1_fields(struct http1_head *h, const char *buf, uint32_t len,

@@ -1,5 +1,7 @@
 #include "base/http1_int.h"
 
+static const char bad_version[] = "invalid HTTP version";
+
 /* The methods that the data path asks about; any other token is as good (RFC 9110 9.1), and case
  * matters. */
 static void apply_method(struct http1_head *h, const char *m)
@@ -105,12 +107,12 @@ static const char *request_line(struct http1_head *h, const char *buf, const cha
     if (*stop != ' ' || stop == target) {
         return http1_refuse(h, 400, "invalid request target");
     }
-    const char *after = http1_version(h, stop + 1, end);
+    const char *after = http1_version(h, stop + 1, end, bad_version);
     if (after == NULL || end - after < 2) {
         return NULL;
     }
     if (after[0] != '\r' || after[1] != '\n') {
-        return http1_refuse(h, 400, "invalid end of the request line");
+        return http1_refuse(h, 400, bad_version);
     }
     h->method = http1_span_of(buf, p, space);
     h->target = http1_span_of(buf, target, stop);
@@ -144,7 +146,7 @@ static enum http1_result start(struct http1_head *h, const char *buf, uint32_t l
     }
     const char *next = request_line(h, buf, p, end);
     if (next == NULL) {
-        return http1_line_failed(h, buf, len);
+        return http1_line_failed(h, buf, len, bad_version);
     }
     apply_method(h, buf + h->method.off);
     if (!apply_target(h, buf)) {

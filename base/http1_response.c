@@ -1,5 +1,7 @@
 #include "base/http1_int.h"
 
+static const char bad_status_line[] = "invalid status line";
+
 /* SP reason-phrase, or nothing at all: origins that leave the space out are common and nothing is
  * ambiguous. */
 static const char *reason_phrase(struct http1_head *h, const char *buf, const char *p,
@@ -11,10 +13,10 @@ static const char *reason_phrase(struct http1_head *h, const char *buf, const ch
     const char *reason = *p == ' ' ? p + 1 : p;
     const char *stop = *p == ' ' ? http1_scan_value(reason, end) : p;
     if (end - stop < 2) {
-        return stop < end && *stop != '\r' ? http1_refuse(h, 400, "invalid reason phrase") : NULL;
+        return stop < end && *stop != '\r' ? http1_refuse(h, 400, bad_status_line) : NULL;
     }
     if (stop[0] != '\r' || stop[1] != '\n') {
-        return http1_refuse(h, 400, "invalid reason phrase");
+        return http1_refuse(h, 400, bad_status_line);
     }
     h->reason = http1_span_of(buf, reason, stop);
     return stop + 2;
@@ -24,13 +26,13 @@ static const char *reason_phrase(struct http1_head *h, const char *buf, const ch
 static const char *status_line(struct http1_head *h, const char *buf, const char *p,
                                const char *end)
 {
-    const char *s = http1_version(h, p, end);
+    const char *s = http1_version(h, p, end, bad_status_line);
     if (s == NULL || end - s < 4) {
         return NULL;
     }
     if (s[0] != ' ' || s[1] < '1' || s[1] > '9' || !http1_is(s[2], HTTP1_C_DIGIT) ||
         !http1_is(s[3], HTTP1_C_DIGIT)) {
-        return http1_refuse(h, 400, "invalid status");
+        return http1_refuse(h, 400, bad_status_line);
     }
     h->status = (uint16_t)((s[1] - '0') * 100 + (s[2] - '0') * 10 + (s[3] - '0'));
     return reason_phrase(h, buf, s + 4, end);
@@ -48,7 +50,7 @@ static enum http1_result start(struct http1_head *h, const char *buf, uint32_t l
     }
     const char *next = status_line(h, buf, buf, buf + len);
     if (next == NULL) {
-        return http1_line_failed(h, buf, len);
+        return http1_line_failed(h, buf, len, bad_status_line);
     }
     h->first_line_bytes = (uint32_t)(next - buf);
     h->line_start = h->first_line_bytes;
