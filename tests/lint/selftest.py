@@ -35,7 +35,8 @@ def file_for(row):
 
 
 def door_for(row):
-    return row.doors[0].replace("*", "door.c" if row.doors[0].endswith("/*") else "door")
+    door = row.doors[0].replace("[ch]", "c")
+    return door.replace("*", "door.c" if door.endswith("/*") else "door")
 
 
 def pattern_cases():
