@@ -1,0 +1,63 @@
+/*
+ * admin/api.h: what every handler may see, and the handlers themselves, one file per noun
+ * (api_<noun>.c). A handler reads the table and the configuration, and changes nothing but admin's
+ * own words of the table; it never blocks and never talks to another process but through reload.h.
+ */
+#ifndef BALLAST_ADMIN_API_H
+#define BALLAST_ADMIN_API_H
+
+#include "admin/request.h"
+#include "admin/response.h"
+#include "conf/conf.h"
+#include "shm/table.h"
+
+struct rate;
+struct reload;
+
+struct api {
+    struct table *table;
+    const struct conf *conf; /* the generation this process serves */
+    uint32_t slot;           /* ours, for the flight recorder */
+    bool draining;
+    struct rate *rate;
+    struct reload *reload;
+};
+
+typedef void api_handler(struct api *a, const struct request *q, struct response *r);
+
+/* api_health.c */
+api_handler api_health;
+/* api_stats.c */
+api_handler api_stats;
+/* api_backends.c, api_add.c */
+api_handler api_backends_list, api_backends_get;
+api_handler api_backends_enable, api_backends_disable, api_backends_drain, api_backends_weight;
+api_handler api_backends_add, api_backends_remove;
+/* api_config.c */
+api_handler api_config, api_reload, api_index;
+/* api_events.c */
+api_handler api_events;
+/* api_rows.c */
+api_handler api_pools, api_listeners, api_workers;
+/* metrics.c */
+api_handler api_metrics;
+/* probes.c */
+api_handler probes_health, probes_live, probes_ready, probes_detailed;
+/* page.c */
+api_handler page_dashboard;
+
+/* Objects that stand in several answers. */
+void api_backends_write(struct json *j, const struct api *a, uint32_t entry);
+void api_rows_workers_write(struct json *j, const struct table *t); /* an array */
+/* The pools that take no requests and the workers that are missing, as sentences. How many pools
+ * have no usable backend. */
+uint32_t api_health_reasons(struct json *j, const struct api *a, bool *degraded);
+
+/* One admin action for the flight recorder: "POST /lb/... from PEER". */
+void api_record(const struct api *a, const struct request *q, const char *object, const char *from,
+                const char *to, const char *what);
+/* The backend of {id}, or INDEX_NONE with a 404 in r. */
+uint32_t api_backend_of(const struct api *a, const struct request *q,
+                        struct response *r) MUST_CHECK;
+
+#endif

@@ -1,0 +1,305 @@
+#include "admin/api.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "admin/body.h"
+#include "admin/rate.h"
+#include "admin/view.h"
+#include "base/clock.h"
+#include "shm/events.h"
+
+#define WEIGHT_MAX 256
+
+/* ---- one backend as JSON ---- */
+
+/* "host:port", "[::1]:80" without the port and the brackets; a unix path stays as it is. */
+static void write_host(struct json *j, const struct entry *e)
+{
+    const char *text = e->endpoint;
+    size_t len = strlen(text);
+    const char *colon = strrchr(text, ':');
+    if (e->addr.u.sa.sa_family != AF_UNIX && colon)
+        len = (size_t)(colon - text);
+    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    }
+    json_key(j, "host");
+    json_string_n(j, text, len);
+    json_key(j, "port");
+    if (e->addr.u.sa.sa_family == AF_UNIX)
+        json_null(j);
+    else
+        json_uint(j, net_addr_port(&e->addr));
+}
+
+/* A pool is HTTP unless only TCP listeners use it. */
+static const char *scheme_of(const struct conf *c, const struct conf_pool *pool)
+{
+    const char *scheme = "http";
+    for (uint32_t i = 0; pool && i < c->listener_count; i++) {
+        if (c->listeners[i].pool != (uint32_t)(pool - c->pools))
+            continue;
+        if (c->listeners[i].protocol == CONF_HTTP)
+            return "http";
+        scheme = "tcp";
+    }
+    return scheme;
+}
+
+static void write_identity(struct json *j, const struct api *a, uint32_t entry)
+{
+    const struct entry *e = entry_at(a->table, entry);
+    uint32_t pool = word_get(&e->pool);
+    char id[VIEW_ID_BYTES], url[NET_ADDR_STRLEN + 16];
+    bool is_unix = e->addr.u.sa.sa_family == AF_UNIX;
+    snprintf(url, sizeof(url), "%s%s%s",
+             is_unix ? "" : scheme_of(a->conf, view_conf_pool(a->conf, pool)), is_unix ? "" : "://",
+             e->endpoint);
+    json_kv_string(j, "id", view_id(a->table, entry, id));
+    json_kv_string(j, "name", e->name);
+    json_kv_string(j, "pool", pool < POOL_MAX ? pool_at(a->table, pool)->name : "");
+    write_host(j, e);
+    json_kv_string(j, "endpoint", e->endpoint);
+    json_kv_string(j, "url", url);
+}
+
+static void write_state(struct json *j, const struct entry *e)
+{
+    static const char *const breakers[] = {"closed", "half_open", "open"};
+    static const char *const origins[] = {"configuration", "api", "discovery"};
+    uint64_t breaker = count_get(&e->breaker) & 0xff;
+    uint32_t origin = word_get(&e->origin);
+    json_kv_string(j, "status", entry_status_name(entry_status(e)));
+    json_kv_string(j, "mode", entry_mode_name((enum entry_mode)word_get(&e->mode)));
+    json_kv_string(j, "health", entry_health_name((enum entry_health)word_get(&e->health)));
+    json_kv_string(j, "circuit_breaker", breaker < ARRAY_LEN(breakers) ? breakers[breaker] : NULL);
+    json_kv_string(j, "origin", origin < ARRAY_LEN(origins) ? origins[origin] : NULL);
+    json_kv_bool(j, "backup", word_get(&e->backup) != 0);
+    json_kv_uint(j, "weight", entry_weight(e));
+    json_kv_uint(j, "configured_weight", word_get(&e->weight));
+}
+
+static void write_load(struct json *j, const struct table *t, uint32_t entry)
+{
+    uint32_t max = word_get(&entry_at(t, entry)->max_connections);
+    uint32_t current = entry_inflight(t, entry);
+    json_kv_uint(j, "current_connections", current);
+    json_kv_uint(j, "max_connections", max);
+    json_kv_double(j, "connection_utilization", max ? (double)current / (double)max : 0);
+}
+
+static void write_traffic(struct json *j, const struct api *a, uint32_t entry)
+{
+    struct view_cell cell;
+    view_cell_load(&cell, a->table, entry);
+    json_kv_uint(j, "total_requests", cell.requests);
+    json_kv_uint(j, "failed_requests", cell.failed);
+    json_kv_double(j, "requests_per_second", rate_entry(a->rate, entry));
+    json_kv_double(j, "average_response_time", view_mean_seconds(cell.response_us, cell.responses));
+    view_quantiles(j, "response_time", &cell.histo);
+    json_kv_uint(j, "responses_5xx", cell.status_5xx);
+    json_kv_uint(j, "connect_errors", cell.connect_errors);
+    json_kv_uint(j, "timeouts", cell.timeouts);
+    json_kv_uint(j, "retries", cell.retries);
+    json_kv_uint(j, "bytes_in", cell.bytes_in);
+    json_kv_uint(j, "bytes_out", cell.bytes_out);
+}
+
+static void write_health(struct json *j, const struct entry *e)
+{
+    uint64_t checked_us = count_get(&e->health_checked_us), now_us = clock_mono_us();
+    char when[32];
+    json_kv_uint(j, "health_checks_passed", count_get(&e->checks_ok));
+    json_kv_uint(j, "health_checks_failed", count_get(&e->checks_failed));
+    if (checked_us && checked_us <= now_us) {
+        uint64_t wall_ms = clock_wall_ms() - (now_us - checked_us) / 1000;
+        json_kv_string(j, "last_health_check", clock_format_rfc3339(wall_ms, when, sizeof(when)));
+        json_kv_double(j, "health_check_time", (double)word_get(&e->health_latency_us) / 1e6);
+    } else {
+        json_kv_string(j, "last_health_check", NULL);
+    }
+}
+
+void api_backends_write(struct json *j, const struct api *a, uint32_t entry)
+{
+    const struct entry *e = entry_at(a->table, entry);
+    json_object_begin(j);
+    write_identity(j, a, entry);
+    write_state(j, e);
+    write_load(j, a->table, entry);
+    write_traffic(j, a, entry);
+    write_health(j, e);
+    json_object_end(j);
+}
+
+/* ---- reading ---- */
+
+uint32_t api_backend_of(const struct api *a, const struct request *q, struct response *r)
+{
+    bool several;
+    uint32_t entry = view_find(a->table, q->id, &several);
+    if (entry != INDEX_NONE)
+        return entry;
+    if (several)
+        response_problem(r, 404, "no-such-object",
+                         "several pools have a backend %.100s: say pool:%.100s", q->id, q->id);
+    else
+        response_problem(r, 404, "no-such-object", "there is no backend %.200s", q->id);
+    return INDEX_NONE;
+}
+
+void api_backends_list(struct api *a, const struct request *q, struct response *r)
+{
+    char name[NAME_MAX_BYTES] = "";
+    uint32_t count, pool = INDEX_NONE;
+    int asked = request_query(q, "pool", name, sizeof(name));
+    if (asked != 0 && (asked < 0 || (pool = pool_find(a->table, name)) == INDEX_NONE)) {
+        response_problem(r, 404, "no-such-object", "there is no pool %s", name);
+        return;
+    }
+    uint32_t *rows = view_members(a->table, pool, &count);
+    struct json *j = response_json(r, 200);
+    json_object_begin(j);
+    json_key(j, "backends");
+    json_array_begin(j);
+    for (uint32_t i = 0; rows && i < count; i++)
+        api_backends_write(j, a, rows[i]);
+    json_array_end(j);
+    json_object_end(j);
+    free(rows);
+}
+
+void api_backends_get(struct api *a, const struct request *q, struct response *r)
+{
+    uint32_t entry = api_backend_of(a, q, r);
+    if (entry != INDEX_NONE)
+        api_backends_write(response_json(r, 200), a, entry);
+}
+
+/* ---- changing ---- */
+
+void api_record(const struct api *a, const struct request *q, const char *object, const char *from,
+                const char *to, const char *what)
+{
+    char reason[144];
+    snprintf(reason, sizeof(reason), "%s by %s", what, q->peer);
+    event_write(a->table, a->slot, "admin", object, from, to, reason);
+}
+
+static void change_mode(struct api *a, const struct request *q, struct response *r,
+                        enum entry_mode mode, const char *what)
+{
+    char id[VIEW_ID_BYTES];
+    table_lock(a->table); /* so that the row stays this backend between finding and changing it */
+    uint32_t entry = api_backend_of(a, q, r);
+    enum entry_mode before = MODE_ENABLED;
+    if (entry != INDEX_NONE) {
+        before = (enum entry_mode)word_get(&entry_at(a->table, entry)->mode);
+        entry_set_mode(a->table, entry, mode);
+        view_id(a->table, entry, id);
+    }
+    table_unlock(a->table);
+    if (entry == INDEX_NONE)
+        return;
+    api_record(a, q, id, entry_mode_name(before), entry_mode_name(mode), what);
+    api_backends_write(response_json(r, 200), a, entry);
+}
+
+void api_backends_enable(struct api *a, const struct request *q, struct response *r)
+{
+    change_mode(a, q, r, MODE_ENABLED, "enable");
+}
+
+void api_backends_disable(struct api *a, const struct request *q, struct response *r)
+{
+    change_mode(a, q, r, MODE_MAINTENANCE, "disable");
+}
+
+void api_backends_drain(struct api *a, const struct request *q, struct response *r)
+{
+    change_mode(a, q, r, MODE_DRAINING, "drain");
+}
+
+/* {"weight": n} or {"weight": null}. Returns 0 with *weight (UINT32_MAX: no override), or -1 with a
+ * 400 in r. */
+static int read_weight(const struct request *q, struct response *r, uint32_t *weight)
+{
+    struct body body;
+    char why[256];
+    if (body_parse(&body, q->body, q->body_bytes, why, sizeof(why)) != 0) {
+        response_problem(r, 400, "bad-request", "%s", why);
+        return -1;
+    }
+    const struct body_field *f = body.count == 1 ? body_find(&body, "weight") : NULL;
+    int result = -1;
+    if (f && f->type == BODY_NULL) {
+        *weight = UINT32_MAX;
+        result = 0;
+    } else if (f && f->type == BODY_INTEGER && f->integer >= 0 && f->integer <= WEIGHT_MAX) {
+        *weight = (uint32_t)f->integer;
+        result = 0;
+    } else {
+        response_problem(r, 400, "bad-request",
+                         "the body must be {\"weight\": n} with n from 0 to %d, or null",
+                         WEIGHT_MAX);
+    }
+    body_free(&body);
+    return result;
+}
+
+void api_backends_weight(struct api *a, const struct request *q, struct response *r)
+{
+    char id[VIEW_ID_BYTES], from[24], to[24];
+    uint32_t weight;
+    if (read_weight(q, r, &weight) != 0)
+        return;
+    table_lock(a->table);
+    uint32_t entry = api_backend_of(a, q, r);
+    if (entry != INDEX_NONE) {
+        const struct entry *e = entry_at(a->table, entry);
+        snprintf(from, sizeof(from), "%u", entry_weight(e));
+        entry_set_weight_override(a->table, entry, weight);
+        snprintf(to, sizeof(to), "%u", entry_weight(e));
+        view_id(a->table, entry, id);
+    }
+    table_unlock(a->table);
+    if (entry == INDEX_NONE)
+        return;
+    api_record(a, q, id, from, to, "weight");
+    api_backends_write(response_json(r, 200), a, entry);
+}
+
+static void answer_removed(struct response *r, const char *id, uint32_t in_flight)
+{
+    struct json *j = response_json(r, 200);
+    json_object_begin(j);
+    json_kv_string(j, "id", id);
+    json_kv_bool(j, "removed", true);
+    json_kv_uint(j, "in_flight", in_flight);
+    json_object_end(j);
+}
+
+void api_backends_remove(struct api *a, const struct request *q, struct response *r)
+{
+    char now[8], id[VIEW_ID_BYTES];
+    int asked = request_query(q, "now", now, sizeof(now));
+    if (asked < 0 || (asked > 0 && strcmp(now, "0") != 0)) {
+        response_problem(r, 501, "not-supported-yet",
+                         "now=1, which cuts what is in flight, is not supported yet");
+        return;
+    }
+    table_lock(a->table);
+    uint32_t entry = api_backend_of(a, q, r), in_flight = 0;
+    if (entry != INDEX_NONE) {
+        view_id(a->table, entry, id);
+        in_flight = entry_inflight(a->table, entry);
+        entry_remove(a->table, entry);
+    }
+    table_unlock(a->table);
+    if (entry == INDEX_NONE)
+        return;
+    api_record(a, q, id, NULL, "removed", "remove");
+    answer_removed(r, id, in_flight);
+}

@@ -1,0 +1,189 @@
+#include "admin/endpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "admin/admin.h"
+#include "admin/guard.h"
+
+static const struct endpoint rows[] = {
+    {REQUEST_GET, "/", false, "the dashboard", page_dashboard},
+    {REQUEST_GET, "/lb", false, "this list", api_index},
+    {REQUEST_GET, "/lb/health", false,
+     "200 healthy or degraded, 503 unhealthy: a pool has no usable backend", api_health},
+    {REQUEST_GET, "/lb/stats", false, "totals, latency, rates, one row per backend and per worker",
+     api_stats},
+    {REQUEST_GET, "/lb/backends", false, "all backends; ?pool=NAME for those of one pool",
+     api_backends_list},
+    {REQUEST_POST, "/lb/backends/add", true,
+     "adds a backend: {host, port, weight?, pool?, id?, max_connections?, backup?}",
+     api_backends_add},
+    {REQUEST_GET, "/lb/backends/{id}", false, "one backend", api_backends_get},
+    {REQUEST_DELETE, "/lb/backends/{id}/remove", true,
+     "takes a backend out: no new requests at once, gone when what is in flight has finished",
+     api_backends_remove},
+    {REQUEST_POST, "/lb/backends/{id}/enable", true, "back to normal service", api_backends_enable},
+    {REQUEST_POST, "/lb/backends/{id}/disable", true,
+     "maintenance: no new requests, sticky sessions included", api_backends_disable},
+    {REQUEST_POST, "/lb/backends/{id}/drain", true, "no new requests but those of sticky sessions",
+     api_backends_drain},
+    {REQUEST_POST, "/lb/backends/{id}/weight", true,
+     "{\"weight\": n} overrides the configured weight, null takes the override away",
+     api_backends_weight},
+    {REQUEST_GET, "/lb/config", false, "effective configuration, secrets redacted", api_config},
+    {REQUEST_POST, "/lb/reload", true,
+     "reads the configuration file again: 200 {generation, changes}, or 422 with its errors",
+     api_reload},
+    {REQUEST_GET, "/lb/events", false,
+     "transitions, admin actions, reloads: ?since=SEQ (negative: the last so many), ?limit=N, "
+     "?wait=5s waits for news",
+     api_events},
+    {REQUEST_GET, "/lb/pools", false, "pools with their members' state", api_pools},
+    {REQUEST_GET, "/lb/listeners", false, "listeners with their traffic", api_listeners},
+    {REQUEST_GET, "/lb/workers", false, "worker and service processes", api_workers},
+    {REQUEST_GET, "/metrics", false, "Prometheus text, or OpenMetrics when asked for by Accept",
+     api_metrics},
+    {REQUEST_GET, "/health", false, "200 while this process answers", probes_health},
+    {REQUEST_GET, "/health/live", false, "200 while this process answers", probes_live},
+    {REQUEST_GET, "/health/ready", false,
+     "200 ready to serve, or 503 with the check that says why not", probes_ready},
+    {REQUEST_GET, "/health/detailed", false, "every check, healthy or degraded", probes_detailed},
+};
+
+const struct endpoint *endpoint_rows(size_t *count)
+{
+    *count = ARRAY_LEN(rows);
+    return rows;
+}
+
+/* A pattern with {id} gives way to one without. */
+enum match { MATCH_NO, MATCH_PATTERN, MATCH_LITERAL };
+
+static enum match match_path(const char *pattern, const char *path, const char **id, size_t *id_len)
+{
+    static const char id_mark[] = "{id}";
+    const char *mark = strstr(pattern, id_mark);
+    if (!mark)
+        return strcmp(pattern, path) == 0 ? MATCH_LITERAL : MATCH_NO;
+    size_t before = (size_t)(mark - pattern);
+    if (strncmp(pattern, path, before) != 0)
+        return MATCH_NO;
+    *id = path + before;
+    *id_len = strcspn(*id, "/");
+    bool same = *id_len > 0 && strcmp(*id + *id_len, mark + sizeof(id_mark) - 1) == 0;
+    return same ? MATCH_PATTERN : MATCH_NO;
+}
+
+struct found {
+    const struct endpoint *row; /* of this path and method */
+    enum match match;           /* of this path with any method */
+    unsigned allowed;
+    const char *id;
+    size_t id_len;
+};
+
+static void find_row(const struct request *q, struct found *f)
+{
+    memset(f, 0, sizeof(*f));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *id = "";
+        size_t id_len = 0;
+        enum match match = match_path(rows[i].path, q->path, &id, &id_len);
+        if (match == MATCH_NO || match < f->match)
+            continue;
+        if (match > f->match)
+            *f = (struct found){.match = match};
+        f->allowed |= rows[i].method;
+        if (rows[i].method == q->method) {
+            f->row = &rows[i];
+            f->id = id;
+            f->id_len = id_len;
+        }
+    }
+}
+
+static void refuse_path(const struct request *q, struct response *r)
+{
+    char detail[256];
+    snprintf(detail, sizeof(detail), "there is nothing at %.160s; the endpoints are listed here",
+             q->path);
+    struct json *j = response_problem_open(r, 404, "no-such-path", detail);
+    json_key(j, "endpoints");
+    endpoint_list(j);
+    json_object_end(j);
+}
+
+static void refuse_method(unsigned allowed, struct response *r)
+{
+    char list[64] = "";
+    for (unsigned bit = REQUEST_GET; bit < REQUEST_OTHER; bit <<= 1)
+        if (allowed & bit) {
+            size_t len = strlen(list);
+            snprintf(list + len, sizeof(list) - len, "%s%s%s", len ? ", " : "",
+                     request_method_name(bit), bit == REQUEST_GET ? ", HEAD" : "");
+        }
+    response_problem(r, 405, "wrong-method", "this path takes %s", list);
+    response_header(r, "Allow", "%s", list);
+}
+
+const struct endpoint *endpoint_find(const struct api *a, struct request *q, struct response *r)
+{
+    struct found f;
+    if (!guard_host(q, r))
+        return NULL;
+    find_row(q, &f);
+    if (f.match == MATCH_NO) {
+        refuse_path(q, r);
+        return NULL;
+    }
+    if (!f.row) {
+        refuse_method(f.allowed, r);
+        return NULL;
+    }
+    if (f.row->mutates && (!guard_origin(q, r) || !guard_token(a->conf->admin.token, q, r)))
+        return NULL;
+    if (request_decode(f.id ? f.id : "", f.id_len, q->id, sizeof(q->id)) != 0) {
+        response_problem(r, 400, "bad-request",
+                         "the id in the path is not validly percent-encoded");
+        return NULL;
+    }
+    return f.row;
+}
+
+void endpoint_answer(struct api *a, struct request *q, struct response *r)
+{
+    const struct endpoint *row = endpoint_find(a, q, r);
+    if (row)
+        row->handler(a, q, r);
+}
+
+void endpoint_list(struct json *j)
+{
+    json_array_begin(j);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        json_object_begin(j);
+        json_kv_string(j, "method", request_method_name(rows[i].method));
+        json_kv_string(j, "path", rows[i].path);
+        json_kv_bool(j, "mutates", rows[i].mutates);
+        json_kv_string(j, "help", rows[i].help);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+char *admin_endpoints_markdown(void)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (!out)
+        return NULL;
+    fputs("| method and path | changes something | what it does |\n| --- | --- | --- |\n", out);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        fprintf(out, "| `%s %s` | %s | %s |\n", request_method_name(rows[i].method), rows[i].path,
+                rows[i].mutates ? "yes" : "no", rows[i].help);
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}

@@ -1,0 +1,101 @@
+/*
+ * admin/metrics.h: GET /metrics. A metric is one row: name, type, unit, scope, labels, help, and
+ * where its values lie in what metrics_load copied out of the table. Adding one is a row here and
+ * an increment where the thing happens. Prometheus text 0.0.4 and OpenMetrics 1.0 are written from
+ * the same rows, and docs/metrics.md too.
+ */
+#ifndef BALLAST_ADMIN_METRICS_H
+#define BALLAST_ADMIN_METRICS_H
+
+#include "shm/entry.h"
+#include "shm/layout.h"
+#include "shm/table.h"
+
+/* ---- the copy: one object per label set, all values are uint64_t ---- */
+
+#define METRICS_LE_COUNT     13u /* finite buckets */
+#define METRICS_LABELS_BYTES (4 * NAME_MAX_BYTES + 24)
+
+extern const uint64_t metrics_le_us[METRICS_LE_COUNT];
+
+struct metrics_labels { /* first member of each object */
+    uint32_t len;
+    char text[METRICS_LABELS_BYTES]; /* pool="app",backend="b1"; escaped */
+};
+struct metrics_histo {
+    uint64_t at_most[METRICS_LE_COUNT];
+    uint64_t count, sum_us;
+};
+struct metrics_instance {
+    struct metrics_labels labels; /* empty */
+    uint64_t one, generation, workers, workers_configured, clients, max_connections;
+    uint64_t started_ms, restarts, reloads_ok, reloads_failed;
+};
+struct metrics_listener {
+    struct metrics_labels labels;
+#define X(name, help) uint64_t name;
+    LCELL_COUNTERS(X)
+#undef X
+    uint64_t active;
+    struct metrics_histo histo;
+};
+struct metrics_pool {
+    struct metrics_labels labels;
+    uint64_t by_status[STATUS_UNKNOWN + 1];
+    uint64_t no_backend;
+};
+struct metrics_backend {
+    struct metrics_labels labels;
+#define X(name, help) uint64_t name;
+    CELL_COUNTERS(X)
+#undef X
+    uint64_t up, inflight, weight, max_connections, checks_ok, checks_failed;
+    struct metrics_histo histo;
+};
+
+enum metrics_scope { SCOPE_INSTANCE, SCOPE_LISTENER, SCOPE_POOL, SCOPE_BACKEND, SCOPE_COUNT };
+
+struct metrics_set {
+    char *objects;
+    size_t stride_bytes;
+    uint32_t count;
+};
+struct metrics_copy {
+    struct metrics_set sets[SCOPE_COUNT];
+};
+
+/* 0, or -1 without memory (nothing is kept). */
+int metrics_load(struct metrics_copy *m, const struct table *t) MUST_CHECK;
+void metrics_unload(struct metrics_copy *m);
+/* Writes name="value", escaped as both formats want it, after what is there. */
+void metrics_label(struct metrics_labels *l, const char *name, const char *value);
+
+/* ---- the rows ---- */
+
+enum metrics_type { METRIC_GAUGE, METRIC_COUNTER, METRIC_HISTOGRAM };
+
+struct metrics_series {
+    const char *label; /* further label, escaped; "" for none */
+    size_t offset;     /* of the value in the scope's object */
+};
+struct metrics_row {
+    const char *name; /* without _total */
+    enum metrics_type type;
+    const char *unit; /* the last word of the name, or "" */
+    enum metrics_scope scope;
+    uint32_t decimals;  /* the value is in units of 10^-decimals */
+    const char *labels; /* for the docs */
+    const struct metrics_series *series;
+    uint32_t series_count;
+    const char *help;
+};
+const struct metrics_row *metrics_rows(size_t *count);
+
+/* ---- the text ---- */
+
+/* malloc'd; NULL without memory. */
+char *metrics_text(const struct metrics_copy *m, bool openmetrics, size_t *len_bytes) MUST_CHECK;
+/* Does this Accept field prefer OpenMetrics to the classic text? NULL: no. */
+bool metrics_wants_openmetrics(const char *accept);
+
+#endif
