@@ -1,14 +1,88 @@
 /*
- * conf/rows.h: one row per option: where it stands, type, default, bounds, help. Loading, unknown-key hints, `ballast show`,
- * GET /lb/config and docs/configuration.md come from these rows and from nothing else.
+ * conf/rows.h: one row per option: where it stands, type, default, bounds, help. Loading,
+ * unknown-key hints, `ballast show`, GET /lb/config, `ballast plan` and docs/configuration.md come
+ * from these rows and from nothing else.
+ *
+ * To add an option: a field in conf.h and a row here. To build one that is refused today: turn its
+ * LATER row into a real one. A new kind of value is a row of conf_types (conf/types.h).
  */
 #ifndef BALLAST_CONF_ROWS_H
 #define BALLAST_CONF_ROWS_H
 
 #include "conf/conf.h"
 
-/* Names of the balancing algorithms that exist, NULL-terminated: the configuration layer cannot see worker/lb, so the names stand
- * here and a unit test of worker/lb holds both lists equal. */
+enum conf_type_id {
+    CONF_T_LATER, /* a name of a future version: refused */
+    CONF_T_GROUP, /* a nested group with a section of its own, its struct embedded at the offset */
+    CONF_T_STRING,
+    CONF_T_PATH, /* of the file system; kept absolute */
+    CONF_T_URI_PATH,
+    CONF_T_HOST,
+    CONF_T_NAME,
+    CONF_T_LOG_TARGET,
+    CONF_T_USER,
+    CONF_T_TOKEN_FILE,
+    CONF_T_NUMBER, /* unsigned, of the field's width */
+    CONF_T_BOOL,
+    CONF_T_DURATION, /* milliseconds, uint32_t */
+    CONF_T_SIZE,     /* bytes, of the field's width */
+    CONF_T_ENUM,     /* index into names */
+    CONF_T_CHOICE,   /* one of names, kept as a string */
+    CONF_T_WORKERS,
+    CONF_T_BINDS,
+    CONF_T_CIDRS,
+    CONF_T_EXPECT,
+    CONF_T_POOL,    /* name of a pool, kept as its index */
+    CONF_T_ADDRESS, /* of a backend; resolved */
+    CONF_T_ADMIN,   /* a group, or "off" */
+    CONF_T_DEFAULTS,
+    CONF_T_LISTENERS,
+    CONF_T_POOLS,
+    CONF_T_BACKENDS,
+    CONF_T_COUNT
+};
+
+enum conf_row_flags {
+    CONF_REQUIRED = 1,
+    CONF_DERIVED =
+        2,        /* the default depends on other settings; `fallback` is only what the docs say */
+    CONF_OWN = 4, /* of one object: not to be set in `defaults` */
+    CONF_HTTP_ONLY = 8, /* not in a listener of protocol tcp */
+};
+
+struct conf_section;
+
+struct conf_row {
+    const char *name;
+    enum conf_type_id type;
+    unsigned flags;
+    uint32_t offset, width;   /* of the field in the section's struct, in bytes */
+    const char *fallback;     /* default, as written without its quotes; NULL: none */
+    uint64_t min, max;        /* bounds: numbers, milliseconds or bytes; strings: length */
+    const char *const *names; /* enum and choice: what there is, NULL-terminated */
+    const char *const *later; /* enum and choice: what a future version knows */
+    const struct conf_section *section; /* of what is nested here */
+    const char *also; /* names other systems give it, for hints; separated by spaces */
+    const char *help;
+};
+
+struct conf_section {
+    const char *path;            /* "pools.*.health"; "" is the top */
+    const struct conf_row *rows; /* ends with name NULL */
+    const char *help;
+};
+
+extern const struct conf_section conf_section_top, conf_section_listener, conf_section_pool,
+    conf_section_backend;
+
+/* All sections, in the order of the documentation; NULL-terminated. */
+extern const struct conf_section *const conf_sections[];
+
+/* The row of this name, or NULL. */
+const struct conf_row *rows_find(const struct conf_section *section, const char *name);
+
+/* Names of the balancing algorithms that exist, NULL-terminated: the configuration layer cannot see
+ * worker/lb, so the names stand here and a unit test of worker/lb holds both lists equal. */
 extern const char *const conf_algorithms[];
 
 #endif

@@ -1,0 +1,13 @@
+/*
+ * conf/dump.h: writes what a section's rows describe.
+ */
+#ifndef BALLAST_CONF_DUMP_H
+#define BALLAST_CONF_DUMP_H
+
+#include "conf/out.h"
+#include "conf/rows.h"
+
+/* base: the struct that the section describes. */
+void dump_section(struct out *o, const struct conf_section *section, const void *base);
+
+#endif

@@ -1,0 +1,64 @@
+#include "conf/conf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void conf_errors_init(struct conf_errors *errors, struct arena *arena)
+{
+    *errors = (struct conf_errors){.arena = arena};
+}
+
+static const char *format_text(struct arena *arena, const char *fmt, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, fmt, args);
+    size_t cap = len < 0 ? 1 : (size_t)len + 1;
+    char *text = arena_alloc(arena, cap);
+    vsnprintf(text, cap, fmt, again);
+    va_end(again);
+    return text;
+}
+
+void conf_errors_add(struct conf_errors *errors, struct conf_pos pos, const char *fmt, ...)
+{
+    struct conf_error *e = ARENA_NEW(errors->arena, struct conf_error);
+    va_list args;
+    va_start(args, fmt);
+    e->text = format_text(errors->arena, fmt, args);
+    va_end(args);
+    /* the file's name may belong to a configuration that is thrown away */
+    e->pos.file = arena_strdup(errors->arena, pos.file ? pos.file : "");
+    e->pos.line = pos.line;
+    if (errors->last)
+        errors->last->next = e;
+    else
+        errors->first = e;
+    errors->last = e;
+    errors->count++;
+}
+
+/* Writes one error at out (or only measures it when cap is 0); returns its length. */
+static size_t format_one(const struct conf_error *e, char *out, size_t cap)
+{
+    int len;
+    if (e->pos.line)
+        len = snprintf(out, cap, "%s:%u: error: %s\n", e->pos.file, e->pos.line, e->text);
+    else if (*e->pos.file)
+        len = snprintf(out, cap, "%s: error: %s\n", e->pos.file, e->text);
+    else
+        len = snprintf(out, cap, "error: %s\n", e->text);
+    return len < 0 ? 0 : (size_t)len;
+}
+
+const char *conf_errors_format(const struct conf_errors *errors)
+{
+    size_t total = 1;
+    for (const struct conf_error *e = errors->first; e; e = e->next)
+        total += format_one(e, NULL, 0);
+    char *text = arena_alloc(errors->arena, total), *at = text;
+    for (const struct conf_error *e = errors->first; e; e = e->next)
+        at += format_one(e, at, total - (size_t)(at - text));
+    return text;
+}

@@ -1,0 +1,248 @@
+#include "conf/out.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+
+#define INDENT 4
+
+void out_init(struct out *o, const struct conf *conf, bool is_json)
+{
+    *o = (struct out){.conf = conf, .is_json = is_json};
+    if (is_json) {
+        json_init(&o->json);
+        json_object_begin(&o->json);
+    }
+}
+
+static void append(struct out *o, const char *s, size_t len)
+{
+    if (o->len_bytes + len + 1 > o->cap_bytes) {
+        size_t cap = (o->len_bytes + len + 1) * 2;
+        char *buf = realloc(o->buf, cap);
+        if (!buf) {
+            log_error("out of memory: bytes=%zu", cap);
+            abort();
+        }
+        o->buf = buf;
+        o->cap_bytes = cap;
+    }
+    memcpy(o->buf + o->len_bytes, s, len);
+    o->len_bytes += len;
+    o->buf[o->len_bytes] = '\0';
+}
+
+void out_text(struct out *o, const char *fmt, ...)
+{
+    char small[256], *big = NULL;
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int len = vsnprintf(small, sizeof small, fmt, args);
+    if (len >= (int)sizeof small && vasprintf(&big, fmt, again) == -1)
+        abort();
+    va_end(again);
+    va_end(args);
+    append(o, big ? big : small, len < 0 ? 0 : (size_t)len);
+    free(big);
+}
+
+char *out_finish(struct out *o)
+{
+    if (!o->is_json) {
+        append(o, "", 0);
+        return o->buf;
+    }
+    json_object_end(&o->json);
+    const char *text = json_finish(&o->json, NULL);
+    out_text(o, "%s", text);
+    json_free(&o->json);
+    return o->buf;
+}
+
+void out_free(struct out *o)
+{
+    if (o->is_json)
+        json_free(&o->json);
+    free(o->buf);
+}
+
+void out_reset(struct out *o)
+{
+    o->len_bytes = 0;
+    append(o, "", 0);
+}
+
+/* ---- text ---- */
+
+/* What stands before a value: separator or line start, and its key. */
+static void begin_value(struct out *o, const char *key)
+{
+    if (o->flat && !o->first)
+        append(o, ", ", 2);
+    else if (!o->flat)
+        for (unsigned i = 0; i < o->depth * INDENT; i++)
+            append(o, " ", 1);
+    o->first = false;
+    if (key)
+        out_text(o, "%s = ", key);
+}
+
+static void end_value(struct out *o)
+{
+    if (!o->flat)
+        append(o, "\n", 1);
+}
+
+static void append_quoted(struct out *o, const char *s)
+{
+    append(o, "\"", 1);
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            out_text(o, "\\%c", c);
+        else if (c < ' ' || c == 0x7f)
+            out_text(o, "\\x%02x", c);
+        else
+            append(o, s, 1);
+    }
+    append(o, "\"", 1);
+}
+
+static void json_key_of(struct out *o, const char *key)
+{
+    if (key)
+        json_key(&o->json, key);
+}
+
+/* ---- nesting ---- */
+
+void out_group(struct out *o, const char *key)
+{
+    if (o->is_json) {
+        json_key_of(o, key);
+        json_object_begin(&o->json);
+        return;
+    }
+    if (key) {
+        begin_value(o, key);
+        append(o, "{\n", 2);
+        o->depth++;
+        return;
+    }
+    /* an element of a list: on a line of its own */
+    append(o, o->first ? "\n" : ",\n", o->first ? 1 : 2);
+    begin_value(o, NULL);
+    append(o, "{ ", 2);
+    o->flat++;
+    o->first = true;
+}
+
+void out_group_end(struct out *o)
+{
+    if (o->is_json) {
+        json_object_end(&o->json);
+    } else if (o->flat) {
+        append(o, " }", 2);
+        o->flat--;
+        o->first = false;
+    } else {
+        o->depth--;
+        begin_value(o, NULL);
+        append(o, "}\n", 2);
+    }
+}
+
+void out_list(struct out *o, const char *key)
+{
+    if (o->is_json) {
+        json_key_of(o, key);
+        json_array_begin(&o->json);
+        return;
+    }
+    begin_value(o, key);
+    append(o, "(", 1);
+    o->depth++;
+    o->first = true;
+}
+
+void out_list_end(struct out *o)
+{
+    if (o->is_json) {
+        json_array_end(&o->json);
+        return;
+    }
+    o->depth--;
+    if (!o->first) {
+        append(o, "\n", 1);
+        begin_value(o, NULL);
+    }
+    append(o, ")\n", 2);
+    o->first = false;
+}
+
+void out_array(struct out *o, const char *key)
+{
+    if (o->is_json) {
+        json_key_of(o, key);
+        json_array_begin(&o->json);
+        return;
+    }
+    begin_value(o, key);
+    append(o, "[ ", 2);
+    o->flat++;
+    o->first = true;
+}
+
+void out_array_end(struct out *o)
+{
+    if (o->is_json) {
+        json_array_end(&o->json);
+        return;
+    }
+    append(o, o->first ? "]" : " ]", o->first ? 1 : 2);
+    o->flat--;
+    o->first = false;
+    end_value(o);
+}
+
+/* ---- values ---- */
+
+void out_string(struct out *o, const char *key, const char *value)
+{
+    if (o->is_json) {
+        json_key_of(o, key);
+        json_string(&o->json, value);
+        return;
+    }
+    begin_value(o, key);
+    append_quoted(o, value);
+    end_value(o);
+}
+
+void out_number(struct out *o, const char *key, uint64_t value)
+{
+    if (o->is_json) {
+        json_key_of(o, key);
+        json_uint(&o->json, value);
+        return;
+    }
+    begin_value(o, key);
+    out_text(o, "%" PRIu64, value);
+    end_value(o);
+}
+
+void out_bool(struct out *o, const char *key, bool value)
+{
+    if (o->is_json) {
+        json_key_of(o, key);
+        json_bool(&o->json, value);
+        return;
+    }
+    begin_value(o, key);
+    append(o, value ? "true" : "false", value ? 4 : 5);
+    end_value(o);
+}

@@ -1,0 +1,212 @@
+/* What differs between two configurations, named so that a person understands it. Objects are
+ * matched by name. */
+#include <stdlib.h>
+#include <string.h>
+#include "conf/dump.h"
+#include "conf/names.h"
+#include "conf/types.h"
+
+struct plan {
+    struct arena *arena; /* of the changes */
+    struct arena scratch;
+    struct conf_change *first, **last;
+    const struct conf *from, *to;
+    struct out a, b; /* where fields are written for comparison */
+};
+
+/* "pool app: ", grows on the way down. */
+static void add_change(struct plan *p, const char *prefix, const char *what)
+{
+    struct conf_change *c = ARENA_NEW(p->arena, struct conf_change);
+    c->text = arena_printf(p->arena, "%s%s", prefix, what);
+    *p->last = c;
+    p->last = &c->next;
+}
+
+/* ---- fields ---- */
+
+/* The value as the configuration file would say it. */
+static const char *render(struct out *o, const struct conf_row *row, const void *field)
+{
+    out_reset(o);
+    conf_types[row->type].write(o, row, field);
+    o->buf[strcspn(o->buf, "\n")] = '\0';
+    return strchr(o->buf, '=') + 2;
+}
+
+static void plan_leaf(struct plan *p, const char *prefix, const struct conf_row *row,
+                      const void *from, const void *to)
+{
+    const char *a = render(&p->a, row, from), *b = render(&p->b, row, to);
+    if (strcmp(a, b) != 0)
+        add_change(p, prefix, arena_printf(&p->scratch, "%s: %s -> %s", row->name, a, b));
+}
+
+static bool is_collection(const struct conf_row *row)
+{
+    return row->type == CONF_T_LISTENERS || row->type == CONF_T_POOLS ||
+           row->type == CONF_T_BACKENDS || row->type == CONF_T_ADMIN;
+}
+
+static void plan_section(struct plan *p, const char *prefix, const struct conf_section *section,
+                         const void *from, const void *to)
+{
+    for (const struct conf_row *row = section->rows; row->name; row++) {
+        const char *a = (const char *)from + row->offset, *b = (const char *)to + row->offset;
+        if (row->type == CONF_T_GROUP)
+            plan_section(p, arena_printf(&p->scratch, "%s%s.", prefix, row->name), row->section, a,
+                         b);
+        else if (conf_types[row->type].write && !is_collection(row))
+            plan_leaf(p, prefix, row, a, b);
+    }
+}
+
+/* ---- backends ---- */
+
+static void plan_backend(struct plan *p, const char *prefix, const struct conf_backend *from,
+                         const struct conf_backend *to)
+{
+    const char *below = arena_printf(&p->scratch, "%sbackend %s: ", prefix, to->name);
+    plan_section(p, below, &conf_section_backend, from, to);
+    if (strcmp(from->address, to->address) == 0 && !net_addr_equal(&from->addr, &to->addr)) {
+        char a[NET_ADDR_STRLEN], b[NET_ADDR_STRLEN];
+        add_change(p, below,
+                   arena_printf(&p->scratch, "%s resolves to %s, before to %s", to->address,
+                                net_addr_format(&to->addr, b, sizeof b),
+                                net_addr_format(&from->addr, a, sizeof a)));
+    }
+}
+
+static void plan_backends(struct plan *p, const char *prefix, const struct conf_pool *from,
+                          const struct conf_pool *to)
+{
+    struct names names;
+    names_init(&names, &p->scratch);
+    for (uint32_t i = 0; i < to->backend_count; i++)
+        names_add(&names, 0, to->backends[i].name, i);
+    for (uint32_t i = 0; i < from->backend_count; i++) {
+        const struct conf_backend *b = &from->backends[i];
+        names_add(&names, 1, b->name, i);
+        if (names_find(&names, 0, b->name) == NAMES_NONE)
+            add_change(p, prefix, arena_printf(&p->scratch, "backend %s removed", b->name));
+    }
+    for (uint32_t i = 0; i < to->backend_count; i++) {
+        const struct conf_backend *b = &to->backends[i];
+        uint32_t before = names_find(&names, 1, b->name);
+        if (before != NAMES_NONE)
+            plan_backend(p, prefix, &from->backends[before], b);
+        else
+            add_change(p, prefix, arena_printf(&p->scratch, "backend %s added", b->name));
+    }
+}
+
+/* ---- listeners and pools ---- */
+
+/* A kind of named object of the configuration. */
+struct kind {
+    const char *name;
+    size_t size;
+    uint32_t (*get)(const struct conf *c, const char **first);
+    const char *(*name_of)(const void *object);
+    void (*compare)(struct plan *p, const char *prefix, const void *from, const void *to);
+};
+
+static uint32_t get_listeners(const struct conf *c, const char **first)
+{
+    *first = (const char *)c->listeners;
+    return c->listener_count;
+}
+
+static uint32_t get_pools(const struct conf *c, const char **first)
+{
+    *first = (const char *)c->pools;
+    return c->pool_count;
+}
+
+static const char *name_of_listener(const void *object)
+{
+    const struct conf_listener *l = object;
+    return l->name;
+}
+
+static const char *name_of_pool(const void *object)
+{
+    const struct conf_pool *p = object;
+    return p->name;
+}
+
+static void compare_listeners(struct plan *p, const char *prefix, const void *from, const void *to)
+{
+    plan_section(p, prefix, &conf_section_listener, from, to);
+}
+
+static void compare_pools(struct plan *p, const char *prefix, const void *from, const void *to)
+{
+    plan_section(p, prefix, &conf_section_pool, from, to);
+    plan_backends(p, prefix, from, to);
+}
+
+static const struct kind listener_kind = {"listener", sizeof(struct conf_listener), get_listeners,
+                                          name_of_listener, compare_listeners};
+static const struct kind pool_kind = {"pool", sizeof(struct conf_pool), get_pools, name_of_pool,
+                                      compare_pools};
+
+static void plan_kind(struct plan *p, const struct kind *k)
+{
+    static const struct conf nothing;
+    const struct conf *old = p->from ? p->from : &nothing, *new = p->to ? p->to : &nothing;
+    const char *from, *to;
+    uint32_t from_count = k->get(old, &from), to_count = k->get(new, &to);
+    struct names names;
+    names_init(&names, &p->scratch);
+    for (uint32_t i = 0; i < to_count; i++)
+        names_add(&names, 0, k->name_of(to + i * k->size), i);
+    for (uint32_t i = 0; i < from_count; i++) {
+        const char *name = k->name_of(from + i * k->size);
+        names_add(&names, 1, name, i);
+        if (names_find(&names, 0, name) == NAMES_NONE)
+            add_change(p, "", arena_printf(&p->scratch, "%s %s removed", k->name, name));
+    }
+    for (uint32_t i = 0; i < to_count; i++) {
+        const char *name = k->name_of(to + i * k->size);
+        uint32_t before = names_find(&names, 1, name);
+        if (before == NAMES_NONE)
+            add_change(p, "", arena_printf(&p->scratch, "%s %s added", k->name, name));
+        else
+            k->compare(p, arena_printf(&p->scratch, "%s %s: ", k->name, name),
+                       from + before * k->size, to + i * k->size);
+    }
+}
+
+/* ---- the whole ---- */
+
+static void plan_admin(struct plan *p, const struct conf_admin *from, const struct conf_admin *to)
+{
+    const struct conf_row *row = rows_find(&conf_section_top, "admin");
+    if (from->off != to->off) {
+        add_change(p, "admin: ", to->off ? "turned off" : "turned on");
+        return;
+    }
+    plan_section(p, "admin: ", row->section, from, to);
+    if (strcmp(from->token, to->token) != 0)
+        add_change(p, "admin: ", "the token changes");
+}
+
+struct conf_change *conf_plan(const struct conf *from, const struct conf *to, struct arena *arena)
+{
+    struct plan p = {.arena = arena, .from = from, .to = to};
+    p.last = &p.first;
+    arena_init(&p.scratch);
+    out_init(&p.a, from, false);
+    out_init(&p.b, to, false);
+    if (from && to) {
+        plan_section(&p, "", &conf_section_top, from, to);
+        plan_admin(&p, &from->admin, &to->admin);
+    }
+    plan_kind(&p, &listener_kind);
+    plan_kind(&p, &pool_kind);
+    out_free(&p.a);
+    out_free(&p.b);
+    arena_free(&p.scratch);
+    return p.first;
+}

@@ -1,0 +1,48 @@
+#include "conf/types.h"
+
+#include <assert.h>
+#include <string.h>
+
+const struct conf_type conf_types[CONF_T_COUNT] = {
+    [CONF_T_LATER] = {NULL, NODE_STRING, NULL, NULL},
+    [CONF_T_GROUP] = {NULL, NODE_GROUP, NULL, write_group},
+    [CONF_T_STRING] = {"string", NODE_STRING, value_read_string, write_string},
+    [CONF_T_PATH] = {"path", NODE_STRING, value_read_path, write_string},
+    [CONF_T_URI_PATH] = {"string", NODE_STRING, value_read_uri_path, write_string},
+    [CONF_T_HOST] = {"string", NODE_STRING, value_read_host, write_string},
+    [CONF_T_NAME] = {"string", NODE_STRING, value_read_name, write_string},
+    [CONF_T_LOG_TARGET] = {"string", NODE_STRING, value_read_log_target, write_string},
+    [CONF_T_USER] = {"string", NODE_STRING, value_read_user, write_string},
+    [CONF_T_TOKEN_FILE] = {"path", NODE_STRING, value_read_token_file, write_string},
+    [CONF_T_NUMBER] = {"number", NODE_NUMBER, value_read_number, write_number},
+    [CONF_T_BOOL] = {"boolean", NODE_BOOL, value_read_bool, write_bool},
+    [CONF_T_DURATION] = {"duration", NODE_STRING, value_read_duration, write_duration},
+    [CONF_T_SIZE] = {"size", NODE_STRING, value_read_size, write_size},
+    [CONF_T_ENUM] = {"name", NODE_STRING, value_read_enum, write_enum},
+    [CONF_T_CHOICE] = {"name", NODE_STRING, value_read_choice, write_string},
+    [CONF_T_WORKERS] = {"number or `\"auto\"`", NODE_STRING, value_read_workers, write_workers},
+    [CONF_T_BINDS] = {"address or list", NODE_STRING, value_read_binds, write_binds},
+    [CONF_T_CIDRS] = {"list of networks", NODE_ARRAY, value_read_cidrs, write_cidrs},
+    [CONF_T_EXPECT] = {"string or list", NODE_STRING, value_read_expect, write_expect},
+    [CONF_T_POOL] = {"name of a pool", NODE_STRING, object_read_pool, write_pool},
+    [CONF_T_ADDRESS] = {"address", NODE_STRING, object_read_address, write_string},
+    [CONF_T_ADMIN] = {"group or `\"off\"`", NODE_GROUP, object_read_admin, write_admin},
+    [CONF_T_DEFAULTS] = {"group", NODE_GROUP, object_read_defaults, NULL},
+    [CONF_T_LISTENERS] = {"groups by name", NODE_GROUP, object_read_listeners, write_listeners},
+    [CONF_T_POOLS] = {"groups by name", NODE_GROUP, object_read_pools, write_pools},
+    [CONF_T_BACKENDS] = {"list", NODE_LIST, object_read_backends, write_backends},
+};
+
+uint64_t types_get(const void *field, uint32_t width)
+{
+    uint64_t value = 0;
+    assert(width <= sizeof value);
+    memcpy(&value, field, width); /* little endian: the low bytes come first */
+    return value;
+}
+
+void types_set(void *field, uint32_t width, uint64_t value)
+{
+    assert(width <= sizeof value);
+    memcpy(field, &value, width);
+}

@@ -1,0 +1,50 @@
+/*
+ * conf/types.h: one row per kind of value: its name in the docs, how it is read from a node and how
+ * it is written out.
+ */
+#ifndef BALLAST_CONF_TYPES_H
+#define BALLAST_CONF_TYPES_H
+
+#include "conf/out.h"
+#include "conf/walk.h"
+
+typedef void conf_read_fn(struct walk *w, const struct conf_row *row, const struct node *n,
+                          const struct walk_at *at, void *field);
+typedef void conf_write_fn(struct out *o, const struct conf_row *row, const void *field);
+
+struct conf_type {
+    const char *doc;        /* NULL: not a value of its own (a group, a later feature) */
+    enum node_kind literal; /* how a row's default is spelled */
+    conf_read_fn *read;
+    conf_write_fn *write; /* NULL: nothing to write */
+};
+
+extern const struct conf_type conf_types[CONF_T_COUNT];
+
+/* An array in a struct: the pointer, then its count (rows.c holds that it is so). */
+struct types_list {
+    void *items;
+    uint32_t count;
+};
+
+/* Numbers of a field's width. */
+uint64_t types_get(const void *field, uint32_t width);
+void types_set(void *field, uint32_t width, uint64_t value);
+
+/* conf/strings.c */
+conf_read_fn value_read_string, value_read_path, value_read_uri_path, value_read_host,
+    value_read_name, value_read_log_target, value_read_user, value_read_token_file;
+/* conf/values.c */
+conf_read_fn value_read_number, value_read_bool, value_read_duration, value_read_size,
+    value_read_enum, value_read_choice, value_read_workers;
+/* conf/lists.c */
+conf_read_fn value_read_binds, value_read_cidrs, value_read_expect;
+/* conf/objects.c */
+conf_read_fn object_read_admin, object_read_defaults, object_read_listeners, object_read_pools,
+    object_read_backends, object_read_pool, object_read_address;
+/* conf/write.c */
+conf_write_fn write_string, write_number, write_bool, write_duration, write_size, write_enum,
+    write_workers, write_binds, write_cidrs, write_expect, write_pool, write_group, write_admin,
+    write_listeners, write_pools, write_backends;
+
+#endif

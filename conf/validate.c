@@ -1,0 +1,157 @@
+#include "conf/validate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "shm/layout.h"
+
+/* ---- derived defaults ---- */
+
+void validate_derive(struct conf *c)
+{
+    for (uint32_t i = 0; i < c->listener_count; i++) {
+        const struct conf_listener *l = &c->listeners[i];
+        struct conf_pool *p = l->pool < c->pool_count ? &c->pools[l->pool] : NULL;
+        if (!p || p->health.type == CONF_HEALTH_NONE || p->health.type == CONF_HEALTH_TCP)
+            continue;
+        /* an http listener decides; tcp only stands while no other said anything */
+        if (l->protocol == CONF_HTTP)
+            p->health.type = CONF_HEALTH_HTTP;
+    }
+    for (uint32_t i = 0; i < c->listener_count; i++) {
+        const struct conf_listener *l = &c->listeners[i];
+        struct conf_pool *p = l->pool < c->pool_count ? &c->pools[l->pool] : NULL;
+        if (p && (unsigned)p->health.type == UINT32_MAX && l->protocol == CONF_TCP)
+            p->health.type = CONF_HEALTH_TCP;
+    }
+    for (uint32_t i = 0; i < c->pool_count; i++)
+        if ((unsigned)c->pools[i].health.type == UINT32_MAX)
+            c->pools[i].health.type = CONF_HEALTH_HTTP;
+}
+
+/* ---- binds ---- */
+
+/* A bind and who says it. */
+struct claim {
+    const struct conf_bind *bind;
+    const char *listener; /* NULL: admin */
+    uint32_t order;
+};
+
+static uint32_t count_binds(const struct conf *c)
+{
+    uint32_t count = c->admin.bind_count;
+    for (uint32_t i = 0; i < c->listener_count; i++)
+        count += c->listeners[i].bind_count;
+    return count;
+}
+
+static uint32_t add_claims(struct claim *claims, uint32_t count, const struct conf_bind *binds,
+                           uint32_t bind_count, const char *listener)
+{
+    for (uint32_t i = 0; i < bind_count; i++, count++)
+        claims[count] = (struct claim){&binds[i], listener, count};
+    return count;
+}
+
+/* Unix sockets first, then by port; among equals as they came. */
+static int compare_claims(const void *a, const void *b)
+{
+    const struct claim *x = a, *y = b;
+    int x_port = net_addr_port(&x->bind->addr), y_port = net_addr_port(&y->bind->addr);
+    if (x_port != y_port)
+        return x_port - y_port;
+    return x->order < y->order ? -1 : 1;
+}
+
+enum { V4 = 1, V6 = 2 };
+
+/* Which families a bind takes: "*" is both, "[::]" is IPv6 alone (beside "0.0.0.0"). */
+static unsigned families(const struct conf_bind *b)
+{
+    if (b->addr.u.sa.sa_family == AF_INET || IN6_IS_ADDR_V4MAPPED(&b->addr.u.in6.sin6_addr))
+        return V4;
+    return b->text[0] == '*' ? V4 | V6 : V6;
+}
+
+static bool clash(const struct conf_bind *a, const struct conf_bind *b)
+{
+    if (net_addr_equal(&a->addr, &b->addr) && a->text[0] != '*' && b->text[0] != '*')
+        return true;
+    if (a->addr.u.sa.sa_family == AF_UNIX || b->addr.u.sa.sa_family == AF_UNIX)
+        return false;
+    if (!(families(a) & families(b)))
+        return false;
+    return net_addr_is_wildcard(&a->addr) || net_addr_is_wildcard(&b->addr);
+}
+
+static const char *claimant(const struct claim *c, char *out, size_t cap)
+{
+    if (!c->listener)
+        return "admin";
+    snprintf(out, cap, "listeners.%.63s", c->listener);
+    return out;
+}
+
+static void report_clash(struct walk *w, const struct claim *first, const struct claim *second)
+{
+    char a[NAME_MAX_BYTES + 16], b[NAME_MAX_BYTES + 16];
+    struct conf_pos at = first->bind->pos;
+    const char *where = arena_printf(w->scratch, " at %s:%u", at.file, at.line);
+    walk_error(w, second->bind->pos, NULL, "%s: \"%s\" clashes with \"%s\" of %s%s",
+               claimant(second, a, sizeof a), second->bind->text, first->bind->text,
+               claimant(first, b, sizeof b), at.line ? where : "");
+}
+
+static void check_binds(struct walk *w, const struct conf *c)
+{
+    uint32_t count = 0, total = count_binds(c);
+    if (total == 0)
+        return;
+    struct claim *claims = ARENA_ARRAY(w->scratch, struct claim, total);
+    count = add_claims(claims, count, c->admin.binds, c->admin.bind_count, NULL);
+    for (uint32_t i = 0; i < c->listener_count; i++)
+        count = add_claims(claims, count, c->listeners[i].binds, c->listeners[i].bind_count,
+                           c->listeners[i].name);
+    qsort(claims, count, sizeof *claims, compare_claims);
+    for (uint32_t i = 1; i < count; i++) {
+        uint16_t port = net_addr_port(&claims[i].bind->addr);
+        for (uint32_t j = i; j > 0 && net_addr_port(&claims[j - 1].bind->addr) == port; j--) {
+            if (clash(claims[j - 1].bind, claims[i].bind)) {
+                report_clash(w, &claims[j - 1], &claims[i]);
+                break;
+            }
+        }
+    }
+}
+
+/* ---- the rest ---- */
+
+static void check_admin(struct walk *w, const struct conf_admin *admin)
+{
+    for (uint32_t i = 0; i < admin->bind_count && !*admin->token_file; i++)
+        if (!net_addr_is_loopback(&admin->binds[i].addr))
+            walk_error(
+                w, admin->binds[i].pos, NULL,
+                "admin: \"%s\" can be reached from elsewhere: set \"token_file\", or bind to "
+                "127.0.0.1 or a unix socket",
+                admin->binds[i].text);
+}
+
+static void check_health_port(struct walk *w, const struct conf_pool *p)
+{
+    for (uint32_t i = 0; i < p->backend_count && p->health.port; i++)
+        if (p->backends[i].addr.u.sa.sa_family == AF_UNIX)
+            walk_error(w, p->backends[i].pos, NULL,
+                       "pools.%s: \"%s\" is a unix socket, and health.port is set", p->name,
+                       p->backends[i].address);
+}
+
+void validate_conf(struct walk *w)
+{
+    const struct conf *c = w->conf;
+    check_binds(w, c);
+    check_admin(w, &c->admin);
+    for (uint32_t i = 0; i < c->pool_count; i++)
+        check_health_port(w, &c->pools[i]);
+}
