@@ -1,6 +1,7 @@
 /*
- * shm/count.h: how a shared word is counted. count_add is for single-writer words (a relaxed load and store, 0.4 ns); the
- * reader sees whole values, possibly a moment old. Sums run over all slots ever used.
+ * shm/count.h: how a shared word is counted. count_add is for single-writer words (a relaxed load
+ * and store, 0.4 ns); the reader sees whole values, possibly a moment old. Sums run over all slots
+ * ever used.
  */
 #ifndef BALLAST_SHM_COUNT_H
 #define BALLAST_SHM_COUNT_H
@@ -10,11 +11,13 @@
 
 static inline void count_add(atom64 *word, uint64_t n)
 {
-    atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n, memory_order_relaxed);
+    atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n,
+                          memory_order_relaxed);
 }
 static inline void count_sub(atom64 *word, uint64_t n)
 {
-    atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) - n, memory_order_relaxed);
+    atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) - n,
+                          memory_order_relaxed);
 }
 static inline uint64_t count_get(const atom64 *word)
 {

@@ -1,6 +1,7 @@
 /*
- * shm/histo.h: log-linear latency histogram in microseconds: 4 buckets per power of two, 1 us to 2^28 us (4.5 min; beyond goes
- * to the last bucket). A quantile is interpolated within its bucket, so it is at most 25 % (typically 6 %) from the truth.
+ * shm/histo.h: log-linear latency histogram in microseconds: 4 buckets per power of two, 1 us to
+ * 2^29 us (9 min; beyond goes to the last bucket). A quantile is interpolated within its bucket, so
+ * it is at most 25 % (typically 6 %) from the truth.
  */
 #ifndef BALLAST_SHM_HISTO_H
 #define BALLAST_SHM_HISTO_H
@@ -30,11 +31,14 @@ struct histo_sum {
 };
 void histo_sum_clear(struct histo_sum *s);
 void histo_sum_add(struct histo_sum *s, const atom64 *buckets);
-void histo_sum_entry(struct histo_sum *s, const struct table *t, uint32_t entry);       /* adds over all slots */
-void histo_sum_listener(struct histo_sum *s, const struct table *t, uint32_t listener); /* adds over all slots */
+void histo_sum_entry(struct histo_sum *s, const struct table *t,
+                     uint32_t entry); /* adds over all slots */
+void histo_sum_listener(struct histo_sum *s, const struct table *t,
+                        uint32_t listener); /* adds over all slots */
 /* The q-quantile (0..1) in microseconds; 0 when empty. */
 double histo_quantile(const struct histo_sum *s, double q);
-/* How many samples were at most us (for Prometheus buckets; exact at bucket borders, interpolated between). */
+/* How many samples were at most us (for Prometheus buckets; exact at bucket borders, interpolated
+ * between). */
 uint64_t histo_at_most(const struct histo_sum *s, uint64_t us);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * shm/layout.h: the ONE definition of the shared table. Everything here is offsets, indexes and fixed arrays; never a
- * pointer. Every shared word is at most 8 bytes (16-byte atomics are not lock-free) and is touched through the functions
- * of shm/, the only folder with atomics.
+ * shm/layout.h: the ONE definition of the shared table. Everything here is offsets, indexes and
+ * fixed arrays; never a pointer. Every shared word is at most 8 bytes (16-byte atomics are not
+ * lock-free) and is touched through the functions of shm/, the only folder with atomics.
  *
  *   section     one per              written by                                     read by
  *   header      instance             master (layout, conf), any (cells named below)  all, tools
@@ -9,15 +9,20 @@
  *   listener    listener name        master                                          workers, admin
  *   pool        pool name            master, admin (under the lock)                  all
  *   entry       backend              see struct entry, field by field                all
- *   cell        (slot, entry)        the slot's process only (single writer)         admin, tools, lb
- *   lcell       (slot, listener)     the slot's process only                         admin, tools
+ *   cell        (slot, entry)        the slot's process only (single writer)         admin, tools,
+ * lb lcell       (slot, listener)     the slot's process only                         admin, tools
  *   pcell       (slot, pool)         the slot's process only                         admin, tools
  *   event       ring place           any process (per-place sequence lock)           admin, tools
  *
- * Crash rules. Totals belong to the slot, not to the process: a successor goes on counting where its predecessor
- * was killed, and readers sum over all slots ever used (slots_high), so nothing is folded and nothing lost. Gauges (in-flight,
- * connections, queue) are lanes or cells of the slot; slot_reclaim() zeroes them when the process is reaped. No lock is taken on
- * the data path; the one lock (header.lock, robust) guards membership and allocation of rows.
+ * The object is sparse: only what header.*_reserved says has memory behind it (shm/table.h
+ * table_reserve), and nothing else may be touched, not even to read. Rows are reserved from the
+ * first, cells per slot from the first.
+ *
+ * Crash rules. Totals belong to the slot, not to the process: a successor goes on counting where
+ * its predecessor was killed, and readers sum over all slots ever used (slots_high), so nothing is
+ * folded and nothing lost. Gauges (in-flight, connections, queue) are lanes or cells of the slot;
+ * slot_reclaim() zeroes them when the process is reaped. No lock is taken on the data path; the one
+ * lock (header.lock, robust) guards membership and allocation of rows.
  */
 #ifndef BALLAST_SHM_LAYOUT_H
 #define BALLAST_SHM_LAYOUT_H
@@ -28,9 +33,10 @@
 #include "base/hash.h"
 #include "base/net.h"
 
-#define TABLE_MAGIC    0x315453414C4C4142ull /* "BALLAST1" little endian */
-#define TABLE_VERSION  1u
-#define SLOT_MAX       64u    /* processes with a place: workers first, then health, admin (see shm/slot.h) */
+#define TABLE_MAGIC   0x315453414C4C4142ull /* "BALLAST1" little endian */
+#define TABLE_VERSION 1u
+#define SLOT_MAX                                                                                   \
+    64u /* processes with a place: workers first, then health, admin (see shm/slot.h) */
 #define LISTENER_MAX   256u
 #define POOL_MAX       4096u
 #define ENTRY_MAX      16384u /* backends */
@@ -42,7 +48,9 @@
 typedef _Atomic uint32_t atom32;
 typedef _Atomic uint64_t atom64;
 
-/* ---- header ------------------------------------------------------------------------------------------------ */
+/* ---- header
+ * ------------------------------------------------------------------------------------------------
+ */
 struct table_section {
     uint64_t offset_bytes;
     uint64_t stride_bytes;
@@ -54,29 +62,38 @@ struct table_header {
     uint32_t version;
     uint32_t header_bytes;
     uint64_t total_bytes;
-    char boot_id[40];             /* of the kernel that made it: a table of another boot is dead */
+    char boot_id[40]; /* of the kernel that made it: a table of another boot is dead */
     char product_version[16];
     struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events;
     uint32_t master_pid;
-    uint64_t master_start_ticks;  /* /proc/PID/stat field 22: tells a reused pid */
+    uint64_t master_start_ticks; /* /proc/PID/stat field 22: tells a reused pid */
+    uint64_t pid_namespace;      /* inode of /proc/self/ns/pid: whose pids these are */
     uint64_t started_wall_ms;
     uint64_t started_mono_us;
-    struct hash_key key;          /* SipHash key of this instance */
+    struct hash_key key; /* SipHash key of this instance */
     char conf_path[256];
-    pthread_mutex_t lock;         /* robust, process-shared */
+    pthread_mutex_t lock;                   /* robust, process-shared */
     _Alignas(CACHE_LINE) atom32 generation; /* master */
-    atom32 slots_high;            /* master: slots [0, slots_high) were ever used */
-    atom32 workers;               /* master: configured worker count: slots [0, workers) */
-    atom32 entries_high;          /* under the lock: entries [0, entries_high) were ever used */
+    atom32 slots_high;                      /* master: slots [0, slots_high) were ever used */
+    atom32 workers;      /* master: configured worker count: slots [0, workers) */
+    atom32 entries_high; /* under the lock: entries [0, entries_high) were ever used */
     atom32 pools_high, listeners_high;
-    atom32 membership;            /* under the lock: grows whenever an entry or a pool is added or removed */
-    atom32 max_connections;       /* master: clients, whole instance */
-    atom64 reloads_ok, reloads_failed, restarts; /* master; restarts: workers replaced after a crash */
+    atom32 membership; /* under the lock: grows whenever an entry or a pool is added or removed */
+    atom32 max_connections; /* master: clients, whole instance */
+    atom64 reloads_ok, reloads_failed,
+        restarts; /* master; restarts: workers replaced after a crash */
+    /* under the lock: what has memory, growing only; a cell array of slot s has it for rows [0,
+     * ..._reserved[s]) */
+    atom32 entries_reserved, pools_reserved, listeners_reserved;
+    atom32 entries_free; /* under the lock: rows below entries_high in ROW_FREE */
+    atom32 cells_reserved[SLOT_MAX], lcells_reserved[SLOT_MAX], pcells_reserved[SLOT_MAX];
     _Alignas(CACHE_LINE) atom64 event_next; /* any: next sequence number of the ring */
-    _Alignas(CACHE_LINE) atom32 clients[SLOT_MAX]; /* gauge lanes: client connections per slot (reserve-then-accept) */
+    _Alignas(CACHE_LINE) atom32
+        clients[SLOT_MAX]; /* gauge lanes: client connections per slot (reserve-then-accept) */
 };
 
-/* ---- process slots ----------------------------------------------------------------------------------------- */
+/* ---- process slots
+ * ----------------------------------------------------------------------------------------- */
 enum slot_role { SLOT_EMPTY, SLOT_WORKER, SLOT_HEALTH, SLOT_ADMIN, SLOT_SAMPLE };
 enum slot_state { SLOT_FREE, SLOT_STARTING, SLOT_READY, SLOT_DRAINING, SLOT_DEAD };
 
@@ -88,12 +105,13 @@ struct slot {
     atom32 generation;               /* own process: the configuration it serves */
     atom64 started_mono_us;          /* master */
     atom64 restarts;                 /* master */
-    atom64 heartbeat_us;             /* own process: clock_mono_us of its last timer tick (every 500 ms) */
-    atom64 accepted, requests;       /* own process: totals over listeners */
-    atom64 breadcrumb;               /* own process: what it is doing (step << 32 | entry), for the post-mortem */
+    atom64 heartbeat_us; /* own process: clock_mono_us of its last timer tick (every 500 ms) */
+    atom64 accepted, requests; /* own process: totals over listeners */
+    atom64 breadcrumb; /* own process: what it is doing (step << 32 | entry), for the post-mortem */
 };
 
-/* ---- listeners, pools -------------------------------------------------------------------------------------- */
+/* ---- listeners, pools
+ * -------------------------------------------------------------------------------------- */
 enum row_state { ROW_FREE, ROW_LIVE, ROW_REMOVED };
 
 struct listener_row {
@@ -103,52 +121,65 @@ struct listener_row {
 
 struct pool_row {
     _Alignas(CACHE_LINE) atom32 state; /* enum row_state */
-    atom32 change;      /* any: grows when membership, weight, health or admin state of a member changes; views compare it */
-    atom32 seq;         /* under the lock: odd while the member list is being changed (sequence lock for readers) */
-    atom32 head, tail;  /* under the lock: first and last member (entry index or INDEX_NONE), linked by entry.next */
-    atom32 count;       /* under the lock: members */
+    atom32 change; /* any: grows when membership, weight, health or admin state of a member changes;
+                      views compare it */
+    atom32 seq;    /* under the lock: odd while the member list is being changed (sequence lock for
+                      readers) */
+    atom32 head, tail; /* under the lock: first and last member (entry index or INDEX_NONE), linked
+                          by entry.next */
+    atom32 count;      /* under the lock: members */
     char name[NAME_MAX_BYTES];
-    _Alignas(CACHE_LINE) atom64 cursor; /* workers: round robin position; multi-writer, fetch_add only */
+    _Alignas(
+        CACHE_LINE) atom64 cursor; /* workers: round robin position; multi-writer, fetch_add only */
 };
 
-/* ---- backends ---------------------------------------------------------------------------------------------- */
-enum entry_mode { MODE_ENABLED, MODE_MAINTENANCE, MODE_DRAINING };  /* configured/override word */
+/* ---- backends
+ * ---------------------------------------------------------------------------------------------- */
+enum entry_mode { MODE_ENABLED, MODE_MAINTENANCE, MODE_DRAINING }; /* configured/override word */
 enum entry_health { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY }; /* observed word */
-enum entry_breaker { BREAKER_CLOSED, BREAKER_HALF_OPEN, BREAKER_OPEN }; /* breaker word, low 8 bits */
+enum entry_breaker {
+    BREAKER_CLOSED,
+    BREAKER_HALF_OPEN,
+    BREAKER_OPEN
+}; /* breaker word, low 8 bits */
 enum entry_origin { ORIGIN_CONF, ORIGIN_API, ORIGIN_DISCOVERY };
 
 struct entry {
     /* identity: written under the lock before state becomes ROW_LIVE, constant while live */
     _Alignas(CACHE_LINE) atom32 state; /* enum row_state; master or admin, under the lock */
-    atom32 incarnation;                /* grows at each reuse of this index: idle upstream connections compare it */
-    atom32 pool;                       /* pool row */
-    atom32 next;                       /* next member of the pool or INDEX_NONE */
-    atom32 origin;                     /* enum entry_origin */
-    atom32 backup;                     /* 0 or 1: used only when no other member is usable */
+    atom32
+        incarnation; /* grows at each reuse of this index: idle upstream connections compare it */
+    atom32 pool;     /* pool row */
+    atom32 next;     /* next member of the pool or INDEX_NONE */
+    atom32 origin;   /* enum entry_origin */
+    atom32 backup;   /* 0 or 1: used only when no other member is usable */
     /* configured (master, under the lock) and override (admin, under the lock; UINT32_MAX: none) */
     atom32 weight, weight_override;
-    atom32 max_connections;            /* 0: no limit */
-    atom32 mode;                       /* enum entry_mode; admin */
+    atom32 max_connections; /* 0: no limit */
+    atom32 mode;            /* enum entry_mode; admin */
     /* observed: health process only (packed: see shm/entry.h entry_health_*) */
-    atom32 health;                     /* enum entry_health */
-    atom32 health_streak;              /* consecutive results against the current verdict */
-    atom64 health_since_us;            /* clock_mono_us of the last verdict change */
-    atom64 health_checked_us;          /* of the last check, 0: never */
-    atom32 health_latency_us;          /* of the last check */
-    atom32 health_code;                /* of the last check: HTTP status, or -errno as uint32, or 0 */
-    atom64 checks_ok, checks_failed;   /* totals */
+    atom32 health;                   /* enum entry_health */
+    atom32 health_streak;            /* consecutive results against the current verdict */
+    atom64 health_since_us;          /* clock_mono_us of the last verdict change */
+    atom64 health_checked_us;        /* of the last check, 0: never */
+    atom32 health_latency_us;        /* of the last check */
+    atom32 health_code;              /* of the last check: HTTP status, or -errno as uint32, or 0 */
+    atom64 checks_ok, checks_failed; /* totals */
     /* breaker/passive: workers by compare-and-swap */
-    atom64 breaker;                    /* enum entry_breaker and counters; see shm/breaker (later) */
-    atom64 passive;                    /* failures << 48 ... ; see shm/entry.h */
+    atom64 breaker; /* enum entry_breaker and counters; see shm/breaker (later) */
+    atom64 passive; /* failures << 48 ... ; see shm/entry.h */
     atom64 created_wall_ms;
+    atom64 freed_us; /* clock_mono_us when the row became ROW_FREE */
     struct net_addr addr;
     char name[NAME_MAX_BYTES];
-    char endpoint[NET_ADDR_STRLEN];    /* as shown: "host:port" or "unix:/path" */
-    _Alignas(CACHE_LINE) atom32 inflight[SLOT_MAX]; /* gauge lanes: requests or tunnels in flight, one lane per slot; the sum is
-                                                       the truth (shm/entry.h entry_reserve) */
+    char endpoint[NET_ADDR_STRLEN]; /* as shown: "host:port" or "unix:/path" */
+    _Alignas(CACHE_LINE)
+        atom32 inflight[SLOT_MAX]; /* gauge lanes: requests or tunnels in flight, one lane per slot;
+                                      the sum is the truth (shm/entry.h entry_reserve) */
 };
 
-/* Single-writer totals of one backend in one slot. A row here is a counter in /lb/stats and /metrics. 1 KiB. */
+/* Single-writer totals of one backend in one slot. A row here is a counter in /lb/stats and
+ * /metrics. 1 KiB. */
 #define CELL_COUNTERS(X)                                                                           \
     X(requests, "requests or connections sent to the backend")                                     \
     X(status_1xx, "responses 1xx")                                                                 \
@@ -171,7 +202,8 @@ struct cell {
 #define X(name, help) atom64 name;
     CELL_COUNTERS(X)
 #undef X
-    atom64 histo[HISTO_BUCKETS]; /* microseconds from first byte sent to response head received; shm/histo.h */
+    atom64 histo[HISTO_BUCKETS]; /* microseconds from first byte sent to response head received;
+                                    shm/histo.h */
 };
 
 #define LCELL_COUNTERS(X)                                                                          \
@@ -200,20 +232,22 @@ struct lcell {
 };
 
 struct pcell {
-    atom64 queue; /* gauge: requests waiting for a backend */
+    atom64 queue;      /* gauge: requests waiting for a backend */
     atom64 no_backend; /* total: requests that found no usable backend */
     atom64 spare[6];
 };
 
-/* ---- events ------------------------------------------------------------------------------------------------ */
+/* ---- events
+ * ------------------------------------------------------------------------------------------------
+ */
 struct event {
     _Alignas(CACHE_LINE) atom64 stamp; /* 0 while written; sequence number + 1 when readable */
     uint64_t wall_ms;
-    char kind[24];    /* "health", "admin", "reload", "worker", "start", "backend", ... */
-    char object[80];  /* "pool:backend", "worker 0" */
+    char kind[24];   /* "health", "admin", "reload", "worker", "start", "backend", ... */
+    char object[80]; /* "pool:backend", "worker 0" */
     char from[24], to[24];
     char reason[144];
-    uint32_t slot;    /* who wrote it; INDEX_NONE: master */
+    uint32_t slot; /* who wrote it; INDEX_NONE: master */
 };
 
 _Static_assert(sizeof(struct cell) == 1024, "a cell is 1 KiB");

@@ -27,7 +27,8 @@ static inline uint64_t pool_cursor_next(struct pool_row *p)
 }
 
 uint32_t listener_find(const struct table *t, const char *name);
-uint32_t listener_add(struct table *t, const char *name) MUST_CHECK; /* lock held; INDEX_NONE when full */
-void listener_remove(struct table *t, uint32_t index);               /* lock held */
+uint32_t listener_add(struct table *t,
+                      const char *name) MUST_CHECK;    /* lock held; INDEX_NONE when full */
+void listener_remove(struct table *t, uint32_t index); /* lock held */
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * shm/table.h: the segment itself: create, attach, grow, find. Master creates it before the first fork and everybody
- * inherits the mapping; tools attach read-only by name. The only file that calls shm_open and mmap of the table.
- * The object is "/ballast.<master pid>", mode 0600 (0640 later), and is removed at a clean exit; after a crash it stays
- * readable until the next start on this host removes what dead masters left (table_sweep).
+ * shm/table.h: the segment itself: create, attach, grow, find. Master creates it before the first
+ * fork and everybody inherits the mapping; tools attach read-only by name. The only file that calls
+ * shm_open and mmap of the table. The object is "/ballast.<master pid>", mode 0600 (0640 later),
+ * and is removed at a clean exit; after a crash it stays readable until the next start on this host
+ * removes what dead masters left (table_sweep).
  */
 #ifndef BALLAST_SHM_TABLE_H
 #define BALLAST_SHM_TABLE_H
@@ -24,12 +25,14 @@ struct table {
     struct event *events;
 };
 
-/* Creates the table of this process (the master). why gets a sentence an operator can act on ("/dev/shm is full: needs
- * 3 MiB more"). Returns 0 or -1. */
+/* Creates the table of this process (the master). why gets a sentence an operator can act on
+ * ("/dev/shm is full: needs 3 MiB more"). Returns 0 or -1. */
 int table_create(struct table *t, const char *conf_path, char *why, size_t why_cap) MUST_CHECK;
-/* Maps the table of a master pid read-only; checks magic, version, sizes. Works when every process is dead. */
+/* Maps the table of a master pid read-only; checks magic, version, sizes. Works when every process
+ * is dead. */
 int table_attach(struct table *t, uint32_t master_pid, char *why, size_t why_cap) MUST_CHECK;
-/* The newest live instance's master pid whose conf_path matches (conf_path NULL: any); 0: none; *more: others match too. */
+/* The newest live instance's master pid whose conf_path matches (conf_path NULL: any); 0: none;
+ * *more: others match too. */
 uint32_t table_find(const char *conf_path, bool *more);
 /* Is the master of this table still running? */
 bool table_master_alive(const struct table *t);
@@ -38,26 +41,35 @@ unsigned table_sweep(void);
 void table_unlink(struct table *t);
 void table_close(struct table *t);
 
-/* Backs the cells of slot for entries/listeners/pools in use now with memory (posix_fallocate), so that touching them can
- * never be a SIGBUS. Called under the lock whenever slots_high, entries_high, ... grow. Returns 0, or -1 with errno. */
+/* Backs the rows in use now, and their cells in every slot in use, with memory (posix_fallocate),
+ * so that touching them can never be a SIGBUS. Under the lock. Cheap when there is nothing to do.
+ * Returns 0, or -1 with errno (ENOSPC). The functions that add rows and claim slots do this
+ * themselves, before anybody sees the row. */
 int table_reserve(struct table *t) MUST_CHECK;
+/* The same for what is about to be used: rows [0, entries), ... and the cells of one more slot
+ * (INDEX_NONE: none). */
+int table_reserve_for(struct table *t, uint32_t entries, uint32_t pools, uint32_t listeners,
+                      uint32_t slot) MUST_CHECK;
 
-/* The one lock: membership and row allocation. Survives the death of a holder. Never on the data path. */
+/* The one lock: membership and row allocation. Never on the data path, not recursive. It survives
+ * the death of a holder: the next one to take it repairs the member lists first. */
 void table_lock(struct table *t);
 void table_unlock(struct table *t);
 
 static inline struct cell *table_cell(const struct table *t, uint32_t slot, uint32_t entry)
 {
-    return (struct cell *)(void *)(t->cells + ((size_t)slot * ENTRY_MAX + entry) * sizeof(struct cell));
+    return (struct cell *)(void *)(t->cells +
+                                   ((size_t)slot * ENTRY_MAX + entry) * sizeof(struct cell));
 }
 static inline struct lcell *table_lcell(const struct table *t, uint32_t slot, uint32_t listener)
 {
-    return (struct lcell *)(void *)(t->lcells +
-                                    ((size_t)slot * LISTENER_MAX + listener) * sizeof(struct lcell));
+    return (struct lcell *)(void *)(t->lcells + ((size_t)slot * LISTENER_MAX + listener) *
+                                                    sizeof(struct lcell));
 }
 static inline struct pcell *table_pcell(const struct table *t, uint32_t slot, uint32_t pool)
 {
-    return (struct pcell *)(void *)(t->pcells + ((size_t)slot * POOL_MAX + pool) * sizeof(struct pcell));
+    return (struct pcell *)(void *)(t->pcells +
+                                    ((size_t)slot * POOL_MAX + pool) * sizeof(struct pcell));
 }
 
 #endif

@@ -1,0 +1,99 @@
+/*
+ * shm/events.c: see shm/events.h. A writer draws a sequence number, which is its place in the ring,
+ * marks the place as being written, fills it, and stamps it. The stamp before and after a copy
+ * tells a reader whether what it copied was whole.
+ */
+#include "shm/events.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/log.h"
+#include "shm/count.h"
+
+#define HOLE_MS 1000u /* a writer that has not finished by then is dead */
+
+static void set_text(char *out, size_t cap, const char *text)
+{
+    snprintf(out, cap, "%s", text ? text : "");
+}
+
+static void log_event(const struct event *e)
+{
+    log_info("event=%s object=\"%s\"%s%s%s%s%s%s%s", e->kind, e->object, e->from[0] ? " from=" : "",
+             e->from, e->to[0] ? " to=" : "", e->to, e->reason[0] ? " reason=\"" : "", e->reason,
+             e->reason[0] ? "\"" : "");
+}
+
+void event_write(struct table *t, uint32_t slot, const char *kind, const char *object,
+                 const char *from, const char *to, const char *reason)
+{
+    struct event text = {.wall_ms = clock_wall_ms(), .slot = slot};
+    set_text(text.kind, sizeof text.kind, kind);
+    set_text(text.object, sizeof text.object, object);
+    set_text(text.from, sizeof text.from, from);
+    set_text(text.to, sizeof text.to, to);
+    set_text(text.reason, sizeof text.reason, reason);
+    uint64_t seq = atomic_fetch_add(&t->header->event_next, 1) + 1;
+    struct event *e = &t->events[(seq - 1) % EVENT_MAX];
+    atomic_store(&e->stamp, 0);
+    atomic_thread_fence(memory_order_release);
+    memcpy((char *)e + sizeof e->stamp, (const char *)&text + sizeof e->stamp,
+           sizeof *e - sizeof e->stamp);
+    atomic_store(&e->stamp, seq);
+    log_event(&text);
+}
+
+uint64_t event_last(const struct table *t)
+{
+    return atomic_load(&t->header->event_next);
+}
+
+/* Copies one event. Returns false when its place holds no whole event of this number. */
+static bool copy(const struct table *t, uint64_t seq, struct event_copy *out)
+{
+    const struct event *e = &t->events[(seq - 1) % EVENT_MAX];
+    struct event text;
+    if (atomic_load(&e->stamp) != seq)
+        return false;
+    memcpy((char *)&text + sizeof e->stamp, (const char *)e + sizeof e->stamp,
+           sizeof *e - sizeof e->stamp);
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(&e->stamp, memory_order_relaxed) != seq)
+        return false;
+    *out = (struct event_copy){.seq = seq, .wall_ms = text.wall_ms, .slot = text.slot};
+    /* precision: the bytes may be another writer's, cut anywhere */
+    snprintf(out->kind, sizeof out->kind, "%.*s", (int)sizeof text.kind, text.kind);
+    snprintf(out->object, sizeof out->object, "%.*s", (int)sizeof text.object, text.object);
+    snprintf(out->from, sizeof out->from, "%.*s", (int)sizeof text.from, text.from);
+    snprintf(out->to, sizeof out->to, "%.*s", (int)sizeof text.to, text.to);
+    snprintf(out->reason, sizeof out->reason, "%.*s", (int)sizeof text.reason, text.reason);
+    return true;
+}
+
+/* A hole before an event this old was left by a dead writer; before a younger one, the writer is
+ * about to finish. A clock that was set back says nothing: then the hole is passed. */
+static bool is_settled(uint64_t wall_ms)
+{
+    uint64_t now_ms = clock_wall_ms();
+    return now_ms < wall_ms || now_ms - wall_ms >= HOLE_MS;
+}
+
+uint32_t event_read(const struct table *t, uint64_t since, struct event_copy *out, uint32_t cap)
+{
+    uint64_t last = event_last(t);
+    uint64_t seq = last > EVENT_MAX && since < last - EVENT_MAX ? last - EVENT_MAX : since;
+    uint32_t count = 0;
+    bool hole = false;
+    for (seq++; seq <= last && count < cap; seq++) {
+        if (!copy(t, seq, &out[count])) {
+            hole = true;
+            continue;
+        }
+        if (hole && !is_settled(out[count].wall_ms))
+            break; /* a reader that goes on from the last one it got misses nothing */
+        hole = false;
+        count++;
+    }
+    return count;
+}

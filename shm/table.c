@@ -1,0 +1,288 @@
+/*
+ * shm/table.c: the segment: create, attach, close. See shm/table.h.
+ */
+#include "shm/table_int.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "base/clock.h"
+
+#define PAGE_BYTES 4096u
+#define KIB        1024u
+
+static void object_name(uint32_t pid, char *out, size_t cap)
+{
+    snprintf(out, cap, "/" TABLE_PREFIX "%u", pid);
+}
+
+static uint64_t place(struct table_section *s, uint64_t at, uint64_t stride_bytes, uint64_t count)
+{
+    *s = (struct table_section){at, stride_bytes, count};
+    at += stride_bytes * count;
+    return (at + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+}
+
+/* Where everything lies; a pure function of this program. Every section begins on a page. */
+static void lay_out(struct table_header *h)
+{
+    struct table_section self;
+    uint64_t at = place(&self, 0, sizeof *h, 1);
+    at = place(&h->slots, at, sizeof(struct slot), SLOT_MAX);
+    at = place(&h->events, at, sizeof(struct event), EVENT_MAX);
+    at = place(&h->listeners, at, sizeof(struct listener_row), LISTENER_MAX);
+    at = place(&h->pools, at, sizeof(struct pool_row), POOL_MAX);
+    at = place(&h->entries, at, sizeof(struct entry), ENTRY_MAX);
+    at = place(&h->pcells, at, sizeof(struct pcell), (uint64_t)SLOT_MAX * POOL_MAX);
+    at = place(&h->lcells, at, sizeof(struct lcell), (uint64_t)SLOT_MAX * LISTENER_MAX);
+    at = place(&h->cells, at, sizeof(struct cell), (uint64_t)SLOT_MAX * ENTRY_MAX);
+    h->magic = TABLE_MAGIC;
+    h->version = TABLE_VERSION;
+    h->header_bytes = sizeof *h;
+    h->total_bytes = at;
+}
+
+/* What every instance has whatever it is configured to: header, slots and event ring, which come
+ * first. */
+static off_t fixed_bytes(const struct table_header *h)
+{
+    return (off_t)h->listeners.offset_bytes;
+}
+
+static void resolve(struct table *t)
+{
+    const struct table_header *h = t->header;
+    t->slots = (struct slot *)(void *)(t->base + h->slots.offset_bytes);
+    t->listeners = (struct listener_row *)(void *)(t->base + h->listeners.offset_bytes);
+    t->pools = (struct pool_row *)(void *)(t->base + h->pools.offset_bytes);
+    t->entries = (struct entry *)(void *)(t->base + h->entries.offset_bytes);
+    t->events = (struct event *)(void *)(t->base + h->events.offset_bytes);
+    t->cells = t->base + h->cells.offset_bytes;
+    t->lcells = t->base + h->lcells.offset_bytes;
+    t->pcells = t->base + h->pcells.offset_bytes;
+}
+
+static int map(struct table *t, size_t len_bytes, int protection)
+{
+    void *p = mmap(NULL, len_bytes, protection, MAP_SHARED | MAP_NORESERVE, t->fd, 0);
+    if (p == MAP_FAILED)
+        return -1;
+    t->base = p;
+    t->header = p;
+    t->mapped_bytes = len_bytes;
+    return 0;
+}
+
+static void init_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attr;
+    int rc = pthread_mutexattr_init(&attr);
+    rc |= pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    rc |= pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    rc |= pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
+    rc |= pthread_mutex_init(lock, &attr);
+    assert(rc == 0);
+    pthread_mutexattr_destroy(&attr);
+}
+
+static void fill_header(struct table_header *h, const char *conf_path)
+{
+    struct table_host host;
+    table_host_read(&host);
+    uint64_t magic;
+    lay_out(h);
+    magic = h->magic;
+    h->magic = 0; /* last, so that nobody takes a half-filled header for a table */
+    memcpy(h->boot_id, host.boot_id, sizeof h->boot_id);
+    snprintf(h->product_version, sizeof h->product_version, "%s", BALLAST_VERSION);
+    h->master_pid = (uint32_t)getpid();
+    h->master_start_ticks = table_start_ticks(h->master_pid);
+    h->pid_namespace = host.pid_namespace;
+    h->started_wall_ms = clock_wall_ms();
+    h->started_mono_us = clock_mono_us();
+    h->key = hash_key_random();
+    snprintf(h->conf_path, sizeof h->conf_path, "%s", conf_path ? conf_path : "");
+    init_lock(&h->lock);
+    atomic_thread_fence(memory_order_release);
+    h->magic = magic;
+}
+
+/* The object of our own pid must be left over from a dead process, unless another container shares
+ * /dev/shm with us. */
+static int open_new(const char *name, char *why, size_t why_cap)
+{
+    int fd = shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+    if (fd == -1 && errno == EEXIST) {
+        struct table_header old;
+        char ignored[128];
+        int old_fd = table_open((uint32_t)getpid());
+        bool foreign = old_fd != -1 &&
+                       table_read_header(old_fd, &old, ignored, sizeof ignored) == 0 &&
+                       table_life(&old) == TABLE_FOREIGN;
+        if (old_fd != -1)
+            close(old_fd);
+        if (foreign) {
+            snprintf(why, why_cap,
+                     "%s%s belongs to an instance in another container: give each its own /dev/shm",
+                     TABLE_DIR, name);
+            return -1;
+        }
+        if (shm_unlink(name) == 0)
+            fd = shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+    }
+    if (fd == -1)
+        snprintf(why, why_cap, "cannot create shared memory %s%s: %s", TABLE_DIR, name,
+                 strerror(errno));
+    return fd;
+}
+
+static void explain_size(int fd, off_t wanted, int error, char *why, size_t why_cap)
+{
+    struct statvfs vfs;
+    if (error != ENOSPC || fstatvfs(fd, &vfs) == -1) {
+        snprintf(why, why_cap, "cannot size the shared memory table: %s", strerror(error));
+        return;
+    }
+    snprintf(
+        why, why_cap,
+        "%s is full: the table needs %llu KiB to start, %llu KiB are free; enlarge it (mount -o "
+        "remount,size=64m %s; with Docker: --shm-size 64m)",
+        TABLE_DIR, (unsigned long long)wanted / KIB,
+        (unsigned long long)vfs.f_bavail * vfs.f_frsize / KIB, TABLE_DIR);
+}
+
+static int size_and_map(struct table *t, const struct table_header *plan, char *why, size_t why_cap)
+{
+    off_t fixed = fixed_bytes(plan);
+    if (ftruncate(t->fd, (off_t)plan->total_bytes) == -1) {
+        explain_size(t->fd, fixed, errno, why, why_cap);
+        return -1;
+    }
+    int rc;
+    do {
+        rc = posix_fallocate(t->fd, 0, fixed);
+    } while (rc == EINTR);
+    if (rc != 0) {
+        explain_size(t->fd, fixed, rc, why, why_cap);
+        return -1;
+    }
+    if (map(t, plan->total_bytes, PROT_READ | PROT_WRITE) == -1) {
+        snprintf(why, why_cap, "cannot map the table: %s (address space limit?)", strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
+int table_create(struct table *t, const char *conf_path, char *why, size_t why_cap)
+{
+    char name[32];
+    struct table_header plan = {0};
+    lay_out(&plan);
+    object_name((uint32_t)getpid(), name, sizeof name);
+    *t = (struct table){.fd = open_new(name, why, why_cap)};
+    if (t->fd == -1)
+        return -1;
+    if (size_and_map(t, &plan, why, why_cap) == -1) {
+        (void)shm_unlink(name);
+        close(t->fd);
+        t->fd = -1;
+        return -1;
+    }
+    fill_header(t->header, conf_path);
+    resolve(t);
+    return 0;
+}
+
+int table_open(uint32_t master_pid)
+{
+    char name[32];
+    object_name(master_pid, name, sizeof name);
+    return shm_open(name, O_RDONLY, 0);
+}
+
+int table_remove(uint32_t master_pid)
+{
+    char name[32];
+    object_name(master_pid, name, sizeof name);
+    return shm_unlink(name);
+}
+
+int table_read_header(int fd, struct table_header *out, char *why, size_t why_cap)
+{
+    struct stat st;
+    struct table_header mine = {0};
+    lay_out(&mine);
+    *out = (struct table_header){0};
+    ssize_t got = pread(fd, out, sizeof *out, 0);
+    if (got < (ssize_t)offsetof(struct table_header, boot_id) || out->magic != TABLE_MAGIC) {
+        snprintf(why, why_cap, "not a table of ballast, or not ready yet");
+        return -1;
+    }
+    if (out->version != TABLE_VERSION) {
+        snprintf(
+            why, why_cap,
+            "the table has layout version %u, this program reads version %u: use the ballast that "
+            "the instance runs",
+            out->version, TABLE_VERSION);
+        return -1;
+    }
+    size_t sections = offsetof(struct table_header, slots);
+    if (got != (ssize_t)sizeof *out || out->header_bytes != mine.header_bytes ||
+        out->total_bytes != mine.total_bytes || fstat(fd, &st) == -1 ||
+        (uint64_t)st.st_size < mine.total_bytes ||
+        memcmp((char *)out + sections, (char *)&mine + sections,
+               8 * sizeof(struct table_section)) != 0) {
+        snprintf(why, why_cap,
+                 "the table has other sizes than this program's: use the ballast that the "
+                 "instance runs");
+        return -1;
+    }
+    out->boot_id[sizeof out->boot_id - 1] = 0;
+    out->conf_path[sizeof out->conf_path - 1] = 0;
+    return 0;
+}
+
+int table_attach(struct table *t, uint32_t master_pid, char *why, size_t why_cap)
+{
+    struct table_header copy;
+    *t = (struct table){.fd = table_open(master_pid), .read_only = true};
+    if (t->fd == -1) {
+        if (errno == ENOENT)
+            snprintf(why, why_cap, "no instance with pid %u has a table here", master_pid);
+        else
+            snprintf(why, why_cap, "cannot read the table of pid %u: %s%s", master_pid,
+                     strerror(errno),
+                     errno == EACCES ? " (run as root or as the user who started it)" : "");
+        return -1;
+    }
+    if (table_read_header(t->fd, &copy, why, why_cap) == 0) {
+        if (map(t, copy.total_bytes, PROT_READ) == 0) {
+            resolve(t);
+            return 0;
+        }
+        snprintf(why, why_cap, "cannot map the table of pid %u: %s", master_pid, strerror(errno));
+    }
+    close(t->fd);
+    t->fd = -1;
+    return -1;
+}
+
+void table_unlink(struct table *t)
+{
+    (void)table_remove(t->header->master_pid);
+}
+
+void table_close(struct table *t)
+{
+    if (t->base)
+        munmap(t->base, t->mapped_bytes);
+    if (t->fd != -1)
+        close(t->fd);
+    *t = (struct table){.fd = -1};
+}

@@ -1,0 +1,40 @@
+/*
+ * shm/table_int.h: what the files of the table share among themselves; nobody else includes it.
+ */
+#ifndef BALLAST_SHM_TABLE_INT_H
+#define BALLAST_SHM_TABLE_INT_H
+
+#include <sys/types.h>
+#include "shm/table.h"
+
+#define TABLE_PREFIX "ballast."
+#define TABLE_DIR    "/dev/shm" /* where Linux's shm_open puts its objects */
+
+/* Opens the object of a master pid for reading; -1 with errno. */
+int table_open(uint32_t master_pid) MUST_CHECK;
+/* Copies the header without mapping it, so that a file cut short is no SIGBUS. 0 when it is a table
+ * this program reads; -1 with why. */
+int table_read_header(int fd, struct table_header *out, char *why, size_t why_cap) MUST_CHECK;
+/* Removes the name. 0, or -1 with errno. */
+int table_remove(uint32_t master_pid);
+
+/* Facts of this host that make a pid unambiguous. */
+struct table_host {
+    char boot_id[40];
+    uint64_t pid_namespace;
+};
+void table_host_read(struct table_host *out);
+/* Start time of a process in ticks since boot, 0 when it does not run (a zombie does not). */
+uint64_t table_start_ticks(uint32_t pid);
+
+enum table_life {
+    TABLE_ALIVE,
+    TABLE_DEAD,
+    TABLE_FOREIGN
+}; /* foreign: pids of another namespace, nothing can be said */
+enum table_life table_life(const struct table_header *h);
+
+/* After a holder of the lock died: makes member lists and counts whole again. */
+void table_repair(struct table *t);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * shm/table_reserve.c: memory behind the sparse table. What is reserved only grows; who reads
+ * compares with header.*_reserved before touching a cell. Steps are a page or more, so that adding
+ * rows one by one costs few system calls.
+ */
+#include "shm/table_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include "shm/count.h"
+
+#define ENTRY_STEP    32u
+#define POOL_STEP     64u
+#define LISTENER_STEP 4u
+
+static int allocate(struct table *t, uint64_t offset_bytes, uint64_t len_bytes)
+{
+    int rc;
+    do {
+        rc = posix_fallocate(t->fd, (off_t)offset_bytes, (off_t)len_bytes);
+    } while (rc == EINTR);
+    errno = rc;
+    return rc == 0 ? 0 : -1;
+}
+
+/* Makes items [first + *reserved, first + wanted) of a section real. */
+static int extend(struct table *t, const struct table_section *s, uint64_t first, atom32 *reserved,
+                  uint32_t wanted, uint32_t step)
+{
+    uint32_t have = word_get(reserved);
+    if (wanted <= have)
+        return 0;
+    wanted = (wanted + step - 1) / step * step; /* the maxima are multiples of the steps */
+    uint64_t from = s->offset_bytes + (first + have) * s->stride_bytes;
+    if (allocate(t, from, (wanted - have) * s->stride_bytes) == -1)
+        return -1;
+    word_set(reserved, wanted);
+    return 0;
+}
+
+static int extend_slot(struct table *t, uint32_t slot, uint32_t entries, uint32_t pools,
+                       uint32_t listeners)
+{
+    struct table_header *h = t->header;
+    if (extend(t, &h->cells, (uint64_t)slot * ENTRY_MAX, &h->cells_reserved[slot], entries,
+               ENTRY_STEP) == -1)
+        return -1;
+    if (extend(t, &h->lcells, (uint64_t)slot * LISTENER_MAX, &h->lcells_reserved[slot], listeners,
+               LISTENER_STEP) == -1)
+        return -1;
+    return extend(t, &h->pcells, (uint64_t)slot * POOL_MAX, &h->pcells_reserved[slot], pools,
+                  POOL_STEP);
+}
+
+int table_reserve_for(struct table *t, uint32_t entries, uint32_t pools, uint32_t listeners,
+                      uint32_t slot)
+{
+    struct table_header *h = t->header;
+    if (extend(t, &h->entries, 0, &h->entries_reserved, entries, ENTRY_STEP) == -1 ||
+        extend(t, &h->pools, 0, &h->pools_reserved, pools, POOL_STEP) == -1 ||
+        extend(t, &h->listeners, 0, &h->listeners_reserved, listeners, LISTENER_STEP) == -1)
+        return -1;
+    uint32_t workers = word_get(&h->slots_high);
+    for (uint32_t i = 0; i < SLOT_MAX; i++)
+        if ((i < workers || i == slot || word_get(&t->slots[i].role) != SLOT_EMPTY) &&
+            extend_slot(t, i, entries, pools, listeners) == -1)
+            return -1;
+    return 0;
+}
+
+int table_reserve(struct table *t)
+{
+    const struct table_header *h = t->header;
+    return table_reserve_for(t, word_get(&h->entries_high), word_get(&h->pools_high),
+                             word_get(&h->listeners_high), INDEX_NONE);
+}
