@@ -1,0 +1,47 @@
+# bash completion for ballast(8)
+
+_ballast_options() {
+    case $1 in
+    run) echo "-c --conf --daemon --listen --backend --algorithm --admin --workers --host --port --pid-file --debug --help" ;;
+    check) echo "-c --conf --help" ;;
+    show) echo "-c --conf --json --help" ;;
+    reload | stop | quit | reopen) echo "-c --conf --pid --timeout --help" ;;
+    top) echo "-c --conf --pid --once --json --interval --help" ;;
+    events) echo "-c --conf --pid -f --follow --since --json --help" ;;
+    backend) echo "--port --ports --host --id --delay --fail-rate --body-size --help" ;;
+    advise) echo "--homogeneous --uneven --sessions --long --churn --help" ;;
+    *) echo "--help" ;;
+    esac
+}
+
+_ballast() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev="" command=${COMP_WORDS[1]} words=""
+    local commands="run check show reload stop quit reopen top events backend demo advise help"
+    COMPREPLY=()
+    ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
+    case $prev in
+    -c | --conf | --pid-file)
+        if type compopt >/dev/null 2>&1; then compopt -o filenames 2>/dev/null; fi
+        local IFS=$'\n'
+        COMPREPLY=($(compgen -f -- "$cur"))
+        return
+        ;;
+    --algorithm) words="round_robin weighted_round_robin least_connections" ;;
+    --pid) words=$(for t in /dev/shm/ballast.*; do [ -e "$t" ] && echo "${t##*.}"; done) ;;
+    --host) words="127.0.0.1 0.0.0.0 ::1" ;;
+    --interval | --timeout | --delay) words="100ms 500ms 1s 5s 30s 1m" ;;
+    --listen | --backend | --admin | --workers | --port | --ports | --id | --since | --fail-rate | --body-size) return ;;
+    *)
+        if ((COMP_CWORD == 1)); then
+            words="$commands --version --help -c -t"
+        elif [ "$command" = help ]; then
+            words="$commands options signals exit-status"
+        else
+            words=$(_ballast_options "$command")
+        fi
+        ;;
+    esac
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+
+complete -F _ballast ballast
