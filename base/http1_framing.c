@@ -64,33 +64,55 @@ void http1_apply_connection(struct http1_head *h, const char *buf)
     h->upgrade = c.upgrade && h->minor > 0 && http1_has(h, HTTP1_H_UPGRADE);
 }
 
-/*
- * RFC 9112 6.1 and 6.3. Without a final chunked the length is unknown: 400. A coding before it is
- * one that is not implemented: 501. Content-Length beside it is how requests are smuggled: refused.
- */
-bool http1_apply_transfer_encoding(struct http1_head *h, const char *buf)
+static bool is_chunked(const char *s, size_t len)
 {
-    uint32_t codings = 0, chunked = 0;
-    bool final_is_chunked = false;
+    return http1_is_token(s, len) && HTTP1_TOKEN_IS(s, len, "chunked");
+}
+
+/* The codings in all the fields together: how many, how many of them chunked, and is the last one?
+ */
+struct codings {
+    uint32_t count, chunked;
+    bool final;
+};
+
+static struct codings read_codings(const struct http1_head *h, const char *buf)
+{
+    struct codings c = {0, 0, false};
 
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
         const char *p = buf + f->value.off, *end = p + f->value.len, *item;
         size_t len;
         while (f->id == HTTP1_H_TRANSFER_ENCODING && http1_list_next(&p, end, &item, &len)) {
-            final_is_chunked = http1_is_token(item, len) && HTTP1_TOKEN_IS(item, len, "chunked");
-            chunked += final_is_chunked;
-            codings++;
+            c.final = is_chunked(item, len);
+            c.chunked += c.final;
+            c.count++;
         }
     }
+    return c;
+}
+
+/*
+ * RFC 9112 6.1 and 6.3. Without a final chunked the length is unknown: 400. A coding before it is
+ * one that is not implemented: 501. Content-Length beside it is how requests are smuggled, and so
+ * are lists with empty elements and second fields, which a backend may read otherwise: refused.
+ */
+bool http1_apply_transfer_encoding(struct http1_head *h, const char *buf)
+{
+    const struct http1_header *first = http1_find(h, HTTP1_H_TRANSFER_ENCODING);
+    struct codings c = read_codings(h, buf);
+
     if (h->minor == 0) {
         http1_refuse(h, 400, "Transfer-Encoding in HTTP/1.0");
     } else if (http1_has(h, HTTP1_H_CONTENT_LENGTH)) {
         http1_refuse(h, 400, "both Transfer-Encoding and Content-Length");
-    } else if (!final_is_chunked || chunked > 1) {
+    } else if (!c.final || c.chunked > 1) {
         http1_refuse(h, 400, "Transfer-Encoding is not chunked");
-    } else if (codings > 1) {
+    } else if (c.count > 1) {
         http1_refuse(h, 501, "transfer coding not implemented");
+    } else if (!is_chunked(buf + first->value.off, first->value.len)) {
+        http1_refuse(h, 400, "Transfer-Encoding is not chunked");
     }
     return h->error == NULL;
 }
