@@ -1,6 +1,6 @@
 /*
- * master/master.h: the master process: loads and validates, opens sockets, spawns and reaps, reloads, stops. It never touches traffic and its
- * loop never blocks.
+ * master/master.h: the master process: loads and validates, opens sockets, spawns and reaps,
+ * reloads, stops. It never touches traffic and its loop never blocks.
  */
 #ifndef BALLAST_MASTER_MASTER_H
 #define BALLAST_MASTER_MASTER_H
@@ -11,7 +11,8 @@ struct master_options {
     const char *conf_path;  /* NULL with text */
     const char *conf_text;  /* configuration made from flags (--listen ...) */
     const char *pid_file;   /* overrides the file's */
-    bool daemon, debug, demo;
+    bool daemon, debug;     /* debug: log level debug whatever the file says */
+    void (*on_ready)(void); /* called once when everything serves; may be NULL */
 };
 
 /* Roles by kind; the master knows roles only through this table. */

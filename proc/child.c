@@ -162,6 +162,15 @@ static void apply_log_level(const struct life *l)
             log_set_level((enum log_level)i);
 }
 
+/* A file is opened by the master, which sends the descriptor (REOPEN); the other targets need no
+ * privileges. */
+static void apply_log_target(const struct conf *old, const struct conf *now)
+{
+    if (strcmp(old->log.target, now->log.target) != 0 && now->log.target[0] != '/' &&
+        log_open(now->log.target, log_get_level()) == -1)
+        log_warning("cannot log to %s: %s", now->log.target, strerror(errno));
+}
+
 static void note_generation(const struct child *c)
 {
     word_set(&c->table->slots[c->slot].generation, c->conf->generation);
@@ -175,6 +184,7 @@ static void adopt(struct life *l)
     l->offered = NULL;
     child_listens_merge(c, &l->fresh);
     apply_log_level(l);
+    apply_log_target(old, c->conf);
     note_generation(c);
     if (c->role->go != NULL)
         c->role->go(c, old);

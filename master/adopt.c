@@ -1,0 +1,263 @@
+#include "master/adopt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "shm/entry.h"
+#include "shm/pool.h"
+
+/* ---- a pool's members by name
+ * ------------------------------------------------------------------------------ */
+struct member {
+    const char *name;
+    uint32_t entry;
+};
+struct members {
+    struct member *items;
+    uint32_t count;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct member *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+static int read_members(const struct table *t, uint32_t pool, struct members *out)
+{
+    uint32_t *indexes = malloc(ENTRY_MAX * sizeof *indexes);
+    out->items = NULL;
+    out->count = indexes == NULL ? 0 : entry_members(t, pool, indexes, ENTRY_MAX);
+    if (indexes != NULL)
+        out->items = calloc(out->count + 1, sizeof *out->items);
+    for (uint32_t i = 0; out->items != NULL && i < out->count; i++)
+        out->items[i] = (struct member){entry_at(t, indexes[i])->name, indexes[i]};
+    free(indexes);
+    if (out->items == NULL)
+        return -1;
+    qsort(out->items, out->count, sizeof *out->items, by_name);
+    return 0;
+}
+
+/* The member that this backend continues: same name, same address. INDEX_NONE: it is a new one. */
+static uint32_t find_same(const struct table *t, const struct members *ms,
+                          const struct conf_backend *b)
+{
+    struct member key = {.name = b->name};
+    const struct member *hit = bsearch(&key, ms->items, ms->count, sizeof key, by_name);
+    if (hit == NULL || !net_addr_equal(&entry_at(t, hit->entry)->addr, &b->addr))
+        return INDEX_NONE;
+    return hit->entry;
+}
+
+/* ---- preparing
+ * --------------------------------------------------------------------------------------------- */
+static void spec_of(const struct conf_backend *b, char *endpoint, size_t cap,
+                    struct entry_spec *out)
+{
+    *out = (struct entry_spec){.name = b->name,
+                               .endpoint = net_addr_format(&b->addr, endpoint, cap),
+                               .addr = b->addr,
+                               .weight = b->weight,
+                               .max_connections = b->max_connections,
+                               .backup = b->backup,
+                               .origin = ORIGIN_CONF};
+}
+
+static int add_backend(struct table *t, uint32_t pool, struct conf_backend *b, struct adoption *a,
+                       struct conf_errors *errors)
+{
+    char endpoint[NET_ADDR_STRLEN];
+    struct entry_spec spec;
+    spec_of(b, endpoint, sizeof endpoint, &spec);
+    spec.weight = 0; /* until the generation serves */
+    errno = 0;
+    b->entry = entry_add(t, pool, &spec);
+    if (b->entry == INDEX_NONE) {
+        conf_errors_add(errors, b->pos, "no place for backend \"%s\": %s", b->name,
+                        errno == ENOSPC ? "/dev/shm is full"
+                                        : "the table holds all the backends it can");
+        return -1;
+    }
+    a->added[a->added_count++] = b->entry;
+    return 0;
+}
+
+static int prepare_backends(struct table *t, struct conf_pool *p, struct adoption *a,
+                            struct conf_errors *errors)
+{
+    struct members ms;
+    if (read_members(t, p->row, &ms) == -1) {
+        conf_errors_add(errors, p->pos, "out of memory");
+        return -1;
+    }
+    int result = 0;
+    for (uint32_t i = 0; i < p->backend_count && result == 0; i++) {
+        p->backends[i].entry = find_same(t, &ms, &p->backends[i]);
+        if (p->backends[i].entry == INDEX_NONE)
+            result = add_backend(t, p->row, &p->backends[i], a, errors);
+    }
+    free(ms.items);
+    return result;
+}
+
+static int prepare_pool(struct table *t, struct conf_pool *p, struct adoption *a,
+                        struct conf_errors *errors)
+{
+    p->row = pool_find(t, p->name);
+    if (p->row == INDEX_NONE)
+        p->row = pool_add(t, p->name);
+    if (p->row == INDEX_NONE) {
+        conf_errors_add(errors, p->pos, "no place for pool \"%s\" in the table", p->name);
+        return -1;
+    }
+    return prepare_backends(t, p, a, errors);
+}
+
+static int prepare_listener(struct table *t, struct conf_listener *l, struct conf_errors *errors)
+{
+    l->row = listener_find(t, l->name);
+    if (l->row == INDEX_NONE)
+        l->row = listener_add(t, l->name);
+    if (l->row != INDEX_NONE)
+        return 0;
+    conf_errors_add(errors, l->pos, "no place for listener \"%s\" in the table", l->name);
+    return -1;
+}
+
+static int prepare_rows(struct table *t, struct conf *conf, struct adoption *a,
+                        struct conf_errors *errors)
+{
+    for (uint32_t i = 0; i < conf->listener_count; i++)
+        if (prepare_listener(t, &conf->listeners[i], errors) == -1)
+            return -1;
+    for (uint32_t i = 0; i < conf->pool_count; i++)
+        if (prepare_pool(t, &conf->pools[i], a, errors) == -1)
+            return -1;
+    return 0;
+}
+
+static uint32_t count_backends(const struct conf *conf)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < conf->pool_count; i++)
+        n += conf->pools[i].backend_count;
+    return n;
+}
+
+int adopt_prepare(struct master *m, struct conf *conf, struct adoption *a,
+                  struct conf_errors *errors)
+{
+    *a = (struct adoption){.added = calloc(count_backends(conf) + 1, sizeof *a->added)};
+    if (a->added == NULL) {
+        conf_errors_add(errors, (struct conf_pos){0}, "out of memory");
+        return -1;
+    }
+    table_lock(&m->table);
+    int result = prepare_rows(&m->table, conf, a, errors);
+    table_unlock(&m->table);
+    return result;
+}
+
+/* ---- committing
+ * -------------------------------------------------------------------------------------------- */
+static bool named_by(const struct conf_pool *p, const struct members *ms, uint32_t at)
+{
+    const struct member *mine = &ms->items[at];
+    for (uint32_t i = 0; i < p->backend_count; i++)
+        if (strcmp(p->backends[i].name, mine->name) == 0)
+            return true;
+    return false;
+}
+
+/* A member goes when the configuration put it there and no longer names it, or when another backend
+ * has its name now. */
+static void remove_others(struct table *t, const struct conf_pool *p, const bool *configured)
+{
+    struct members ms;
+    if (read_members(t, p->row, &ms) == -1) {
+        log_error("out of memory: removed backends of pool %s stay until the next reload", p->name);
+        return;
+    }
+    for (uint32_t i = 0; i < ms.count; i++) {
+        uint32_t entry = ms.items[i].entry;
+        bool from_file = word_get(&entry_at(t, entry)->origin) == ORIGIN_CONF;
+        if (!configured[entry] && (from_file || named_by(p, &ms, i)))
+            entry_remove(t, entry);
+    }
+    free(ms.items);
+}
+
+static void commit_pool(struct table *t, const struct conf_pool *p, bool *configured)
+{
+    for (uint32_t i = 0; i < p->backend_count; i++) {
+        char endpoint[NET_ADDR_STRLEN];
+        struct entry_spec spec;
+        spec_of(&p->backends[i], endpoint, sizeof endpoint, &spec);
+        entry_configure(t, p->backends[i].entry, &spec);
+        configured[p->backends[i].entry] = true;
+    }
+    remove_others(t, p, configured);
+}
+
+void adopt_commit(struct master *m, const struct conf *conf, struct adoption *a)
+{
+    static bool configured[ENTRY_MAX]; /* by entry; one master per process */
+    memset(configured, 0, sizeof configured);
+    table_lock(&m->table);
+    for (uint32_t i = 0; i < conf->pool_count; i++)
+        commit_pool(&m->table, &conf->pools[i], configured);
+    word_set(&m->table.header->max_connections, conf->max_connections);
+    word_set(&m->table.header->workers, conf->workers);
+    table_unlock(&m->table);
+    free(a->added);
+    *a = (struct adoption){0};
+    adopt_sweep(m);
+}
+
+void adopt_abort(struct master *m, struct adoption *a)
+{
+    table_lock(&m->table);
+    for (uint32_t i = 0; i < a->added_count; i++)
+        entry_remove(&m->table, a->added[i]);
+    table_unlock(&m->table);
+    free(a->added);
+    *a = (struct adoption){0};
+    adopt_sweep(m);
+}
+
+/* ---- rows that nobody names any more
+ * -------------------------------------------------------------------------- */
+static void mark(const struct table *t, const struct conf *conf, bool *pools, bool *listeners)
+{
+    for (uint32_t i = 0; i < conf->pool_count; i++) {
+        uint32_t row =
+            conf->pools[i].row; /* 0 in a generation without rows yet: so look at the name */
+        if (row < POOL_MAX && strcmp(pool_at(t, row)->name, conf->pools[i].name) == 0)
+            pools[row] = true;
+    }
+    for (uint32_t i = 0; i < conf->listener_count; i++) {
+        uint32_t row = conf->listeners[i].row;
+        if (row < LISTENER_MAX && strcmp(t->listeners[row].name, conf->listeners[i].name) == 0)
+            listeners[row] = true;
+    }
+}
+
+void adopt_sweep(struct master *m)
+{
+    struct table *t = &m->table;
+    bool pools[POOL_MAX] = {false}, listeners[LISTENER_MAX] = {false};
+    if (!m->table_made)
+        return;
+    table_lock(t);
+    for (const struct generation *g = m->generations; g != NULL; g = g->next)
+        mark(t, g->conf, pools, listeners);
+    for (uint32_t i = 0; i < word_get(&t->header->pools_high); i++)
+        if (word_get(&pool_at(t, i)->state) == ROW_LIVE && !pools[i])
+            pool_remove(t, i);
+    for (uint32_t i = 0; i < word_get(&t->header->listeners_high); i++)
+        if (word_get(&t->listeners[i].state) == ROW_LIVE && !listeners[i])
+            listener_remove(t, i);
+    table_unlock(t);
+}

@@ -1,0 +1,81 @@
+#include "master/generation.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "master/adopt.h"
+
+static struct conf *read_conf(const struct master *m, struct arena *arena,
+                              struct conf_errors *errors)
+{
+    if (m->options->conf_text != NULL)
+        return conf_load_text(m->options->conf_text, "command line", arena, errors);
+    return conf_load(m->options->conf_path, arena, errors);
+}
+
+struct generation *generation_load(struct master *m, struct conf_errors *errors)
+{
+    struct generation *g = calloc(1, sizeof *g);
+    if (g == NULL || bundle_begin(&g->bundle) == -1) {
+        conf_errors_add(errors, (struct conf_pos){0}, "no memory for another configuration: %s",
+                        errno == EBUSY ? "requests that began with older ones still run"
+                                       : strerror(errno));
+        free(g);
+        return NULL;
+    }
+    g->conf = read_conf(m, &g->bundle.arena, errors);
+    if (g->conf == NULL || errors->count > 0) {
+        bundle_end(&g->bundle);
+        free(g);
+        return NULL;
+    }
+    g->number = ++m->last_generation;
+    g->conf->generation = g->number;
+    g->next = m->generations;
+    m->generations = g;
+    return g;
+}
+
+int generation_seal(struct generation *g)
+{
+    return bundle_seal(&g->bundle, g->conf);
+}
+
+void generation_hold(struct generation *g, uint32_t slot)
+{
+    g->holders |= 1ull << slot;
+}
+
+void generation_forget(struct master *m, struct generation *g)
+{
+    struct generation **at = &m->generations;
+    while (*at != g)
+        at = &(*at)->next;
+    *at = g->next;
+    bundle_end(&g->bundle);
+    free(g);
+}
+
+bool generation_collect(struct master *m)
+{
+    bool any = false;
+    for (struct generation *g = m->generations, *next; g != NULL; g = next) {
+        next = g->next;
+        if (g->holders != 0 || g == m->current || g == m->reload.next)
+            continue;
+        log_debug("generation freed: generation=%u", g->number);
+        generation_forget(m, g);
+        any = true;
+    }
+    return any;
+}
+
+void generation_drop(struct master *m, uint32_t number, uint32_t slot)
+{
+    for (struct generation *g = m->generations; g != NULL; g = g->next)
+        if (number == 0 || g->number == number)
+            g->holders &= ~(1ull << slot);
+    if (generation_collect(m))
+        adopt_sweep(m);
+}

@@ -1,0 +1,212 @@
+/* master/master.c: from nothing to a running instance, and back. */
+#include "master/master.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/magic.h"
+#include "master/adopt.h"
+#include "master/daemon.h"
+#include "master/generation.h"
+#include "master/limits.h"
+#include "master/listen.h"
+#include "master/logs.h"
+#include "master/notify.h"
+#include "master/pidfile.h"
+#include "master/processes.h"
+#include "master/signals.h"
+#include "proc/privileges.h"
+#include "proc/title.h"
+#include "shm/count.h"
+
+#define DEFAULT_USER  "ballast"
+#define FALLBACK_USER "nobody"
+
+static int failed(const char *what)
+{
+    log_error("cannot start: %s", what);
+    return -1;
+}
+
+static int failed_errno(const char *what)
+{
+    log_error("cannot start: %s: %s", what, strerror(errno));
+    return -1;
+}
+
+/* ---- the configuration
+ * ------------------------------------------------------------------------------------- */
+static int load(struct master *m, struct conf_errors *errors)
+{
+    char why[256];
+    if (bundle_reserve(why, sizeof why) == -1) {
+        conf_errors_add(errors, (struct conf_pos){0}, "%s", why);
+        return -1;
+    }
+    m->current = generation_load(m, errors);
+    return m->current == NULL ? -1 : 0;
+}
+
+static int prepare(struct master *m, struct conf_errors *errors)
+{
+    struct generation *g = m->current;
+    if (listen_prepare(m, g->conf, g->conf->workers, errors) == -1)
+        return -1;
+    listen_inherit_end(m);
+    if (adopt_prepare(m, g->conf, &m->first_adoption, errors) == -1)
+        return -1;
+    if (generation_seal(g) == -1) {
+        conf_errors_add(errors, (struct conf_pos){0}, "cannot seal the configuration: %s",
+                        strerror(errno));
+        return -1;
+    }
+    adopt_commit(m, g->conf, &m->first_adoption);
+    word_set(&m->table.header->generation, g->number);
+    return 0;
+}
+
+/* Problems of the first configuration go to stderr as they are, as a compiler's do: file:line:
+ * error: text. */
+static int with_errors(struct master *m, int (*step)(struct master *, struct conf_errors *))
+{
+    struct arena arena;
+    struct conf_errors errors;
+    arena_init(&arena);
+    conf_errors_init(&errors, &arena);
+    int result = step(m, &errors);
+    if (result == -1)
+        (void)fputs(conf_errors_format(&errors), stderr);
+    arena_free(&arena);
+    return result;
+}
+
+/* ---- the process
+ * ------------------------------------------------------------------------------------------- */
+static int choose_user(struct master *m)
+{
+    char why[256];
+    const char *user = m->current->conf->user;
+    if (privileges_check(user, why, sizeof why) == -1) {
+        if (strcmp(user, DEFAULT_USER) != 0)
+            return failed(why);
+        user = FALLBACK_USER;
+        if (privileges_check(user, why, sizeof why) == -1)
+            return failed(why);
+        log_info("there is no user \"%s\": children run as \"%s\"", DEFAULT_USER, user);
+    }
+    (void)snprintf(m->user, sizeof m->user, "%s", user);
+    return 0;
+}
+
+static int lock_pid_file(struct master *m)
+{
+    char why[512];
+    const char *path =
+        m->options->pid_file != NULL ? m->options->pid_file : m->current->conf->pid_file;
+    return pidfile_open(m, path, why, sizeof why) == 0 ? 0 : failed(why);
+}
+
+static int make_table(struct master *m)
+{
+    char why[256];
+    unsigned swept = table_sweep();
+    if (swept > 0)
+        log_info("removed %u tables that dead instances left", swept);
+    limits_check_memory();
+    if (table_create(&m->table, m->current->conf->path, why, sizeof why) == -1)
+        return failed(why);
+    m->table_made = true;
+    return 0;
+}
+
+static void set_title(const struct master *m)
+{
+    char title[300];
+    const char *path = m->current->conf->path;
+    (void)snprintf(title, sizeof title, "master %s", path[0] != '\0' ? path : "(command line)");
+    title_set(title, "ballast");
+}
+
+static int open_log(struct master *m)
+{
+    log_set_role("master");
+    if (logs_open(m, m->current->conf) == -1)
+        return failed_errno(m->current->conf->log.target);
+    return 0;
+}
+
+static int make_loop(struct master *m)
+{
+    m->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    if (m->loop == NULL)
+        return failed("no event loop");
+    return signals_start(m) == 0 ? 0 : failed_errno("signals");
+}
+
+static int start(struct master *m)
+{
+    listen_inherit(m);
+    if (with_errors(m, load) == -1)
+        return -1;
+    set_title(m);
+    if (open_log(m) == -1 || lock_pid_file(m) == -1 || choose_user(m) == -1)
+        return -1;
+    limits_raise_descriptors(m->current->conf);
+    if (make_table(m) == -1 || with_errors(m, prepare) == -1 || make_loop(m) == -1)
+        return -1;
+    notify_init(m);
+    processes_init(m);
+    processes_start_missing(m);
+    return 0;
+}
+
+static void finish(struct master *m)
+{
+    if (m->loop != NULL) {
+        notify_close(m);
+        signals_stop(m);
+        ev_loop_destroy(m->loop);
+    }
+    listen_close_all(m);
+    if (m->table_made) {
+        table_unlink(&m->table);
+        table_close(&m->table);
+        m->table_made = false;
+    }
+    pidfile_remove(m);
+    while (m->generations != NULL)
+        generation_forget(m, m->generations);
+    free(m->first_adoption.added);
+    log_info("ballast has stopped: status=%d", m->status);
+}
+
+static struct master *new_master(const struct master_options *o, const struct master_roles *roles)
+{
+    struct master *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        return NULL;
+    MAGIC_SET(m, MASTER_MAGIC);
+    m->options = o;
+    m->roles = roles;
+    m->signal_fd = m->pid_fd = m->daemon_fd = m->notify.fd = -1;
+    return m;
+}
+
+int master_run(const struct master_options *o, const struct master_roles *roles)
+{
+    struct master *m = new_master(o, roles);
+    if (m == NULL)
+        return failed("out of memory") == -1;
+    if (signals_block() == -1 || daemon_begin(m) == -1 || start(m) == -1)
+        m->status = 1;
+    else if (processes_alive(m, SLOT_EMPTY))
+        ev_run(m->loop, 0);
+    finish(m);
+    int status = m->status;
+    MAGIC_CLEAR(m);
+    free(m);
+    return status;
+}

@@ -1,0 +1,140 @@
+/*
+ * master/state.h: what the master holds while it runs. One struct master per process, passed to
+ * every file of this folder; each part is changed by the file named beside it and by no other.
+ */
+#ifndef BALLAST_MASTER_STATE_H
+#define BALLAST_MASTER_STATE_H
+
+#include <ev.h>
+#include <sys/types.h>
+#include "master/master.h"
+#include "proc/bundle.h"
+#include "proc/outbox.h"
+
+#define MASTER_MAGIC     0x3A57E201u
+#define PROCESS_MAGIC    0x9A0CE502u
+#define READY_DEADLINE_S 10.0 /* for a new process, and for all of them to take an offer */
+
+struct master;
+
+/* ---- generations: generation.c
+ * ----------------------------------------------------------------------------- */
+struct generation {
+    struct generation *next;
+    uint32_t number;
+    struct bundle bundle;
+    struct conf *conf; /* written until the bundle is sealed, read-only memory afterwards */
+    uint64_t holders;  /* bit per slot: processes that refer to it */
+};
+_Static_assert(SLOT_MAX <= 64, "a bit per slot");
+
+/* ---- processes: processes.c, lifecycle.c
+ * ---------------------------------------------------------------------- */
+enum process_state {
+    PROCESS_NONE,     /* nothing there */
+    PROCESS_STARTING, /* forked; owes READY */
+    PROCESS_READY,    /* waits for the first GO */
+    PROCESS_SERVING,
+    PROCESS_OFFERED, /* serves, and owes an answer to the offered generation */
+    PROCESS_ADOPTED, /* serves, and is ready for the offered generation */
+    PROCESS_DRAINING,
+    PROCESS_BACKOFF /* dead; starts again when its timer fires */
+};
+
+struct process {
+    uint32_t magic;
+    enum process_state state;
+    struct master *master;
+    const struct role *role; /* NULL: this slot is never used */
+    uint32_t slot, index;
+    char title[32];
+    pid_t pid;
+    int pidfd, control_fd;
+    ev_io control_io, pid_io;
+    ev_timer timer; /* READY deadline, backoff, or kill after a drain, by state */
+    struct outbox outbox;
+    uint64_t started_us;
+    uint32_t early_deaths; /* in a row */
+    bool refused;          /* said why it cannot start or adopt: its death is no news */
+};
+
+/* ---- listening sockets: listen.c
+ * --------------------------------------------------------------------------- */
+struct listen_group {
+    struct listen_group *next;
+    uint32_t id; /* conf_bind.id */
+    struct net_addr addr;
+    char text[NET_ADDR_STRLEN];
+    bool v6only;
+    bool shared;          /* one socket for all processes, else one per worker */
+    bool inherited;       /* came from the service manager: bound and listening before us */
+    bool in_use;          /* named by the current generation */
+    bool wanted;          /* named by the generation being prepared */
+    uint32_t live, count; /* fds[0, live) listen, fds[live, count) are bound only */
+    int fds[WORKERS_MAX];
+};
+
+struct listen_set {
+    struct listen_group *groups;
+    uint32_t last_id;
+};
+
+/* ---- rows of the table for a generation: adopt.c
+ * -------------------------------------------------------------- */
+struct adoption {
+    uint32_t *added; /* entries made for a generation that does not serve yet */
+    uint32_t added_count;
+};
+
+/* ---- a reload under way: reload.c
+ * ----------------------------------------------------------------------------- */
+struct reload {
+    struct generation *next; /* offered; NULL: no reload is under way */
+    struct adoption adoption;
+    ev_timer deadline;
+    bool again;             /* asked for once more meanwhile: the newest file wins */
+    bool answer_admin;      /* admin waits for the result of this one */
+    bool answer_admin_next; /* ... of the one after it */
+};
+
+/* ---- leaving: stop.c
+ * ------------------------------------------------------------------------------------------ */
+enum stop_level { STOP_NONE, STOP_UNLIMITED, STOP_LIMITED, STOP_NOW };
+
+struct stop {
+    enum stop_level level;
+    bool services; /* the workers are gone, the others were told to leave */
+    ev_timer kill; /* who has not left by then is killed */
+};
+
+struct notify {
+    int fd; /* -1: nobody wants to know */
+    struct net_addr addr;
+    ev_timer watchdog;
+};
+
+struct master {
+    uint32_t magic;
+    const struct master_options *options;
+    const struct master_roles *roles;
+    struct ev_loop *loop;
+    struct table table;
+    bool table_made;
+    char user[256]; /* of children, when root; "": unchanged */
+    struct generation *current, *generations;
+    uint32_t last_generation;
+    struct process processes[SLOT_MAX];
+    struct listen_set listens;
+    struct adoption first_adoption;
+    struct reload reload;
+    struct stop stop;
+    struct notify notify;
+    int signal_fd, pid_fd, daemon_fd;
+    char *pid_path; /* NULL: none written */
+    ev_io signal_io;
+    ev_timer shrink; /* between steering connections away from surplus workers and draining them */
+    bool started;    /* every process has served at least once */
+    int status;      /* exit status */
+};
+
+#endif
