@@ -35,7 +35,6 @@ static void announce(struct table *t, uint32_t slot, uint32_t index, enum entry_
     enum entry_health from = (enum entry_health)word_get(&e->health);
     if (!entry_set_health(t, index, to))
         return;
-    set64(&e->health_since_us, clock_mono_us());
     write_object(t, e, object, sizeof(object));
     event_write(t, slot, "health", object, entry_health_name(from), entry_health_name(to), reason);
 }
@@ -66,6 +65,6 @@ void record_trust(struct table *t, uint32_t slot, uint32_t index)
     word_set(&e->health_streak, 0);
     if (word_get(&e->health) == HEALTH_UNHEALTHY)
         announce(t, slot, index, HEALTH_HEALTHY, "no health check is configured");
-    else if (entry_set_health(t, index, HEALTH_HEALTHY))
-        set64(&e->health_since_us, clock_mono_us());
+    else
+        (void)entry_set_health(t, index, HEALTH_HEALTHY);
 }

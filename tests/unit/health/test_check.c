@@ -351,9 +351,10 @@ TEST(one_after_the_other)
 TEST(no_descriptor_is_not_the_backends_fault)
 {
     prepare(CONF_HEALTH_HTTP);
-    struct rlimit r = {.rlim_cur = 0, .rlim_max = 64};
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &r), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = 64}, some = {64, 64};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
     run();
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &some), 0);
     CHECK_STR(result.reason, "Too many open files");
     CHECK_EQ(result.outcome, CHECK_IMPOSSIBLE);
     finish();
