@@ -1,6 +1,7 @@
 """Who runs: roles in ps, pid_file, --daemon, a second instance, log files."""
 
 import os
+import pwd
 import signal
 
 import pytest
@@ -10,6 +11,7 @@ from lib.ballast import Ballast, run
 from lib.net import free_port, listening
 from lib.wait import wait_until
 
+ME = pwd.getpwuid(os.getuid()).pw_name
 CONF = """
 listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}
 pools = {{ app = {{ backends = {backends} }} }}
@@ -115,7 +117,7 @@ def test_daemon_returns_when_it_serves(tmp_path, origins, daemon):
     port, pid_path, log = free_port(), tmp_path / "pid", tmp_path / "log"
     path = tmp_path / "ballast.conf"
     path.write_text(conf(port, origins(1)) + f'pid_file = "{pid_path}"\nlog = {{ target = "{log}" }}\n'
-                    f'workers = 2\nadmin = "off"\nuser = ""\n')
+                    f'workers = 2\nadmin = "off"\nuser = "{ME}"\n')
     done = run("run", "-c", path, "--daemon", env={"ASAN_OPTIONS": f"log_path={tmp_path}/asan"})
     assert done.returncode == 0, done.stderr
     pid = int(pid_path.read_text())
@@ -137,7 +139,7 @@ def test_daemon_returns_when_it_serves(tmp_path, origins, daemon):
 def test_daemon_that_cannot_start_says_so(tmp_path, origins):
     port = free_port()
     path = tmp_path / "ballast.conf"
-    path.write_text(conf(port, origins(1)) + f'pid_file = "{tmp_path}/none/pid"\nadmin = "off"\nuser = ""\n')
+    path.write_text(conf(port, origins(1)) + f'pid_file = "{tmp_path}/none/pid"\nadmin = "off"\nuser = "{ME}"\n')
     done = run("run", "-c", path, "--daemon")
     assert done.returncode == 1
     assert f"{tmp_path}/none/pid" in done.stderr

@@ -1,9 +1,10 @@
 """One running instance of ballast, and the other commands of the binary."""
 
 import os
+import pwd
 import re
-from signal import SIGKILL, SIGTERM, SIGUSR2
 import subprocess
+from signal import SIGKILL, SIGTERM, SIGUSR2
 
 from lib import http, procs
 from lib.net import free_port, listening
@@ -43,18 +44,19 @@ class Ballast:
     """An instance in a directory of its own.
 
     text: the configuration. What it does not set at top level is put before it: admin on a free port, pid_file in the
-    directory, two workers, no change of user, log to stderr at level info, a short drain_timeout.
+    directory, two workers, no change of user when started as root, log to stderr at level info, a short drain_timeout.
     argv: instead of a text, the arguments after `ballast` (then admin_port says where the admin API is, if anywhere).
     """
 
     def __init__(self, directory, text=None, argv=None, admin_port=None, env=None, wait=True, workers=2, prefix=(),
-                 log_level="info", user=""):
+                 log_level="info", user=None):
         self.directory = str(directory)
         self.conf_path = os.path.join(self.directory, "ballast.conf")
         self.log_path = os.path.join(self.directory, "log")
         self.pid_path = os.path.join(self.directory, "ballast.pid")
         self.admin_port = admin_port
-        self.workers, self.log_level, self.user = workers, log_level, user
+        self.workers, self.log_level = workers, log_level
+        self.user = user or pwd.getpwuid(os.getuid()).pw_name
         self.stopped = False
         self.expect_crash = False  # a test that kills the master on purpose sets it: then only leftovers are checked
         self.token = None
