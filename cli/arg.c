@@ -11,7 +11,7 @@
 
 int cli_wrong(const char *command, const char *fmt, ...)
 {
-    const struct cli_command *c = cli_find(command);
+    const struct cli_command *c = cli_commands;
     va_list ap;
 
     va_start(ap, fmt);
@@ -19,7 +19,9 @@ int cli_wrong(const char *command, const char *fmt, ...)
     vfprintf(stderr, fmt, ap);
     va_end(ap);
     fputc('\n', stderr);
-    if (c)
+    while (c->name && strcmp(c->name, command) != 0)
+        c++;
+    if (c->name)
         fprintf(stderr, "usage: %s\n", c->usage);
     return 2;
 }
