@@ -42,13 +42,17 @@
         .help = h, SERIES(__VA_ARGS__)                                                             \
     }
 
-/* clang-format off */
 static const struct metrics_row rows[] = {
     INSTANCE("up", METRIC_GAUGE, "", "1 while the admin process answers", AT(instance, one)),
     INSTANCE("build_info", METRIC_GAUGE, "version", "which version runs, always 1",
              WITH(instance, one, "version=\"" BALLAST_VERSION "\"")),
-    {.name = "ballast_start_time_seconds", .type = METRIC_GAUGE, .unit = "seconds", .scope = SCOPE_INSTANCE,
-     .decimals = 3, .labels = "", .help = "when this instance started, seconds since 1970",
+    {.name = "ballast_start_time_seconds",
+     .type = METRIC_GAUGE,
+     .unit = "seconds",
+     .scope = SCOPE_INSTANCE,
+     .decimals = 3,
+     .labels = "",
+     .help = "when this instance started, seconds since 1970",
      SERIES(AT(instance, started_ms))},
     INSTANCE("generation", METRIC_GAUGE, "", "number of the configuration that serves",
              AT(instance, generation)),
@@ -60,7 +64,8 @@ static const struct metrics_row rows[] = {
     INSTANCE("reloads", METRIC_COUNTER, "result", "reloads of the configuration by result",
              WITH(instance, reloads_ok, "result=\"ok\""),
              WITH(instance, reloads_failed, "result=\"failed\"")),
-    INSTANCE("clients", METRIC_GAUGE, "", "client connections open, all listeners", AT(instance, clients)),
+    INSTANCE("clients", METRIC_GAUGE, "", "client connections open, all listeners",
+             AT(instance, clients)),
     INSTANCE("clients_max", METRIC_GAUGE, "", "client connections allowed (max_connections)",
              AT(instance, max_connections)),
 
@@ -70,8 +75,8 @@ static const struct metrics_row rows[] = {
              AT(listener, accepted)),
     LISTENER("connections_refused", METRIC_COUNTER, "", "listener",
              "client connections refused by a limit", AT(listener, refused)),
-    LISTENER("requests", METRIC_COUNTER, "", "listener, code", "responses to clients by class of status",
-             CODES(listener)),
+    LISTENER("requests", METRIC_COUNTER, "", "listener, code",
+             "responses to clients by class of status", CODES(listener)),
     LISTENER("requests_received", METRIC_COUNTER, "", "listener", "requests received",
              AT(listener, requests)),
     LISTENER("requests_failed", METRIC_COUNTER, "", "listener",
@@ -85,13 +90,21 @@ static const struct metrics_row rows[] = {
     LISTENER("sent_bytes", METRIC_COUNTER, "bytes", "listener", "bytes sent to clients",
              AT(listener, bytes_out)),
 
-    {.name = "ballast_pool_backends", .type = METRIC_GAUGE, .unit = "", .scope = SCOPE_POOL,
-     .labels = "pool, status", .help = "backends of the pool by status",
+    {.name = "ballast_pool_backends",
+     .type = METRIC_GAUGE,
+     .unit = "",
+     .scope = SCOPE_POOL,
+     .labels = "pool, status",
+     .help = "backends of the pool by status",
      SERIES(STATUS(STATUS_UNKNOWN, "unknown"), STATUS(STATUS_HEALTHY, "healthy"),
             STATUS(STATUS_UNHEALTHY, "unhealthy"), STATUS(STATUS_OVERLOADED, "overloaded"),
             STATUS(STATUS_MAINTENANCE, "maintenance"), STATUS(STATUS_DRAINING, "draining"))},
-    {.name = "ballast_pool_no_backend", .type = METRIC_COUNTER, .unit = "", .scope = SCOPE_POOL,
-     .labels = "pool", .help = "requests that found no usable backend",
+    {.name = "ballast_pool_no_backend",
+     .type = METRIC_COUNTER,
+     .unit = "",
+     .scope = SCOPE_POOL,
+     .labels = "pool",
+     .help = "requests that found no usable backend",
      SERIES(AT(pool, no_backend))},
 
     BACKEND("up", METRIC_GAUGE, "", "pool, backend", "1 when the backend takes new requests",
@@ -108,9 +121,10 @@ static const struct metrics_row rows[] = {
     BACKEND("response_seconds", METRIC_HISTOGRAM, "seconds", "pool, backend",
             "from the first byte sent to the response's head received", AT(backend, histo)),
     BACKEND("failures", METRIC_COUNTER, "", "pool, backend",
-            "attempts that failed: connect error, timeout, reset, invalid response", AT(backend, failed)),
-    BACKEND("retries", METRIC_COUNTER, "", "pool, backend", "attempts that were made again elsewhere",
-            AT(backend, retries)),
+            "attempts that failed: connect error, timeout, reset, invalid response",
+            AT(backend, failed)),
+    BACKEND("retries", METRIC_COUNTER, "", "pool, backend",
+            "attempts that were made again elsewhere", AT(backend, retries)),
     BACKEND("connections_opened", METRIC_COUNTER, "", "pool, backend", "connections opened",
             AT(backend, connects)),
     BACKEND("connect_errors", METRIC_COUNTER, "", "pool, backend",
@@ -120,13 +134,13 @@ static const struct metrics_row rows[] = {
     BACKEND("connections_reused", METRIC_COUNTER, "", "pool, backend",
             "requests sent on a pooled connection", AT(backend, reused)),
     BACKEND("health_checks", METRIC_COUNTER, "", "pool, backend, result", "health checks by result",
-            WITH(backend, checks_ok, "result=\"pass\""), WITH(backend, checks_failed, "result=\"fail\"")),
+            WITH(backend, checks_ok, "result=\"pass\""),
+            WITH(backend, checks_failed, "result=\"fail\"")),
     BACKEND("received_bytes", METRIC_COUNTER, "bytes", "pool, backend",
             "bytes received from the backend", AT(backend, bytes_in)),
     BACKEND("sent_bytes", METRIC_COUNTER, "bytes", "pool, backend", "bytes sent to the backend",
             AT(backend, bytes_out)),
 };
-/* clang-format on */
 
 const struct metrics_row *metrics_rows(size_t *count)
 {
