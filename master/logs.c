@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "master/processes.h"
+#include "shm/events.h"
 
 static enum log_level level_of(const struct master *m, const struct conf *conf)
 {
@@ -76,9 +77,11 @@ void logs_follow(struct master *m, const struct conf *old)
 void logs_reopen(struct master *m)
 {
     if (logs_open(m, m->current->conf) == -1) {
-        log_error("cannot reopen the log: %s; the old one stays", strerror(errno));
+        const char *why = strerror(errno);
+        log_error("cannot reopen the log: %s; the old one stays", why);
+        event_write(&m->table, INDEX_NONE, "reopen", "logs", NULL, "failed", why);
         return;
     }
     hand_out(m);
-    log_info("logs reopened");
+    event_write(&m->table, INDEX_NONE, "reopen", "logs", NULL, "reopened", NULL);
 }
