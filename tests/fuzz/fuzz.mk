@@ -1,0 +1,26 @@
+# make fuzz-build                       the fuzz targets, with clang's libFuzzer, ASan and UBSan
+# make fuzz-short [FUZZ_SECONDS=10]     each of them for so long, beginning with the corpus in the tree
+# What is found stays in $(BUILD)/fuzz: new inputs in NAME/, and an input that breaks an invariant as NAME-crash-*.
+FUZZ_CC      ?= clang
+FUZZ_SECONDS ?= 10
+FUZZ_NAMES    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_PROGRAMS := $(FUZZ_NAMES:%=$(BUILD)/fuzz/fuzz_%)
+FUZZ_CFLAGS   := -std=gnu11 -g -O1 -fno-strict-aliasing -fno-omit-frame-pointer \
+                 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+$(BUILD)/fuzz/fuzz_http1_%: tests/fuzz/fuzz_http1_%.c tests/fuzz/fuzz_http1.h $(wildcard base/http1*.[ch]) base/base.h
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $< $(filter base/%.c,$^)
+
+.PHONY: fuzz-build
+fuzz-build: $(FUZZ_PROGRAMS)
+
+.PHONY: fuzz-short
+fuzz-short: $(FUZZ_NAMES:%=fuzz-run-%)
+
+.PHONY: $(FUZZ_NAMES:%=fuzz-run-%)
+$(FUZZ_NAMES:%=fuzz-run-%): fuzz-run-%: $(BUILD)/fuzz/fuzz_%
+	@mkdir -p $(BUILD)/fuzz/$*
+	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -print_final_stats=0 -verbosity=0 \
+	    $(patsubst %,-dict=%,$(wildcard tests/fuzz/$(firstword $(subst _, ,$*)).dict)) \
+	    -artifact_prefix=$(BUILD)/fuzz/$*- $(BUILD)/fuzz/$* tests/fuzz/corpus/$*
