@@ -1,12 +1,17 @@
 /*
- * base/http1.h: the HTTP/1.x grammar (RFC 9110, RFC 9112), strict, incremental, without I/O and without allocation.
+ * base/http1.h: the HTTP/1.x grammar (RFC 9110, RFC 9112), strict, incremental, without I/O and
+ * without allocation.
  *
- * A head parser is fed the same growing buffer again and again and resumes where it stopped, so a head that arrives byte by
- * byte costs linear time. Results are offsets into the caller's buffer (the buffer may move between calls; offsets
- * stay right). Body framing is decided here and nowhere else (RFC 9112 section 6); anything ambiguous is refused:
- * both Content-Length and Transfer-Encoding, repeated or malformed Content-Length, a transfer coding other than a single
- * final "chunked", obs-fold, bare LF, bare CR, NUL and other control bytes, white space before a colon, empty names,
- * a request without exactly one Host in HTTP/1.1, fragments and bytes outside VCHAR in the target.
+ * A head parser is fed the same growing buffer again and again and resumes where it stopped, so a
+ * head that arrives byte by byte costs linear time. A line is judged once its LF is there: the
+ * outcome depends on the bytes alone, not on how they were split. Results are offsets into the
+ * caller's buffer (the buffer may move between calls; offsets stay right).
+ *
+ * Body framing is decided here and nowhere else (RFC 9112 section 6); anything ambiguous is
+ * refused: both Content-Length and Transfer-Encoding, repeated or malformed Content-Length, a
+ * Transfer-Encoding other than a single "chunked", obs-fold, bare LF, bare CR, NUL and other
+ * control bytes, white space before a colon, empty names, a request without exactly one valid Host
+ * in HTTP/1.1, fragments and bytes outside VCHAR in the target.
  *
  * Used by workers (both sides), health (responses) and admin (requests).
  */
@@ -61,12 +66,17 @@ struct http1_header {
     struct http1_span name;  /* as sent */
     struct http1_span value; /* optional white space trimmed at both ends */
     uint8_t id;              /* enum http1_header_id */
-    bool hop;                /* hop-by-hop: named by Connection, or one of RFC 9110 7.6.1's own */
+    /*
+     * Hop-by-hop: one of RFC 9110 7.6.1's own, or named by Connection; but never a field that
+     * framing, routing or the client's identity rest on: Host, Content-Length, X-Forwarded-*,
+     * X-Real-IP, X-Request-ID.
+     */
+    bool hop;
 };
 
 enum http1_body {
-    HTTP1_BODY_NONE,
-    HTTP1_BODY_LENGTH,  /* content_length bytes follow */
+    HTTP1_BODY_NONE,    /* also with "Content-Length: 0" */
+    HTTP1_BODY_LENGTH,  /* content_length bytes follow, at least one */
     HTTP1_BODY_CHUNKED, /* read with struct http1_chunked */
     HTTP1_BODY_CLOSE    /* responses only: until the connection closes */
 };
@@ -82,22 +92,32 @@ struct http1_limits {
 struct http1_head {
     /* results, valid after HTTP1_DONE; on HTTP1_ERROR status and error say why */
     struct http1_span method, target; /* requests */
-    struct http1_span path, query;    /* of the target in origin-form or absolute-form; query without '?' (len 0: none) */
-    struct http1_span authority;      /* Host field, or the authority of an absolute-form target, which wins (RFC 9112 3.2.2) */
-    struct http1_span reason;         /* responses */
-    uint16_t status;                  /* responses: 100..999; on HTTP1_ERROR of a request: the status to answer (400,
-                                         414 target too long, 431 head too large, 501 coding not implemented, 505) */
-    uint8_t minor;                    /* 0 or 1; HTTP/1.2 and later 1.x count as 1 */
-    uint8_t body;                     /* enum http1_body */
-    bool keep_alive;                  /* the sender allows another message on this connection */
-    bool upgrade;                     /* Upgrade present and named by Connection */
+    /*
+     * Of the target in origin-form or absolute-form; the query without '?' (len 0: none). The path
+     * is empty for "*", for CONNECT and for an absolute-form without one, which means "/" (RFC
+     * 9110 4.2.3).
+     */
+    struct http1_span path, query;
+    /* Host field, or that of an absolute-form or CONNECT target, which wins (RFC 9112 3.2.2) */
+    struct http1_span authority;
+    struct http1_span reason; /* responses */
+    /*
+     * Responses: 100..999, on HTTP1_ERROR 502. Requests, on HTTP1_ERROR: the status to answer (400;
+     * 414 start line beyond the limit; 431 head too large or too many fields; 501 coding not
+     * implemented).
+     */
+    uint16_t status;
+    uint8_t minor;   /* 0 or 1; HTTP/1.2 and later 1.x count as 1 */
+    uint8_t body;    /* enum http1_body */
+    bool keep_alive; /* another message may follow: the sender says so and the end can be told */
+    bool upgrade;    /* Upgrade present and named by Connection */
     bool expect_continue;
     bool absolute_form;
     bool is_head, is_get, is_connect; /* by method */
     bool idempotent;                  /* GET HEAD OPTIONS TRACE PUT DELETE (RFC 9110 9.2.2) */
     uint64_t content_length;
-    uint32_t head_bytes; /* length of the whole head, empty line included */
-    uint32_t first_line_bytes;        /* length of the start line with its CRLF */
+    uint32_t head_bytes;       /* length of the whole head, empty line included */
+    uint32_t first_line_bytes; /* length of the start line with its CRLF */
     uint16_t count;
     const char *error; /* static text */
     uint64_t present;  /* bit (1 << id) for each known header id seen */
@@ -113,14 +133,18 @@ struct http1_head {
 void http1_head_reset(struct http1_head *h);
 
 /*
- * Parses a request head at buf[0..len). Leading empty lines (CRLF) are tolerated as RFC 9112 2.2 says (at most one, counted in
- * head_bytes). HTTP1_MORE: call again with more bytes after the same prefix.
+ * Parses a request head at buf[0..len). One leading empty line (CRLF) is tolerated as RFC 9112 2.2
+ * says and counted in head_bytes; the start line begins at method.off. HTTP1_MORE: call again with
+ * more bytes after the same prefix; with limits->head_bytes of them there is always a verdict,
+ * which is kept until http1_head_reset().
  */
 enum http1_result http1_parse_request(struct http1_head *h, const char *buf, uint32_t len,
                                       const struct http1_limits *limits) MUST_CHECK;
 /*
- * Parses a response head. The request's method decides about the body: is_head and is_connect say it was HEAD or CONNECT.
- * 1xx, 204 and 304 have no body. An interim (1xx) response is returned like any other.
+ * Parses a response head. The request's method decides about the body: is_head and is_connect say
+ * it was HEAD or CONNECT. 1xx, 204 and 304 have no body; 2xx to CONNECT begins a tunnel
+ * (HTTP1_BODY_NONE). An interim (1xx) response is returned like any other: reset and parse on
+ * behind head_bytes. A status line without a reason phrase is accepted, with or without its space.
  */
 enum http1_result http1_parse_response(struct http1_head *h, const char *buf, uint32_t len,
                                        const struct http1_limits *limits, bool is_head,
@@ -135,9 +159,9 @@ const char *http1_reason(unsigned status); /* "Not Found"; "Unknown" for what ha
 bool http1_is_token(const char *s, size_t len);
 
 /*
- * Chunked transfer coding (RFC 9112 7.1), strict: hexadecimal size without sign, prefix or padding, CRLF only, extensions
- * of valid grammar, trailers checked like header fields. It does not copy: it walks buf and says how many bytes belong to the
- * message and where payload lies.
+ * Chunked transfer coding (RFC 9112 7.1), strict: hexadecimal size without sign, prefix or padding,
+ * CRLF only, extensions of valid grammar, trailers checked like header fields. It does not copy: it
+ * walks buf and says how many bytes belong to the message and where payload lies.
  */
 struct http1_chunked {
     uint64_t left; /* payload bytes left in the current chunk */
@@ -147,11 +171,13 @@ struct http1_chunked {
 };
 void http1_chunked_reset(struct http1_chunked *c);
 /*
- * Consumes bytes up to the end of the buffer, the end of the message, or the end of one payload run, whichever is first.
- * *consumed: bytes of buf that were framing or payload of this message. *payload: the run of payload inside them
- * (off within buf, len may be 0); at most one run per call, so call again with the rest until HTTP1_MORE consumes nothing.
- * HTTP1_DONE: the last byte of the message (after trailers) is buf[*consumed - 1]. HTTP1_ERROR: malformed, nothing of
- * this call may be forwarded. A chunk-size line is at most 4096 bytes with its extensions, trailers at most 16 KiB.
+ * Consumes bytes up to the end of the buffer, the end of the message, or the end of one payload
+ * run, whichever is first. *consumed: bytes of buf that were framing or payload of this message.
+ * *payload: the run of payload inside them (off within buf, len may be 0); at most one run per
+ * call, so call again with the rest until HTTP1_MORE consumes nothing. HTTP1_DONE: the last byte of
+ * the message (after trailers) is buf[*consumed - 1]. HTTP1_ERROR: malformed, nothing of this call
+ * may be forwarded. A chunk-size line is at most 4096 bytes with its extensions, trailers at most
+ * 16 KiB.
  */
 enum http1_result http1_chunked_step(struct http1_chunked *c, const char *buf, uint32_t len,
                                      uint32_t *consumed, struct http1_span *payload) MUST_CHECK;
