@@ -85,7 +85,7 @@ static void write_events(struct api *a, struct response *r, const struct ask *as
 }
 
 /* With wait the response is deferred; it is asked again while wait is RESPONSE_WAIT_EVENTS (see
- * conn.c). */
+ * session.c). */
 void api_events(struct api *a, const struct request *q, struct response *r)
 {
     struct ask ask;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "admin/conn.h"
+#include "admin/session.h"
 #include "admin/reload.h"
 #include "base/log.h"
 #include "base/magic.h"
@@ -19,32 +19,33 @@
 
 /* ---- connections ---- */
 
-static void everybody(struct server *s, void (*act)(struct conn *c))
+static void everybody(struct server *s, void (*act)(struct session *c))
 {
-    for (uint32_t i = s->conn_count; i-- > 0;) /* backwards: acting may remove this one */
-        act(s->conns[i]);
+    for (uint32_t i = s->session_count; i-- > 0;) /* backwards: acting may remove this one */
+        act(s->sessions[i]);
 }
 
-void server_forget(struct server *s, struct conn *c)
+void server_forget(struct server *s, struct session *c)
 {
-    for (uint32_t i = 0; i < s->conn_count; i++)
-        if (s->conns[i] == c) {
-            s->conns[i] = s->conns[--s->conn_count];
+    for (uint32_t i = 0; i < s->session_count; i++)
+        if (s->sessions[i] == c) {
+            s->sessions[i] = s->sessions[--s->session_count];
             break;
         }
-    if (s->conn_count == 0 && s->on_empty)
+    if (s->session_count == 0 && s->on_empty)
         s->on_empty(s->arg);
 }
 
 /* Closes the connection that has been idle longest. */
 static bool make_room(struct server *s)
 {
-    struct conn *oldest = NULL;
-    for (uint32_t i = 0; i < s->conn_count; i++)
-        if (conn_is_idle(s->conns[i]) && (!oldest || s->conns[i]->idle_since < oldest->idle_since))
-            oldest = s->conns[i];
+    struct session *oldest = NULL;
+    for (uint32_t i = 0; i < s->session_count; i++)
+        if (session_is_idle(s->sessions[i]) &&
+            (!oldest || s->sessions[i]->idle_since < oldest->idle_since))
+            oldest = s->sessions[i];
     if (oldest)
-        conn_close(oldest);
+        session_close(oldest);
     return oldest != NULL;
 }
 
@@ -87,14 +88,14 @@ static void on_resume(struct ev_loop *loop, ev_timer *w, int events)
 static void take(struct server_listen *l, int fd)
 {
     struct server *s = l->server;
-    if (s->conn_count == SERVER_CONNS_MAX && !make_room(s)) {
+    if (s->session_count == SERVER_SESSIONS_MAX && !make_room(s)) {
         refuse_full(fd);
         return;
     }
     net_set_nodelay(fd);
-    struct conn *c = conn_new(s, fd, l);
+    struct session *c = session_new(s, fd, l);
     if (c)
-        s->conns[s->conn_count++] = c;
+        s->sessions[s->session_count++] = c;
 }
 
 static void on_acceptable(struct ev_loop *loop, ev_io *w, int events)
@@ -186,10 +187,10 @@ static void on_news(struct ev_loop *loop, ev_timer *w, int events)
     MAGIC_CHECK(s, SERVER_MAGIC);
     uint32_t waiting = 0;
     (void)events;
-    for (uint32_t i = s->conn_count; i-- > 0;)
-        if (conn_waits(s->conns[i], RESPONSE_WAIT_EVENTS)) {
+    for (uint32_t i = s->session_count; i-- > 0;)
+        if (session_waits(s->sessions[i], RESPONSE_WAIT_EVENTS)) {
             waiting++;
-            conn_ask_again(s->conns[i]);
+            session_ask_again(s->sessions[i]);
         }
     if (waiting == 0)
         ev_timer_stop(loop, &s->news);
@@ -197,37 +198,37 @@ static void on_news(struct ev_loop *loop, ev_timer *w, int events)
 
 void server_reloaded(struct server *s, uint32_t round, uint32_t result, const char *text)
 {
-    for (uint32_t i = s->conn_count; i-- > 0;) {
-        struct conn *c = s->conns[i];
-        if (!conn_waits(c, RESPONSE_WAIT_RELOAD) || c->r.ticket != round)
+    for (uint32_t i = s->session_count; i-- > 0;) {
+        struct session *c = s->sessions[i];
+        if (!session_waits(c, RESPONSE_WAIT_RELOAD) || c->r.ticket != round)
             continue;
         reload_answer(&c->r, result, s->api->conf->generation, text);
-        conn_resume(c);
+        session_resume(c);
     }
 }
 
 void server_reload_lost(struct server *s, uint32_t round)
 {
-    for (uint32_t i = s->conn_count; i-- > 0;) {
-        struct conn *c = s->conns[i];
-        if (!conn_waits(c, RESPONSE_WAIT_RELOAD) || c->r.ticket != round)
+    for (uint32_t i = s->session_count; i-- > 0;) {
+        struct session *c = s->sessions[i];
+        if (!session_waits(c, RESPONSE_WAIT_RELOAD) || c->r.ticket != round)
             continue;
         response_problem(&c->r, 503, "master-unreachable", "the master process could not be asked");
-        conn_resume(c);
+        session_resume(c);
     }
 }
 
 /* ---- the end ---- */
 
-static void drain_conn(struct conn *c)
+static void drain_one(struct session *c)
 {
-    if (conn_is_idle(c)) {
-        conn_close(c);
-    } else if (conn_waits(c, RESPONSE_WAIT_EVENTS)) {
-        conn_resume(c);
-    } else if (conn_waits(c, RESPONSE_WAIT_RELOAD)) {
+    if (session_is_idle(c)) {
+        session_close(c);
+    } else if (session_waits(c, RESPONSE_WAIT_EVENTS)) {
+        session_resume(c);
+    } else if (session_waits(c, RESPONSE_WAIT_RELOAD)) {
         response_problem(&c->r, 503, "stopping", "the balancer is stopping");
-        conn_resume(c);
+        session_resume(c);
     }
 }
 
@@ -235,10 +236,10 @@ void server_drain(struct server *s, void (*on_empty)(void *arg), void *arg)
 {
     listens_drop(s);
     s->on_empty = NULL;
-    everybody(s, drain_conn);
+    everybody(s, drain_one);
     s->on_empty = on_empty;
     s->arg = arg;
-    if (s->conn_count == 0)
+    if (s->session_count == 0)
         on_empty(arg);
 }
 

@@ -1,7 +1,7 @@
 /*
- * admin/server.h: the sockets of the admin API: accepts, keeps at most SERVER_CONNS_MAX connections
- * (an idle one makes room for a new one), wakes those that wait for news. What happens on one
- * connection is in conn.h.
+ * admin/server.h: the sockets of the admin API: accepts, keeps at most SERVER_SESSIONS_MAX
+ * connections (an idle one makes room for a new one), wakes those that wait for news. What happens
+ * on one connection is in session.h.
  */
 #ifndef BALLAST_ADMIN_SERVER_H
 #define BALLAST_ADMIN_SERVER_H
@@ -10,10 +10,10 @@
 #include "admin/api.h"
 #include "proc/role.h"
 
-#define SERVER_CONNS_MAX     64u
+#define SERVER_SESSIONS_MAX  64u
 #define SERVER_PENDING_BYTES (256u << 20) /* of answers not yet sent, all connections */
 
-struct conn;
+struct session;
 
 struct server_listen {
     uint32_t magic;
@@ -29,8 +29,8 @@ struct server {
     struct api *api;
     struct server_listen **listens;
     uint32_t listen_count;
-    struct conn *conns[SERVER_CONNS_MAX];
-    uint32_t conn_count;
+    struct session *sessions[SERVER_SESSIONS_MAX];
+    uint32_t session_count;
     size_t pending_bytes;
     ev_timer news;               /* runs while somebody waits for events */
     ev_timer resume;             /* accepts again after running out of descriptors */
@@ -50,8 +50,8 @@ void server_reloaded(struct server *s, uint32_t round, uint32_t result, const ch
 /* Nobody will answer this round. */
 void server_reload_lost(struct server *s, uint32_t round);
 
-/* For conn.c. */
-void server_forget(struct server *s, struct conn *c);
+/* For session.c. */
+void server_forget(struct server *s, struct session *c);
 void server_want_news(struct server *s);
 
 #endif

@@ -1,23 +1,23 @@
 /*
- * admin/conn.h: one connection of the admin API: HEAD -> BODY -> (WAIT) -> WRITE -> HEAD ..., or
+ * admin/session.h: one connection of the admin API: HEAD -> BODY -> (WAIT) -> WRITE -> HEAD ..., or
  * LINGER and gone. One request at a time; what a client pipelines stays in the buffer until its
  * turn. An idle connection owns no buffer. Every state has a deadline. A connection frees itself;
  * server_forget is its last word.
  */
-#ifndef BALLAST_ADMIN_CONN_H
-#define BALLAST_ADMIN_CONN_H
+#ifndef BALLAST_ADMIN_SESSION_H
+#define BALLAST_ADMIN_SESSION_H
 
 #include <ev.h>
 #include "admin/server.h"
 
-enum conn_state { CONN_HEAD, CONN_BODY, CONN_WAIT, CONN_WRITE, CONN_LINGER };
+enum session_state { SESSION_HEAD, SESSION_BODY, SESSION_WAIT, SESSION_WRITE, SESSION_LINGER };
 
-struct conn {
+struct session {
     uint32_t magic;
     struct server *server;
     ev_io read, write;
     ev_timer timer;
-    enum conn_state state;
+    enum session_state state;
     double idle_since;
     char peer[REQUEST_PEER_BYTES];
     bool bind_loopback;
@@ -44,14 +44,14 @@ struct conn {
 };
 
 /* Takes the descriptor. NULL without memory (the descriptor is closed). */
-struct conn *conn_new(struct server *s, int fd, const struct server_listen *l) MUST_CHECK;
+struct session *session_new(struct server *s, int fd, const struct server_listen *l) MUST_CHECK;
 /* Closes and frees at once. */
-void conn_close(struct conn *c);
-bool conn_is_idle(const struct conn *c);
-bool conn_waits(const struct conn *c, enum response_wait wait);
+void session_close(struct session *c);
+bool session_is_idle(const struct session *c);
+bool session_waits(const struct session *c, enum response_wait wait);
 /* The answer in c->r is complete now: sends it and goes on. */
-void conn_resume(struct conn *c);
+void session_resume(struct session *c);
 /* Asks the handler again: it may have news. */
-void conn_ask_again(struct conn *c);
+void session_ask_again(struct session *c);
 
 #endif

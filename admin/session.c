@@ -1,4 +1,4 @@
-#include "admin/conn.h"
+#include "admin/session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -6,19 +6,19 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "admin/conn_int.h"
+#include "admin/session_int.h"
 #include "admin/endpoint.h"
 #include "base/log.h"
 #include "base/magic.h"
 #include "shm/events.h"
 
-#define CONN_MAGIC 0xAD31C0DEu
+#define SESSION_MAGIC 0xAD31C0DEu
 
-static const struct http1_limits limits = {.head_bytes = CONN_HEAD_BYTES, .headers = 100};
+static const struct http1_limits limits = {.head_bytes = SESSION_HEAD_BYTES, .headers = 100};
 
 /* ---- deadlines ---- */
 
-void conn_deadline(struct conn *c, double seconds)
+void session_deadline(struct session *c, double seconds)
 {
     ev_timer_stop(c->server->loop, &c->timer);
     ev_timer_set(&c->timer, seconds, 0.);
@@ -27,7 +27,7 @@ void conn_deadline(struct conn *c, double seconds)
 
 /* ---- the life of one request ---- */
 
-static void request_end(struct conn *c)
+static void request_end(struct session *c)
 {
     if (c->in_request) {
         response_free(&c->r);
@@ -39,7 +39,7 @@ static void request_end(struct conn *c)
     c->in_request = false;
 }
 
-static void request_begin(struct conn *c)
+static void request_begin(struct session *c)
 {
     arena_init(&c->arena);
     response_init(&c->r);
@@ -48,25 +48,25 @@ static void request_begin(struct conn *c)
 }
 
 /* Back to HEAD for the next request, which may be in the buffer already. */
-static void await_head(struct conn *c)
+static void await_head(struct session *c)
 {
     request_end(c);
     http1_head_reset(&c->head);
-    c->state = CONN_HEAD;
+    c->state = SESSION_HEAD;
     c->unread = false;
     c->idle_since = ev_now(c->server->loop);
     ev_io_start(c->server->loop, &c->read);
-    conn_deadline(c, c->in_at < c->in_end ? CONN_HEAD_S : CONN_IDLE_S);
+    session_deadline(c, c->in_at < c->in_end ? SESSION_HEAD_S : SESSION_IDLE_S);
 }
 
-static void too_much_pending(struct conn *c)
+static void too_much_pending(struct session *c)
 {
     response_problem(&c->r, 503, "busy", "too many large answers are being sent; try again");
     response_header(&c->r, "Retry-After", "1");
 }
 
 /* The answer is complete: from here on it is only sent. */
-static enum step begin_write(struct conn *c)
+static enum step begin_write(struct session *c)
 {
     size_t body_bytes;
     response_body(&c->r, &body_bytes);
@@ -79,23 +79,23 @@ static enum step begin_write(struct conn *c)
     c->out_body_bytes = c->q.head ? 0 : body_bytes;
     c->sent_bytes = 0;
     c->server->pending_bytes += c->out_body_bytes;
-    c->state = CONN_WRITE;
+    c->state = SESSION_WRITE;
     ev_io_stop(c->server->loop, &c->read);
-    conn_deadline(c, CONN_WRITE_S);
+    session_deadline(c, SESSION_WRITE_S);
     return STEP_AGAIN;
 }
 
-static enum step begin_wait(struct conn *c)
+static enum step begin_wait(struct session *c)
 {
-    c->state = CONN_WAIT;
+    c->state = SESSION_WAIT;
     c->news_seen = event_last(c->server->api->table);
-    conn_deadline(c, c->r.wait_ms / 1000.);
+    session_deadline(c, c->r.wait_ms / 1000.);
     if (c->r.wait == RESPONSE_WAIT_EVENTS)
         server_want_news(c->server);
     return STEP_BLOCKED;
 }
 
-static enum step answer(struct conn *c)
+static enum step answer(struct session *c)
 {
     c->q.body = c->body ? c->body : "";
     c->q.body_bytes = c->body_bytes;
@@ -104,14 +104,14 @@ static enum step answer(struct conn *c)
 }
 
 /* A request that cannot be read to its end. */
-static enum step refuse(struct conn *c, unsigned status, const char *slug, const char *text)
+static enum step refuse(struct session *c, unsigned status, const char *slug, const char *text)
 {
     response_problem(&c->r, status, slug, "%s", text);
     c->unread = true;
     return begin_write(c);
 }
 
-static enum step bad_head(struct conn *c)
+static enum step bad_head(struct session *c)
 {
     request_begin(c);
     return refuse(c, c->head.status, "bad-request", c->head.error ? c->head.error : "bad request");
@@ -119,7 +119,7 @@ static enum step bad_head(struct conn *c)
 
 /* ---- HEAD ---- */
 
-static bool send_continue(struct conn *c)
+static bool send_continue(struct session *c)
 {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     ssize_t n = send(c->read.fd, text, sizeof(text) - 1, MSG_NOSIGNAL);
@@ -127,7 +127,7 @@ static bool send_continue(struct conn *c)
 }
 
 /* A body follows: refuse now what would be refused anyway. */
-static enum step begin_body(struct conn *c)
+static enum step begin_body(struct session *c)
 {
     if (!endpoint_find(c->server->api, &c->q, &c->r)) {
         c->unread = true;
@@ -136,7 +136,7 @@ static enum step begin_body(struct conn *c)
     if (c->head.body == HTTP1_BODY_LENGTH && c->head.content_length > REQUEST_BODY_MAX)
         return refuse(c, 413, "too-large", "the body is larger than 64 KiB");
     if (c->head.expect_continue && c->in_at == c->in_end && !send_continue(c)) {
-        conn_close(c);
+        session_close(c);
         return STEP_GONE;
     }
     c->body = malloc(REQUEST_BODY_MAX);
@@ -144,12 +144,12 @@ static enum step begin_body(struct conn *c)
         return refuse(c, 503, "no-memory", "out of memory");
     c->body_left = c->head.content_length;
     http1_chunked_reset(&c->chunked);
-    c->state = CONN_BODY;
-    conn_deadline(c, CONN_BODY_S);
+    c->state = SESSION_BODY;
+    session_deadline(c, SESSION_BODY_S);
     return STEP_AGAIN;
 }
 
-static enum step head_done(struct conn *c)
+static enum step head_done(struct session *c)
 {
     request_begin(c);
     request_from_head(&c->q, &c->head, c->in + c->in_at, &c->arena);
@@ -163,10 +163,10 @@ static enum step head_done(struct conn *c)
     return has_body ? begin_body(c) : answer(c);
 }
 
-static enum step step_head(struct conn *c)
+static enum step step_head(struct session *c)
 {
     if (c->in_at == c->in_end) {
-        conn_buffer_drop(c);
+        session_buffer_drop(c);
         return STEP_BLOCKED;
     }
     switch (http1_parse_request(&c->head, c->in + c->in_at, c->in_end - c->in_at, &limits)) {
@@ -179,7 +179,7 @@ static enum step step_head(struct conn *c)
 
 /* ---- BODY ---- */
 
-static enum step step_length(struct conn *c)
+static enum step step_length(struct session *c)
 {
     size_t take = c->in_end - c->in_at;
     if (take > c->body_left)
@@ -191,7 +191,7 @@ static enum step step_length(struct conn *c)
     return c->body_left ? STEP_BLOCKED : answer(c);
 }
 
-static enum step step_chunked(struct conn *c)
+static enum step step_chunked(struct session *c)
 {
     for (;;) {
         uint32_t consumed = 0;
@@ -215,21 +215,21 @@ static enum step step_chunked(struct conn *c)
 
 /* ---- WRITE ---- */
 
-static void begin_linger(struct conn *c)
+static void begin_linger(struct session *c)
 {
     /* Closing with unread bytes would reset the connection before the client has read our answer.
      */
     shutdown(c->read.fd, SHUT_WR);
     request_end(c);
-    conn_buffer_drop(c);
-    c->state = CONN_LINGER;
+    session_buffer_drop(c);
+    c->state = SESSION_LINGER;
     ev_io_start(c->server->loop, &c->read);
-    conn_deadline(c, CONN_LINGER_S);
+    session_deadline(c, SESSION_LINGER_S);
 }
 
-static enum step step_write(struct conn *c)
+static enum step step_write(struct session *c)
 {
-    enum step step = conn_send(c);
+    enum step step = session_send(c);
     if (step != STEP_AGAIN)
         return step;
     c->server->pending_bytes -= c->out_body_bytes;
@@ -242,25 +242,25 @@ static enum step step_write(struct conn *c)
         begin_linger(c);
         return STEP_BLOCKED;
     }
-    conn_close(c);
+    session_close(c);
     return STEP_GONE;
 }
 
 /* ---- driving ---- */
 
-static enum step step(struct conn *c)
+static enum step step(struct session *c)
 {
     switch (c->state) {
-    case CONN_HEAD: return step_head(c);
-    case CONN_BODY: return c->head.body == HTTP1_BODY_CHUNKED ? step_chunked(c) : step_length(c);
-    case CONN_WRITE: return step_write(c);
-    case CONN_WAIT:
-    case CONN_LINGER: break;
+    case SESSION_HEAD: return step_head(c);
+    case SESSION_BODY: return c->head.body == HTTP1_BODY_CHUNKED ? step_chunked(c) : step_length(c);
+    case SESSION_WRITE: return step_write(c);
+    case SESSION_WAIT:
+    case SESSION_LINGER: break;
     }
     return STEP_BLOCKED;
 }
 
-void conn_advance(struct conn *c)
+void session_advance(struct session *c)
 {
     while (step(c) == STEP_AGAIN)
         ;
@@ -268,21 +268,21 @@ void conn_advance(struct conn *c)
 
 /* Bytes arrived. The clock of a head starts with its first byte and is not wound again, so that a
  * slow sender cannot hold on. */
-static void take_input(struct conn *c, uint32_t had_bytes)
+static void take_input(struct session *c, uint32_t had_bytes)
 {
-    if (c->state == CONN_HEAD && had_bytes == 0)
-        conn_deadline(c, CONN_HEAD_S);
-    conn_advance(c);
+    if (c->state == SESSION_HEAD && had_bytes == 0)
+        session_deadline(c, SESSION_HEAD_S);
+    session_advance(c);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
-    struct conn *c = w->data;
-    MAGIC_CHECK(c, CONN_MAGIC);
+    struct session *c = w->data;
+    MAGIC_CHECK(c, SESSION_MAGIC);
     uint32_t had_bytes = c->in_end - c->in_at;
     (void)loop;
     (void)events;
-    switch (conn_recv(c)) {
+    switch (session_recv(c)) {
     case STEP_AGAIN: take_input(c, had_bytes); break;
     case STEP_BLOCKED:
     case STEP_GONE: break;
@@ -291,50 +291,50 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int events)
 {
-    struct conn *c = w->data;
-    MAGIC_CHECK(c, CONN_MAGIC);
+    struct session *c = w->data;
+    MAGIC_CHECK(c, SESSION_MAGIC);
     (void)loop;
     (void)events;
-    conn_advance(c);
+    session_advance(c);
 }
 
-static void wait_is_over(struct conn *c)
+static void wait_is_over(struct session *c)
 {
     if (c->r.wait == RESPONSE_WAIT_RELOAD)
         response_problem(&c->r, 504, "no-answer", "the master did not answer in time");
-    conn_resume(c);
+    session_resume(c);
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
 {
-    struct conn *c = w->data;
-    MAGIC_CHECK(c, CONN_MAGIC);
+    struct session *c = w->data;
+    MAGIC_CHECK(c, SESSION_MAGIC);
     (void)loop;
     (void)events;
-    if (c->state == CONN_WAIT) {
+    if (c->state == SESSION_WAIT) {
         wait_is_over(c);
-    } else if (c->state == CONN_BODY || (c->state == CONN_HEAD && c->in_at < c->in_end)) {
+    } else if (c->state == SESSION_BODY || (c->state == SESSION_HEAD && c->in_at < c->in_end)) {
         if (!c->in_request)
             request_begin(c);
         refuse(c, 408, "too-slow", "the request did not arrive in time");
-        conn_advance(c);
+        session_advance(c);
     } else {
-        conn_close(c);
+        session_close(c);
     }
 }
 
-struct conn *conn_new(struct server *s, int fd, const struct server_listen *l)
+struct session *session_new(struct server *s, int fd, const struct server_listen *l)
 {
-    struct conn *c = calloc(1, sizeof(*c));
+    struct session *c = calloc(1, sizeof(*c));
     if (!c) {
         close(fd);
         return NULL;
     }
-    MAGIC_SET(c, CONN_MAGIC);
+    MAGIC_SET(c, SESSION_MAGIC);
     c->server = s;
     c->bind_loopback = l->loopback;
     snprintf(c->bind_host, sizeof(c->bind_host), "%s", l->host);
-    conn_name_peer(c, fd);
+    session_name_peer(c, fd);
     ev_io_init(&c->read, on_readable, fd, EV_READ);
     ev_io_init(&c->write, on_writable, fd, EV_WRITE);
     ev_timer_init(&c->timer, on_deadline, 0., 0.);
@@ -343,7 +343,7 @@ struct conn *conn_new(struct server *s, int fd, const struct server_listen *l)
     return c;
 }
 
-void conn_close(struct conn *c)
+void session_close(struct session *c)
 {
     struct ev_loop *loop = c->server->loop;
     ev_io_stop(loop, &c->read);
@@ -352,30 +352,30 @@ void conn_close(struct conn *c)
     c->server->pending_bytes -= c->out_body_bytes;
     close(c->read.fd);
     request_end(c);
-    conn_buffer_drop(c);
+    session_buffer_drop(c);
     server_forget(c->server, c);
     MAGIC_CLEAR(c);
     free(c);
 }
 
-bool conn_is_idle(const struct conn *c)
+bool session_is_idle(const struct session *c)
 {
-    return c->state == CONN_HEAD && c->in_at == c->in_end;
+    return c->state == SESSION_HEAD && c->in_at == c->in_end;
 }
 
-bool conn_waits(const struct conn *c, enum response_wait wait)
+bool session_waits(const struct session *c, enum response_wait wait)
 {
-    return c->state == CONN_WAIT && c->r.wait == wait;
+    return c->state == SESSION_WAIT && c->r.wait == wait;
 }
 
-void conn_resume(struct conn *c)
+void session_resume(struct session *c)
 {
     c->r.wait = RESPONSE_NOW;
     begin_write(c);
-    conn_advance(c);
+    session_advance(c);
 }
 
-void conn_ask_again(struct conn *c)
+void session_ask_again(struct session *c)
 {
     uint64_t newest = event_last(c->server->api->table);
     if (newest == c->news_seen)
@@ -383,5 +383,5 @@ void conn_ask_again(struct conn *c)
     c->news_seen = newest;
     endpoint_answer(c->server->api, &c->q, &c->r);
     if (c->r.wait == RESPONSE_NOW)
-        conn_resume(c);
+        session_resume(c);
 }

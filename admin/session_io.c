@@ -1,4 +1,4 @@
-#include "admin/conn_int.h"
+#include "admin/session_int.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 #include "base/net.h"
 
-void conn_buffer_drop(struct conn *c)
+void session_buffer_drop(struct session *c)
 {
     free(c->in);
     c->in = NULL;
@@ -16,35 +16,35 @@ void conn_buffer_drop(struct conn *c)
 }
 
 /* Room for more input at in[in_end]. 0: full, or no memory. */
-static uint32_t make_room(struct conn *c)
+static uint32_t make_room(struct session *c)
 {
     if (!c->in)
-        c->in = malloc(CONN_IN_BYTES);
+        c->in = malloc(SESSION_IN_BYTES);
     if (!c->in)
         return 0;
     if (c->in_at == c->in_end) {
         c->in_at = c->in_end = 0;
-    } else if (c->in_end == CONN_IN_BYTES && c->in_at) {
+    } else if (c->in_end == SESSION_IN_BYTES && c->in_at) {
         memmove(c->in, c->in + c->in_at, c->in_end - c->in_at);
         c->in_end -= c->in_at;
         c->in_at = 0;
     }
-    return CONN_IN_BYTES - c->in_end;
+    return SESSION_IN_BYTES - c->in_end;
 }
 
-static enum step discard(struct conn *c)
+static enum step discard(struct session *c)
 {
     char scrap[16384];
     ssize_t n = recv(c->read.fd, scrap, sizeof(scrap), 0);
     if (n > 0 || (n == -1 && (errno == EAGAIN || errno == EINTR)))
         return STEP_BLOCKED;
-    conn_close(c);
+    session_close(c);
     return STEP_GONE;
 }
 
-enum step conn_recv(struct conn *c)
+enum step session_recv(struct session *c)
 {
-    if (c->state == CONN_LINGER)
+    if (c->state == SESSION_LINGER)
         return discard(c);
     uint32_t room = make_room(c);
     if (room == 0 && c->in) { /* more is pipelined behind a request that waits */
@@ -58,12 +58,12 @@ enum step conn_recv(struct conn *c)
     }
     if (n == -1 && (errno == EAGAIN || errno == EINTR))
         return STEP_BLOCKED;
-    conn_close(c);
+    session_close(c);
     return STEP_GONE;
 }
 
 /* What is left of head and body. */
-static int fill_iov(const struct conn *c, const char *body, struct iovec iov[2])
+static int fill_iov(const struct session *c, const char *body, struct iovec iov[2])
 {
     size_t head_sent = c->sent_bytes < c->out_head_bytes ? c->sent_bytes : c->out_head_bytes;
     size_t body_sent = c->sent_bytes - head_sent;
@@ -76,7 +76,7 @@ static int fill_iov(const struct conn *c, const char *body, struct iovec iov[2])
     return 2;
 }
 
-enum step conn_send(struct conn *c)
+enum step session_send(struct session *c)
 {
     size_t body_bytes, total = c->out_head_bytes + c->out_body_bytes;
     const char *body = response_body(&c->r, &body_bytes);
@@ -86,12 +86,12 @@ enum step conn_send(struct conn *c)
         ssize_t n = sendmsg(c->write.fd, &m, MSG_NOSIGNAL);
         if (n > 0) {
             c->sent_bytes += (size_t)n;
-            conn_deadline(c, CONN_WRITE_S);
+            session_deadline(c, SESSION_WRITE_S);
         } else if (n == -1 && errno == EAGAIN) {
             ev_io_start(c->server->loop, &c->write);
             return STEP_BLOCKED;
         } else if (n == 0 || errno != EINTR) {
-            conn_close(c);
+            session_close(c);
             return STEP_GONE;
         }
     }
@@ -99,7 +99,7 @@ enum step conn_send(struct conn *c)
     return STEP_AGAIN;
 }
 
-void conn_name_peer(struct conn *c, int fd)
+void session_name_peer(struct session *c, int fd)
 {
     struct sockaddr_storage ss;
     socklen_t len = sizeof(ss);
