@@ -148,12 +148,13 @@ static struct net_addr with_port(const struct net_addr *addr, uint16_t port)
     return a;
 }
 
-void check_connect(struct check *c, void (*connected)(struct check *c))
+bool check_connect(struct check *c)
 {
     struct net_addr addr = with_port(c->addr, c->health->port);
+    c->phase = "connecting";
     c->fd = net_connect(&addr);
-    if (c->fd == -1)
-        check_fail_errno(c, "connect", errno);
-    else
-        check_wait(c, EV_WRITE, "connecting", connected);
+    if (c->fd != -1)
+        return true;
+    check_fail_errno(c, "connect", errno);
+    return false;
 }

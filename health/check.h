@@ -64,8 +64,9 @@ void check_start(struct check *c, const struct conf_health *health, const struct
  * running. */
 void check_abort(struct check *c);
 
-/* For the types. Each of the three endings closes the descriptor and calls done. */
-void check_connect(struct check *c, void (*connected)(struct check *c));
+/* For the types. Each of the endings closes the descriptor and calls done. check_connect starts the
+ * connect; false: the check has ended already. */
+bool check_connect(struct check *c) MUST_CHECK;
 void check_wait(struct check *c, int events, const char *phase, void (*ready)(struct check *c));
 void check_pass(struct check *c, uint32_t code, const char *reason);
 void check_fail(struct check *c, uint32_t code, const char *fmt, ...) PRINTF(3, 4);

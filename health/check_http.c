@@ -160,21 +160,28 @@ static void on_readable(struct check *c)
     parse(c);
 }
 
-static void on_writable(struct check *c)
+/* Sends what is left of the request; true when all is sent or the check has ended. */
+static bool send_request(struct check *c, const char *what)
 {
     char request[REQUEST_MAX_BYTES];
     uint32_t len = write_request(c, request, sizeof(request));
     ssize_t n = send(c->fd, request + c->sent_bytes, len - c->sent_bytes, MSG_NOSIGNAL);
+    if (n == -1 && (errno == EAGAIN || errno == EINTR))
+        return false;
     if (n == -1) {
-        if (errno != EAGAIN && errno != EINTR)
-            check_fail_errno(c, "send", errno);
-        return;
+        check_fail_errno(c, what, errno);
+        return true;
     }
     c->sent_bytes += (uint32_t)n;
-    if (c->sent_bytes == len)
-        check_wait(c, EV_READ, "waiting for the response", on_readable);
-    else
-        c->phase = "sending the request";
+    if (c->sent_bytes < len)
+        return false;
+    check_wait(c, EV_READ, "waiting for the response", on_readable);
+    return true;
+}
+
+static void on_writable(struct check *c)
+{
+    (void)send_request(c, "send");
 }
 
 static void on_connected(struct check *c)
@@ -189,7 +196,10 @@ static void on_connected(struct check *c)
     on_writable(c);
 }
 
+/* A connect within the host is finished when connect(2) returns: the request goes out at once,
+ * without a turn of the loop. */
 void check_http_start(struct check *c)
 {
-    check_connect(c, on_connected);
+    if (check_connect(c) && !send_request(c, "connect"))
+        check_wait(c, EV_WRITE, "connecting", on_connected);
 }

@@ -12,5 +12,6 @@ static void on_connected(struct check *c)
 
 void check_tcp_start(struct check *c)
 {
-    check_connect(c, on_connected);
+    if (check_connect(c))
+        check_wait(c, EV_WRITE, "connecting", on_connected);
 }
