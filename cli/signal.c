@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/instance.h"
 #include "cli/wait.h"
+#include "conf/conf.h"
 #include "shm/events.h"
 #include "shm/slot.h"
 
@@ -19,7 +20,6 @@
 /* What the table said just before the signal. */
 struct before {
     uint64_t event, reloads_ok, reloads_failed;
-    uint32_t generation;
 };
 
 struct errand {
@@ -46,42 +46,26 @@ static void remember(struct errand *e)
     e->before.event = event_last(t);
     e->before.reloads_ok = count_get(&t->header->reloads_ok);
     e->before.reloads_failed = count_get(&t->header->reloads_failed);
-    e->before.generation = word_get(&t->header->generation);
 }
 
-/* Prints the reasons of this errand's events of one kind; returns how many there were. */
-static unsigned print_events(const struct errand *e, const char *kind, FILE *out)
+/* The newest event of a kind since the signal. False: none. */
+static bool find_event(const struct errand *e, const char *kind, struct event_copy *out)
 {
     struct event_copy events[EVENTS_CHUNK];
     uint64_t since = e->before.event;
-    unsigned printed = 0;
+    bool found = false;
     uint32_t n;
 
     while ((n = event_read(&e->instance.table, since, events, EVENTS_CHUNK)) > 0) {
         for (uint32_t i = 0; i < n; i++) {
-            if (strcmp(events[i].kind, kind) != 0 || !events[i].reason[0])
+            if (strcmp(events[i].kind, kind) != 0)
                 continue;
-            fprintf(out, "  %s\n", events[i].reason);
-            printed++;
+            *out = events[i];
+            found = true;
         }
         since = events[n - 1].seq;
     }
-    return printed;
-}
-
-static bool event_happened(const struct errand *e, const char *kind)
-{
-    struct event_copy events[EVENTS_CHUNK];
-    uint64_t since = e->before.event;
-    uint32_t n;
-
-    while ((n = event_read(&e->instance.table, since, events, EVENTS_CHUNK)) > 0) {
-        for (uint32_t i = 0; i < n; i++)
-            if (strcmp(events[i].kind, kind) == 0)
-                return true;
-        since = events[n - 1].seq;
-    }
-    return false;
+    return found;
 }
 
 static int send_signal(struct errand *e, int signal_number)
@@ -159,36 +143,55 @@ static enum outcome look_reload(struct errand *e)
     return count_get(&h->reloads_ok) > e->before.reloads_ok ? GOOD : PENDING;
 }
 
+/* The event holds the first error; the file still says all of them, unless it was only the adoption
+ * that failed. */
+static void report_refused(struct errand *e)
+{
+    const char *path = e->instance.table.header->conf_path;
+    struct conf_errors errors;
+    struct event_copy event;
+    struct arena arena;
+
+    arena_init(&arena);
+    conf_errors_init(&errors, &arena);
+    fail(e, "refused, the old configuration keeps serving:");
+    if (path[0] && !conf_load(path, &arena, &errors))
+        fputs(conf_errors_format(&errors), stderr);
+    else if (find_event(e, "reload", &event))
+        fprintf(stderr, "%s\n", event.reason);
+    arena_free(&arena);
+}
+
 int command_reload(int argc, char **argv)
 {
     struct errand e = {.timeout_ms = 60000};
+    struct event_copy event;
     int status;
 
     if (begin(&e, argc, argv, SIGUSR2, &status) == -1)
         return status;
     enum outcome o = watch(&e, look_reload, "adopt the configuration");
-    const struct table_header *h = e.instance.table.header;
-    if (o == GOOD) {
-        printf("reloaded: generation %u\n", word_get(&h->generation));
-        print_events(&e, "reload", stdout);
-    } else if (o == BAD) {
-        fail(&e, "refused; the old configuration keeps serving:");
-        print_events(&e, "reload", stderr);
-        if (h->conf_path[0])
-            fprintf(stderr, "`ballast check -c %s` tells every error\n", h->conf_path);
-    }
+    if (o == GOOD && find_event(&e, "reload", &event))
+        printf("reloaded: %s\n", event.reason);
+    else if (o == BAD)
+        report_refused(&e);
     instance_close(&e.instance);
     return o == GOOD ? 0 : 1;
 }
 
 static enum outcome look_reopen(struct errand *e)
 {
-    return event_happened(e, "reopen") ? GOOD : PENDING;
+    struct event_copy event;
+
+    if (!find_event(e, "reopen", &event))
+        return PENDING;
+    return strcmp(event.to, "failed") == 0 ? BAD : GOOD;
 }
 
 int command_reopen(int argc, char **argv)
 {
     struct errand e = {.timeout_ms = 10000};
+    struct event_copy event;
     int status;
 
     if (begin(&e, argc, argv, SIGUSR1, &status) == -1)
@@ -196,6 +199,8 @@ int command_reopen(int argc, char **argv)
     enum outcome o = watch(&e, look_reopen, "reopen its log files");
     if (o == GOOD)
         puts("log files reopened");
+    else if (o == BAD && find_event(&e, "reopen", &event))
+        fail(&e, event.reason);
     instance_close(&e.instance);
     return o == GOOD ? 0 : 1;
 }

@@ -1,0 +1,284 @@
+"""The commands for a running instance: reload, stop, quit, reopen, top, events - also when every process is dead."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+from signal import SIGINT, SIGKILL, SIGTERM
+
+import pytest
+
+from lib import http, procs
+from lib.ballast import binary, environment, run
+from lib.net import connect, free_port
+from lib.wait import poll, wait_until
+
+
+def conf(port, backends, more=""):
+    return f"""
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}
+pools = {{ app = {{ backends = {backends} }} }}
+{more}"""
+
+
+@pytest.fixture
+def pair(ballast, origins):
+    """An instance with two origins, both healthy; b.port is its listener."""
+    two = origins(2)
+    port = free_port()
+    b = ballast(conf(port, two.list_text))
+    b.port, b.origins = port, two
+    for o in two:
+        b.wait_status(o.address, "healthy")
+    return b
+
+
+def kill_all(b):
+    """The worst that can happen: no process of the instance is left."""
+    b.expect_crash = True
+    children = procs.children(b.pid)
+    for pid in [b.pid, *children]:
+        os.kill(pid, SIGKILL)
+    b.process.wait()
+    assert poll(lambda: not procs.in_session(b.session))
+
+
+def one(b, *args):
+    done = run(*args, "--pid", b.pid)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_reload_reports_the_change(pair):
+    pair.write(conf(pair.port, f'[ "{pair.origins[0].address}" ]'))
+    before = pair.generation
+    done = run("reload", "-c", pair.conf_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"reloaded: generation {before + 1}, 1 changes")
+    assert pair.generation == before + 1
+    assert [b["endpoint"] for b in pair.backends().values()] == [pair.origins[0].address]
+
+
+def test_reload_by_pid_and_by_relative_path(pair):
+    assert one(pair, "reload").startswith("reloaded: ")
+    done = run("reload", "-c", "ballast.conf", cwd=pair.directory)
+    assert done.returncode == 0, done.stderr
+
+
+def test_refused_reload_prints_every_error(pair):
+    pair.write(conf(pair.port, '[ "127.0.0.1:1" ]').replace("pool = ", "pol = ").replace("backends", "backnds"))
+    before = pair.generation
+    done = run("reload", "-c", pair.conf_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "the old configuration keeps serving" in done.stderr
+    assert f"{pair.conf_path}:2: error:" in done.stderr and f"{pair.conf_path}:3: error:" in done.stderr
+    assert pair.generation == before
+    assert http.get(pair.port).status == 200
+
+
+def test_reload_refused_at_adoption_prints_the_event(pair):
+    other = free_port()
+    with connect_listener(other):
+        pair.write(conf(pair.port, pair.origins.list_text).replace(f'"127.0.0.1:{pair.port}"',
+                                                                   f'[ "127.0.0.1:{pair.port}", "127.0.0.1:{other}" ]'))
+        done = run("reload", "-c", pair.conf_path)
+    assert done.returncode == 1
+    assert str(other) in done.stderr
+    assert http.get(pair.port).status == 200
+
+
+def connect_listener(port):
+    import socket
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", port))
+    s.listen()
+    return s
+
+
+def test_stop_waits_for_the_end(pair):
+    done = run("stop", "-c", pair.conf_path)
+    assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
+    pair.stopped = True
+    assert pair.wait(5) == 0
+    pair.check_clean()
+    again = run("stop", "-c", pair.conf_path)
+    assert again.returncode == 1
+    assert "no instance runs with" in again.stderr
+
+
+def test_quit_waits_for_what_is_in_flight(pair):
+    pair.origins[0].hold()
+    pair.origins[1].hold()
+    with http.Client(pair.port, timeout=30) as client:
+        client.send(http.build_request("GET", "/hold"))
+        wait_until(lambda: sum(s["current_connections"] for s in pair.servers().values()) == 1)
+        timed = run("quit", "--pid", pair.pid, "--timeout", "300ms")
+        assert timed.returncode == 1
+        assert "still runs" in timed.stderr
+        waiting = subprocess.Popen([binary(), "quit", "--pid", str(pair.pid)], stdout=subprocess.PIPE, text=True,
+                                   env=environment())
+        assert waiting.poll() is None
+        for o in pair.origins:
+            o.release()
+        assert client.read().status == 200
+    out, _ = waiting.communicate(timeout=30)
+    assert (waiting.returncode, out) == (0, "stopped\n")
+    pair.stopped = True
+    assert pair.wait(5) == 0
+    pair.check_clean()
+
+
+def test_reopen(ballast, origins, tmp_path):
+    log = tmp_path / "ballast.log"
+    b = ballast(conf(free_port(), origins(1).list_text, f'log = {{ target = "{log}" }}'))
+    os.rename(log, tmp_path / "old.log")
+    done = run("reopen", "-c", b.conf_path)
+    assert (done.returncode, done.stdout) == (0, "log files reopened\n"), done.stderr
+    assert log.exists()
+    log.unlink()
+    log.mkdir()
+    done = run("reopen", "-c", b.conf_path)
+    assert done.returncode == 1
+    assert "directory" in done.stderr
+    log.rmdir()
+
+
+def test_two_instances_must_be_told_apart(ballast, origins):
+    first, second = (ballast(conf(free_port(), origins(1).list_text)) for _ in range(2))
+    done = run("top", "--once")
+    assert done.returncode == 1
+    assert "several instances run" in done.stderr
+    assert str(first.pid) in done.stderr and str(second.pid) in done.stderr
+    for b in (first, second):
+        assert f"pid {b.pid} " in run("top", "--once", "-c", b.conf_path).stdout
+
+
+def test_top_once(pair):
+    for _ in range(10):
+        assert http.get(pair.port).status == 200
+    text = one(pair, "top", "--once", "--interval", "50ms")
+    assert f"pid {pair.pid} " in text and "workers 2" in text and pair.conf_path in text
+    assert "pool app   2 of 2 backends usable" in text
+    for o in pair.origins:
+        row = next(line for line in text.splitlines() if o.address in line)
+        assert " healthy " in row and row.split()[-1] == "5", row
+
+
+def test_top_json_agrees_with_the_api(pair):
+    for _ in range(6):
+        assert http.get(pair.port).status == 200
+    wait_until(lambda: pair.admin("/lb/stats")["total_requests"] == 6)
+    shown, stats = json.loads(one(pair, "top", "--once", "--json", "--interval", "50ms")), pair.admin("/lb/stats")
+    assert shown["running"] is True
+    assert shown["generation"] == 1 and shown["workers_ready"] == 2
+    assert shown["total_requests"] == stats["total_requests"]
+    rows = {b["name"]: b for b in shown["pools"][0]["backends"]}
+    for s in stats["server_details"]:
+        row = rows[s["name"]]
+        for key in ("endpoint", "status", "weight", "total_requests", "failed_requests", "current_connections", "max_connections"):
+            assert row[key] == s[key], key
+        assert row["response_time"].keys() == s["response_time"].keys()
+
+
+def test_top_shows_the_broken_first(pair):
+    name = pair.origins[1].address
+    pair.admin(f"/lb/backends/{name}/disable", "POST")
+    text = one(pair, "top", "--once", "--interval", "50ms")
+    rows = [line for line in text.splitlines() if line.startswith("  127.0.0.1:")]
+    assert rows[0].split()[:2] == [name, "maintenance"]
+    assert "1 of 2 backends usable" in text
+
+
+def test_top_json_lines_until_the_instance_ends(pair):
+    top = subprocess.Popen([binary(), "top", "--json", "--interval", "50ms", "--pid", str(pair.pid)],
+                           stdout=subprocess.PIPE, text=True, env=environment())
+    assert json.loads(top.stdout.readline())["running"] is True
+    assert json.loads(top.stdout.readline())["running"] is True
+    pair.stop()
+    *_, last = top.communicate(timeout=20)[0].splitlines()
+    assert json.loads(last)["running"] is False
+    assert top.returncode == 0
+
+
+def read_screen(fd, until, seconds=15):
+    data = b""
+
+    def more():
+        nonlocal data
+        if select.select([fd], [], [], 0.05)[0]:
+            data += os.read(fd, 65536)
+        return until in data
+
+    wait_until(more, seconds, f"{until!r} on the screen")
+    return data
+
+
+@pytest.mark.parametrize("how", ["q", SIGINT, SIGTERM])
+def test_top_on_a_terminal(pair, how):
+    control, terminal = pty.openpty()
+    top = subprocess.Popen([binary(), "top", "--interval", "50ms", "--pid", str(pair.pid)], stdin=terminal,
+                           stdout=terminal, stderr=subprocess.PIPE, env=environment())
+    os.close(terminal)
+    screen = read_screen(control, b"q quits")
+    assert b"\x1b[?1049h" in screen and b"pool app" in screen
+    if how == "q":
+        os.write(control, b"q")
+    else:
+        top.send_signal(how)
+    read_screen(control, b"\x1b[?1049l")  # the terminal is as before
+    assert top.wait(10) == 0
+    os.close(control)
+
+
+def test_everything_dead_is_still_readable(pair):
+    for _ in range(8):
+        assert http.get(pair.port).status == 200
+    wait_until(lambda: pair.admin("/lb/stats")["total_requests"] == 8)
+    kill_all(pair)
+    done = run("top", "--once", "-c", pair.conf_path)
+    assert done.returncode == 0, done.stderr
+    assert "NOT RUNNING" in done.stdout and "total 8" in done.stdout
+    assert json.loads(run("top", "--json", "--once", "--pid", pair.pid).stdout)["running"] is False
+    events = run("events", "-f", "-c", pair.conf_path)
+    assert events.returncode == 0
+    assert " start " in events.stdout
+    assert "does not run any more" in events.stderr
+    for name in ("reload", "stop"):
+        done = run(name, "--pid", pair.pid)
+        assert done.returncode == 1
+        assert "does not run" in done.stderr
+
+
+def test_events(pair):
+    name = pair.origins[0].address
+    pair.admin(f"/lb/backends/{name}/disable", "POST")
+    lines = one(pair, "events").splitlines()
+    assert any(" health " in line and "unknown -> healthy" in line for line in lines)
+    assert " admin " in lines[-1] and "enabled -> maintenance" in lines[-1]
+    records = [json.loads(line) for line in one(pair, "events", "--json").splitlines()]
+    assert [r["seq"] for r in records] == list(range(1, len(records) + 1))
+    assert records[-1]["kind"] == "admin" and records[-1]["to"] == "maintenance"
+    api = pair.events()
+    assert [(r["seq"], r["time"], r["kind"], r["object"]) for r in records] == \
+        [(r["seq"], r["time"], r["kind"], r["object"]) for r in api]
+    since = one(pair, "events", "--json", "--since", records[-2]["seq"]).splitlines()
+    assert [json.loads(line)["seq"] for line in since] == [records[-1]["seq"]]
+    assert one(pair, "events", "--since", records[-1]["seq"]) == ""
+
+
+def test_events_follow(pair):
+    last = pair.events()[-1]["seq"]
+    follow = subprocess.Popen([binary(), "events", "-f", "--json", "--since", str(last), "--pid", str(pair.pid)],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    name = pair.origins[0].address
+    for verb, to in (("disable", "maintenance"), ("enable", "enabled")):
+        pair.admin(f"/lb/backends/{name}/{verb}", "POST")
+        assert json.loads(follow.stdout.readline())["to"] == to
+    pair.stop()
+    out, err = follow.communicate(timeout=20)
+    assert any(json.loads(line)["kind"] == "stop" for line in out.splitlines())
+    assert "ended" in err
+    assert follow.returncode == 0
