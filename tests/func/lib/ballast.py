@@ -109,7 +109,7 @@ class Ballast:
         def ready():
             assert self.running(), f"exited with {self.process.returncode} while starting:\n{self.log()}"
             if self.admin_port is not None:
-                return http.get(self.admin_port, "/health/live", deadline=5.0).status == 200
+                return self.request("GET", "/health/live", deadline=5.0).status == 200
             return any(listening(port) for port in self._ports())
 
         problem = None
