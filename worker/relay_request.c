@@ -168,6 +168,10 @@ static int send_ready(struct txn *t)
 
 void relay_request_push(struct txn *t)
 {
+    if (!t->up) { /* the response is complete and only waits for the client: what else comes is not wanted now */
+        conn_want(t->conn, relay_response_pending(t) > 0 ? EV_WRITE : 0);
+        return;
+    }
     if (!relay_request_take(t))
         return;
     int r = t->send_broken ? 1 : send_ready(t);

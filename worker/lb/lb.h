@@ -37,7 +37,8 @@ struct lb_view {
 };
 
 struct lb_request {
-    uint64_t key; /* hash of the configured key */
+    uint64_t key;    /* hash of the configured key */
+    uint64_t random; /* drawn by the caller: an algorithm has no state of its own */
     uint32_t tried[LB_TRIED_MAX]; /* entry indexes */
     uint32_t tried_count;
 };
