@@ -17,6 +17,6 @@
 #define ARRAY_LEN(a)    (sizeof(a) / sizeof((a)[0]))
 
 /* The object that embeds `member` at `ptr`. */
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * base/hash.h: SipHash-1-3 (Aumasson & Bernstein 2012, reduced rounds) for everything a client can choose, and a 64-bit mixer
- * for trusted integers. Pure; used by tables, ring, maglev and the client library.
+ * base/hash.h: SipHash-1-3 (Aumasson & Bernstein 2012, reduced rounds) for everything a client can
+ * choose, and a 64-bit mixer for trusted integers. Pure; used by tables, ring, maglev and the
+ * client library.
  */
 #ifndef BALLAST_BASE_HASH_H
 #define BALLAST_BASE_HASH_H

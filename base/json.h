@@ -1,6 +1,7 @@
 /*
- * base/json.h: a streaming JSON writer (RFC 8259) into a growing buffer. Commas and nesting are kept by the writer; a
- * string's bytes that are not UTF-8 come out as U+FFFD. Input is parsed with jansson, elsewhere.
+ * base/json.h: a streaming JSON writer (RFC 8259) into a growing buffer. Commas and nesting are
+ * kept by the writer; a string's bytes that are not UTF-8 come out as U+FFFD. Input is parsed with
+ * jansson, elsewhere.
  */
 #ifndef BALLAST_BASE_JSON_H
 #define BALLAST_BASE_JSON_H
@@ -25,8 +26,10 @@ void json_object_end(struct json *j);
 void json_array_begin(struct json *j);
 void json_array_end(struct json *j);
 void json_key(struct json *j, const char *key);
-/* jansson exports json_string and json_null too and calls them itself; other names at link time keep the two apart. */
-void json_string(struct json *j, const char *s) __asm__("json_write_string"); /* NULL becomes null */
+/* jansson exports json_string and json_null too and calls them itself; other names at link time
+ * keep the two apart. */
+void json_string(struct json *j,
+                 const char *s) __asm__("json_write_string"); /* NULL becomes null */
 void json_string_n(struct json *j, const char *s, size_t len);
 void json_uint(struct json *j, uint64_t v);
 void json_int(struct json *j, int64_t v);

@@ -1,8 +1,9 @@
 /*
- * base/log.h: the diagnostic log. One line per event: level, role, message, key=value pairs written by the caller.
- * Runs in every process. The target is opened by the master (log_open) and inherited; children get new descriptors
- * over the control channel after USR1 (log_set_fd). error = act; warning = degraded; info = one line per life-cycle
- * event; debug = per connection. Never blocks on a full pipe longer than one write(2).
+ * base/log.h: the diagnostic log. One line per event: level, role, message, key=value pairs written
+ * by the caller. Runs in every process. The target is opened by the master (log_open) and
+ * inherited; children get new descriptors over the control channel after USR1 (log_set_fd). error =
+ * act; warning = degraded; info = one line per life-cycle event; debug = per connection. Never
+ * blocks on a full pipe longer than one write(2).
  */
 #ifndef BALLAST_BASE_LOG_H
 #define BALLAST_BASE_LOG_H
@@ -11,7 +12,8 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* target: "stderr", "syslog" or an absolute path. Returns 0, or -1 with errno set (the old target stays). */
+/* target: "stderr", "syslog" or an absolute path. Returns 0, or -1 with errno set (the old target
+ * stays). */
 int log_open(const char *target, enum log_level level) MUST_CHECK;
 /* Replaces the descriptor written to (takes ownership of fd). */
 void log_set_fd(int fd);

@@ -1,6 +1,7 @@
 /*
- * base/magic.h: every long-lived object that a callback receives through a void pointer carries a magic word first; the
- * callback checks it before anything else, so a use after free is an abort with a name, not a corruption.
+ * base/magic.h: every long-lived object that a callback receives through a void pointer carries a
+ * magic word first; the callback checks it before anything else, so a use after free is an abort
+ * with a name, not a corruption.
  */
 #ifndef BALLAST_BASE_MAGIC_H
 #define BALLAST_BASE_MAGIC_H

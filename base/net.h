@@ -1,6 +1,6 @@
 /*
- * base/net.h: socket addresses and thin wrappers over socket calls. No policy, no events. All descriptors made here are
- * non-blocking and close-on-exec.
+ * base/net.h: socket addresses and thin wrappers over socket calls. No policy, no events. All
+ * descriptors made here are non-blocking and close-on-exec.
  */
 #ifndef BALLAST_BASE_NET_H
 #define BALLAST_BASE_NET_H
@@ -24,13 +24,15 @@ struct net_addr {
 #define NET_ADDR_STRLEN 128 /* enough for any formatted net_addr */
 
 /*
- * Parses "10.0.0.1:80", "[::1]:80", "*:80" (both families: IPv6 any, dual-stack), "unix:/path" (absolute). No name
- * resolution. The port is required, 1 to 65535. Returns 0, or -1 with a reason in why (never with errno).
+ * Parses "10.0.0.1:80", "[::1]:80", "*:80" (both families: IPv6 any, dual-stack), "unix:/path"
+ * (absolute). No name resolution. The port is required, 1 to 65535. Returns 0, or -1 with a reason
+ * in why (never with errno).
  * "*:80" and "[::]:80" are the same address: who wants IPv6 alone says NET_V6ONLY to net_listen.
  */
 int net_addr_parse(const char *text, struct net_addr *out, char *why, size_t why_cap) MUST_CHECK;
-/* As above, and resolves a host name with getaddrinfo (blocking: master and tools only); the first address is taken, but
- * 127.0.0.1 before ::1, so that "localhost" reaches what listens on IPv4 alone. */
+/* As above, and resolves a host name with getaddrinfo (blocking: master and tools only); the first
+ * address is taken, but 127.0.0.1 before ::1, so that "localhost" reaches what listens on IPv4
+ * alone. */
 int net_addr_resolve(const char *text, struct net_addr *out, char *why, size_t why_cap) MUST_CHECK;
 /* "10.0.0.1:80", "[::1]:80", "unix:/path"; out holds NET_ADDR_STRLEN. Returns out. */
 char *net_addr_format(const struct net_addr *a, char *out, size_t cap);
@@ -52,16 +54,17 @@ int net_cidr_parse(const char *text, struct net_cidr *out) MUST_CHECK; /* 0 or -
 bool net_cidr_match(const struct net_cidr *c, const struct net_addr *a);
 
 enum net_listen_flags { NET_REUSEPORT = 1, NET_V6ONLY = 2 };
-/* A bound, listening stream socket, or -1 with errno. backlog: see listen(2). Unix: an old socket file nobody listens on is
- * replaced, mode 0660. The IPv6 wildcard without NET_V6ONLY becomes 0.0.0.0 on a host without IPv6. */
+/* A bound, listening stream socket, or -1 with errno. backlog: see listen(2). Unix: an old socket
+ * file nobody listens on is replaced, mode 0660. The IPv6 wildcard without NET_V6ONLY becomes
+ * 0.0.0.0 on a host without IPv6. */
 int net_listen(const struct net_addr *a, int backlog, unsigned flags) MUST_CHECK;
 /* Starts a connect. Returns a descriptor (connected or in progress), or -1 with errno. */
 int net_connect(const struct net_addr *a) MUST_CHECK;
 /* SO_ERROR of a finished connect: 0 or an errno value. */
 int net_connect_result(int fd) MUST_CHECK;
 int net_set_nonblock(int fd) MUST_CHECK;
-void net_set_nodelay(int fd);  /* no-op for unix sockets */
-void net_set_linger0(int fd);  /* the next close sends RST */
+void net_set_nodelay(int fd); /* no-op for unix sockets */
+void net_set_linger0(int fd); /* the next close sends RST */
 void net_set_keepalive(int fd);
 
 #endif

@@ -49,7 +49,7 @@ static struct harness_test *harness_first, **harness_last = &harness_first;
     } while (0)
 #define CHECK_EQ(a, b)                                                                             \
     harness_check_eq(__FILE__, __LINE__, #a " == " #b, (long long)(a), (long long)(b))
-#define CHECK_STR(a, b) harness_check_str(__FILE__, __LINE__, #a " == " #b, (a), (b))
+#define CHECK_STR(a, b) harness_check_str(__FILE__, __LINE__, "CHECK_STR(" #a ", " #b ")", (a), (b))
 #define SKIP(reason)    harness_skip(reason)
 
 __attribute__((noreturn, unused)) static void harness_fail(const char *file, int line,
@@ -81,12 +81,10 @@ __attribute__((unused)) static void harness_check_eq(const char *file, int line,
 __attribute__((unused)) static void harness_check_str(const char *file, int line, const char *what,
                                                       const char *a, const char *b)
 {
-    char text[2048];
     if (a == b || (a && b && strcmp(a, b) == 0))
         return;
-    snprintf(text, sizeof text, "CHECK_STR(%s):\n    \"%s\"\n    \"%s\"", what, a ? a : "(null)",
-             b ? b : "(null)");
-    harness_fail(file, line, text);
+    fprintf(stderr, "    \"%s\"\n    \"%s\"\n", a ? a : "(null)", b ? b : "(null)");
+    harness_fail(file, line, what);
 }
 
 /* Runs one test in a child; returns its wait status. */
