@@ -78,10 +78,9 @@ def test_trusted_peer_is_believed(web, origin):
 
 def test_hop_by_hop_headers_are_removed_both_ways(web, origin):
     o = origin()
-    o.script["/hop"] = http_reply = (
+    o.script["/hop"] = (
         b"HTTP/1.1 200 OK\r\nConnection: X-Secret, keep-alive\r\nX-Secret: 1\r\nKeep-Alive: timeout=5\r\n"
-        b"Proxy-Authenticate: x\r\nX-Kept: yes\r\nContent-Length: 2\r\n\r\nok")
-    assert http_reply
+        b"Proxy-Connection: x\r\nX-Kept: yes\r\nContent-Length: 2\r\n\r\nok")
     b = web(o)
     r = http.get(b.port, "/hop", [("Connection", "X-Drop, keep-alive"), ("X-Drop", "1"), ("Keep-Alive", "5"), ("TE", "gzip"),
                                   ("Proxy-Connection", "keep-alive"), ("X-Keep", "1")])
@@ -90,7 +89,7 @@ def test_hop_by_hop_headers_are_removed_both_ways(web, origin):
         assert seen.header(name) is None, name
     assert seen.header("X-Keep") == "1"
     assert r.text == "ok" and r.header("X-Kept") == "yes"
-    for name in ("X-Secret", "Keep-Alive", "Proxy-Authenticate"):
+    for name in ("X-Secret", "Keep-Alive", "Proxy-Connection"):
         assert r.header(name) is None, name
 
 
@@ -284,7 +283,7 @@ def test_an_unasked_101_is_a_bad_gateway(web, recording_origin):
 
 def test_unix_socket_backend(web, origin, tmp_path):
     o = origin(unix=str(tmp_path / "o.sock"))
-    b = web(f'[ "unix:{tmp_path}/o.sock" ]')
+    b = web(f'( {{ name = "local", address = "unix:{tmp_path}/o.sock" }} )')
     assert http.get(b.port).text == "b1"
 
 
@@ -457,7 +456,7 @@ def test_slow_reader_does_not_grow_memory(web, origin):
         wait_until(lambda: o.count == 1, what="the request")
         s.settimeout(10)
         got = len(s.recv(65536))
-        pid = b.worker_pids()[0]
+        pid = b.worker_pids[0]
         before = procs.memory_kb(pid)
         while got < 5000000:
             got += len(s.recv(65536))
