@@ -1,10 +1,9 @@
 /* `ballast run --listen ... --backend ...`: the flags as a configuration text, which is then loaded
  * like any other. */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include "conf/out.h"
-
-#include <stdlib.h>
 
 /* What a user typed goes into quotes unless it is plainly a number or a truth: a wrong value is
  * then refused by the row. */
@@ -14,26 +13,31 @@ static bool is_literal(const char *value)
            (*value && strspn(value, "0123456789") == strlen(value));
 }
 
-static bool is_key(const char *key)
+/* The name of an option as a name of the file's syntax: whatever else was typed is unknown to the
+ * rows, and said so. */
+static const char *clean_name(const char *name, struct arena *arena)
 {
-    return isalpha((unsigned char)*key) &&
-           strspn(key, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(key);
+    char *clean = arena_printf(arena, "%s%s", isalpha((unsigned char)*name) ? "" : "x", name);
+    for (char *c = clean; *c; c++)
+        if (!isalnum((unsigned char)*c) && *c != '_')
+            *c = '-';
+    return clean;
 }
 
 /* "weight=3", "backup" */
-static void write_option(struct out *o, char *option)
+static void write_option(struct out *o, char *option, struct arena *arena)
 {
-    char *value = strchr(option, '=');
-    if (value)
-        *value++ = '\0';
+    const char *value = "true";
+    char *equals = strchr(option, '=');
+    if (equals) {
+        *equals = '\0';
+        value = equals + 1;
+    }
+    const char *name = clean_name(option, arena);
+    if (is_literal(value) && strcmp(name, "name") != 0)
+        out_text(o, ", %s = %s", name, value);
     else
-        value = "true";
-    if (!is_key(option)) /* an unknown setting: the loader says so, with the name in quotes */
-        out_string(o, "option", option);
-    else if (is_literal(value) && strcmp(option, "name") != 0)
-        out_text(o, ", %s = %s", option, value);
-    else
-        out_string(o, option, value);
+        out_string(o, name, value);
 }
 
 static void write_backend(struct out *o, const char *text, struct arena *arena)
@@ -42,7 +46,7 @@ static void write_backend(struct out *o, const char *text, struct arena *arena)
     out_group(o, NULL);
     out_string(o, "address", strsep(&rest, ","));
     while (rest)
-        write_option(o, strsep(&rest, ","));
+        write_option(o, strsep(&rest, ","), arena);
     out_group_end(o);
 }
 

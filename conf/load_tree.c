@@ -16,7 +16,7 @@ static struct conf_pos place_of(const struct prelex *lex, unsigned line)
 {
     if (line >= 1 && line <= lex->count)
         return lex->places[line - 1];
-    return lex->count ? lex->places[lex->count - 1] : (struct conf_pos){"", 0};
+    return lex->count ? lex->places[lex->count - 1] : (struct conf_pos){lex->file, 1};
 }
 
 static enum node_kind kind_of(const config_setting_t *s)

@@ -24,7 +24,7 @@ void prelex_mistake(struct prelex *p, struct conf_pos pos, const char *fmt, ...)
         return;
     if (p->mistakes == PRELEX_ERRORS_MAX) {
         conf_errors_add(p->errors, pos, "too many errors: is this a configuration file?");
-        p->broken = true;
+        p->broken = p->stop = true;
         return;
     }
     va_list args;
@@ -133,11 +133,18 @@ static void scan_string(struct scan *s)
     tokens_string(s->p, s->pos, text);
 }
 
+/* Is the word before s->at a name, as "=" after it says? */
+static bool is_before_equals(const struct scan *s)
+{
+    return s->at[strspn(s->at, " \t")] == '=';
+}
+
 /* A word outside quotes. Where a value stands it takes all that somebody may have forgotten to
  * quote. */
 static bool scan_bare(struct scan *s)
 {
-    bool key = s->p->frames[s->p->depth].expect == EXPECT_KEY;
+    enum prelex_expect expect = s->p->frames[s->p->depth].expect;
+    bool key = expect == EXPECT_KEY;
     const char *more = key ? "_-.*" : "_-.*+/%:@$~<>?!&|^\\`";
     const char *from = s->at;
     while (s->at < s->end && *s->at) {
@@ -150,6 +157,8 @@ static bool scan_bare(struct scan *s)
     }
     if (s->at == from)
         return false;
+    if ((expect == EXPECT_VALUE || expect == EXPECT_EQUALS) && is_before_equals(s))
+        tokens_no_value(s->p);
     tokens_bare(s->p, s->pos, arena_strndup(s->p->scratch, from, (size_t)(s->at - from)));
     return true;
 }
@@ -238,6 +247,7 @@ void prelex_read(struct prelex *p, const char *file, const char *text, size_t le
     const char *copy = arena_strndup(p->scratch, text, len_bytes);
     struct scan s = {.p = p, .at = copy, .end = copy + strlen(copy), .pos = {file, 1}};
     unsigned base = p->base;
+    p->file = p->file ? p->file : file;
     if (memchr(text, '\0', len_bytes))
         prelex_mistake(p, (struct conf_pos){file, 0},
                        "contains a NUL byte: is this a configuration file?");
@@ -245,9 +255,10 @@ void prelex_read(struct prelex *p, const char *file, const char *text, size_t le
         s.at += 3;
     p->base = p->depth;
     p->after_string = false;
-    while (s.at < s.end && p->mistakes < PRELEX_ERRORS_MAX)
+    while (s.at < s.end && !p->stop)
         if (!skip_blank(&s))
             scan_token(&s);
-    tokens_file_end(p);
+    if (!p->stop)
+        tokens_file_end(p);
     p->base = base;
 }

@@ -29,6 +29,7 @@ struct prelex_frame {
 struct prelex {
     struct arena *scratch;
     struct conf_errors *errors;
+    const char *file; /* the first one */
     char *text; /* the tokens: token i is line i + 1 */
     size_t len_bytes, cap_bytes;
     struct conf_pos *places; /* of the tokens */
@@ -42,6 +43,7 @@ struct prelex {
     struct conf_pos key_pos;
     bool after_string, comma_held;
     bool broken; /* the structure cannot be guessed: do not parse */
+    bool stop;   /* nor is there a point in reading on */
     uint32_t mistakes;
     /* @include "name": reads the files by calling prelex_read again */
     void (*include)(void *data, struct conf_pos pos, const char *name);
@@ -60,6 +62,8 @@ void tokens_open(struct prelex *p, struct conf_pos pos, char c);
 void tokens_close(struct prelex *p, struct conf_pos pos, char c);
 void tokens_equals(struct prelex *p, struct conf_pos pos);
 void tokens_separator(struct prelex *p, struct conf_pos pos, char c);
+/* The last name gets no value: the next one is here already. */
+void tokens_no_value(struct prelex *p);
 void tokens_file_end(struct prelex *p);
 /* conf/emit.c: writes a token. */
 void emit_token(struct prelex *p, struct conf_pos pos, const char *s);

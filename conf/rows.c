@@ -125,7 +125,7 @@ static const struct conf_row limit_rows[] = {
      FIELD(struct conf_limits, header_bytes),
      .fallback = "32k",
      .min = KIB,
-     .max = 256 * KIB,
+     .max = 64 * KIB, /* what a worker's large buffer holds */
      .help = "Longest request head, start line included; more is answered with 431 (or 414)"},
     {.name = "headers",
      .type = CONF_T_NUMBER,

@@ -177,7 +177,7 @@ static void include_glob(struct source *s, struct conf_pos pos, const char *patt
         prelex_mistake(&s->lex, pos, "cannot look for \"%s\"", pattern);
         return;
     }
-    for (size_t i = 0; rc == 0 && i < found.gl_pathc && !s->lex.broken; i++)
+    for (size_t i = 0; rc == 0 && i < found.gl_pathc && !s->lex.stop; i++)
         include_one(s, pos, arena_strdup(s->scratch, found.gl_pathv[i]));
     if (rc == 0)
         globfree(&found);

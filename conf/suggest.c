@@ -59,7 +59,7 @@ void suggest_init(struct suggest *s, const char *wanted)
 void suggest_offer(struct suggest *s, const char *candidate)
 {
     size_t len = strlen(s->wanted);
-    unsigned allowed = len < 3 ? 1 : len < 6 ? 2 : (unsigned)(len / 3);
+    unsigned allowed = len < 5 ? 1 : len < 9 ? 2 : (unsigned)(len / 3);
     unsigned distance = suggest_distance(s->wanted, candidate);
     if (distance > allowed || distance >= len) {
         if (!is_beginning(s->wanted, candidate))

@@ -40,8 +40,7 @@ static void expect_value(struct prelex *p, struct conf_pos pos, const char *what
     value_done(f);
 }
 
-/* A name whose value never came. */
-static void finish_key(struct prelex *p)
+void tokens_no_value(struct prelex *p)
 {
     struct prelex_frame *f = top(p);
     if (f->expect != EXPECT_EQUALS && f->expect != EXPECT_VALUE)
@@ -132,7 +131,7 @@ void tokens_open(struct prelex *p, struct conf_pos pos, char c)
     }
     if (p->depth + 1 == PRELEX_DEPTH_MAX) {
         prelex_mistake(p, pos, "nested more than %u deep", PRELEX_DEPTH_MAX - 1);
-        p->broken = true;
+        p->broken = p->stop = true;
         return;
     }
     emit_token(p, pos, text);
@@ -168,7 +167,7 @@ void tokens_close(struct prelex *p, struct conf_pos pos, char c)
 {
     char text[2] = {c, '\0'};
     p->after_string = false;
-    finish_key(p);
+    tokens_no_value(p);
     p->comma_held = false; /* a trailing one: libconfig 1.5 would refuse it */
     if (p->depth <= p->base || closing(top(p)->open) != c) {
         close_wrong(p, pos, c);
@@ -193,7 +192,7 @@ void tokens_separator(struct prelex *p, struct conf_pos pos, char c)
 {
     struct prelex_frame *f = top(p);
     p->after_string = false;
-    finish_key(p);
+    tokens_no_value(p);
     if (f->expect == EXPECT_KEY) /* between settings they mean nothing */
         return;
     if (f->expect == EXPECT_ITEM) {
@@ -209,7 +208,7 @@ void tokens_separator(struct prelex *p, struct conf_pos pos, char c)
 void tokens_file_end(struct prelex *p)
 {
     p->after_string = false;
-    finish_key(p);
+    tokens_no_value(p);
     for (; p->depth > p->base; p->depth--) {
         prelex_mistake(p, top(p)->pos, "this \"%c\" is never closed", top(p)->open);
         p->broken = true;

@@ -109,8 +109,9 @@ static void report_unknown_name(struct walk *w, const struct conf_row *row, cons
     suggest_init(&s, n->text);
     for (size_t i = 0; row->names[i]; i++)
         suggest_offer(&s, row->names[i]);
-    walk_error(w, n->pos, at, "\"%.60s\" is not one of: %s%s", n->text, join_names(w, row->names),
-               walk_hint(w, s.best));
+    walk_error(w, n->pos, at, "\"%.60s\" is not one of: %s%s%s%s", n->text,
+               join_names(w, row->names), s.best ? "; did you mean \"" : "", s.best ? s.best : "",
+               s.best ? "\"?" : "");
 }
 
 /* Index of the name that n says, or -1 after a complaint. */
