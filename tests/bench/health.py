@@ -26,7 +26,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 READY_S = 60.0
 CONF = """
 workers = 1
-user = ""
+user = "{user}"
 pid_file = "{dir}/ballast.pid"
 log = {{ level = "warning" }}
 admin = {{ bind = "127.0.0.1:{admin}" }}
@@ -102,7 +102,8 @@ def start_ballast(stack, args, build, directory, cores):
     listed = ",\n        ".join(f'"127.{1 + i // 62500}.{i // 250 % 250}.{1 + i % 250}:{origin}"' for i in range(args.backends))
     path = os.path.join(directory, "ballast.conf")
     with open(path, "w", encoding="ascii") as f:
-        f.write(CONF.format(dir=directory, admin=admin, http=http, type=args.type, interval=args.interval, backends=listed))
+        f.write(CONF.format(dir=directory, admin=admin, http=http, user=proxies.user_name(), type=args.type,
+                            interval=args.interval, backends=listed))
     return start(stack, "ballast", [f"{build}/ballast", "run", "-c", path], admin, directory, cores[0]), admin
 
 

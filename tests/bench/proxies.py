@@ -6,6 +6,7 @@ keep-alive is on towards clients and towards the origin, and no proxy limits the
 
 import ctypes
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ PR_SET_PDEATHSIG = 1
 
 NGINX = """
 daemon off;
-user root;
+user {user};
 worker_processes 1;
 pid {dir}/nginx.pid;
 error_log {dir}/nginx.log error;
@@ -75,7 +76,7 @@ listen tcp_in
 
 BALLAST = """
 workers = 1
-user = ""
+user = "{user}"
 pid_file = "{dir}/ballast.pid"
 log = {{ level = "warning" }}
 admin = {{ bind = "unix:{dir}/admin.sock" }}
@@ -88,6 +89,11 @@ pools = {{
     raw = {{ backends = [ "127.0.0.1:{origin}" ] }}
 }}
 """
+
+
+def user_name():
+    """Who runs the benchmark: no proxy is to change its user, its files belong to this one."""
+    return pwd.getpwuid(os.getuid()).pw_name
 
 
 def free_port():
@@ -162,7 +168,7 @@ class Proxy:
         path = os.path.join(self.directory, f"{self.name}.conf")
         with open(path, "w", encoding="ascii") as f:
             f.write(text.format(dir=self.directory, origin=self.origin_port, http=self.port["http"],
-                                tcp=self.port["tcp"], **more))
+                                tcp=self.port["tcp"], user=user_name(), **more))
         return path
 
     def start(self):
