@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include "base/log.h"
 
-/* /run is empty after a boot: the last directory may be missing. */
+/* /run is empty after a boot: the default's directory may be missing. */
 static void make_directory(const char *path)
 {
     char copy[4096];
@@ -64,7 +64,7 @@ int pidfile_open(struct master *m, const char *path, char *why, size_t why_cap)
     m->pid_fd = -1;
     if (path[0] == '\0')
         return 0;
-    if (!optional)
+    if (!optional && strcmp(path, PIDFILE_DEFAULT) == 0)
         make_directory(path);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd == -1) {

@@ -186,6 +186,7 @@ static pid_t spawn(struct process *p)
                       .listens = listens,
                       .listen_count = listen_of(m, p, conf, false, listens),
                       .user = m->user,
+                      .detached = m->options->daemon,
                       .debug = m->options->debug,
                       .parent_loop = m->loop,
                       .stay_open = {-1}};

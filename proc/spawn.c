@@ -74,6 +74,16 @@ static void close_foreign(const struct spawn *s, int control_fd)
     free(k.fds);
 }
 
+/* Somebody may wait for the end of what the daemon was started with (a pipe, a terminal). */
+static void leave_terminal(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int i = 0; fd != -1 && i <= 2; i++)
+        (void)dup2(fd, i);
+    if (fd > 2)
+        (void)close(fd);
+}
+
 /* ---- the child's first steps
  * ------------------------------------------------------------------------------- */
 
@@ -142,6 +152,8 @@ static void become_child(const struct spawn *s, int control_fd)
     if (s->parent_loop != NULL)
         ev_loop_destroy(s->parent_loop);
     close_foreign(s, control_fd);
+    if (s->detached)
+        leave_terminal();
     set_names(s);
     char why[256];
     if (privileges_drop(s->user, s->debug, why, sizeof why) == -1)

@@ -18,6 +18,7 @@ struct spawn {
     const struct child_listen *listens; /* copied */
     uint32_t listen_count;
     const char *user;            /* "" or not root: keep */
+    bool detached;               /* of a daemon: no terminal behind descriptors 0 to 2 */
     bool debug;                  /* stays at log level debug, may leave core files */
     struct ev_loop *parent_loop; /* destroyed in the child */
     void (*child_cleanup)(
