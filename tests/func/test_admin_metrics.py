@@ -1,0 +1,98 @@
+"""GET /metrics as Prometheus' own parsers read it."""
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_classic
+
+from lib import http
+from lib.net import free_port
+from lib.wait import wait_until
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+PROMISED = {
+    "ballast_up": set(), "ballast_build_info": {"version"}, "ballast_generation": set(), "ballast_workers": set(),
+    "ballast_connections": {"listener"}, "ballast_requests_total": {"listener", "code"},
+    "ballast_request_duration_seconds_bucket": {"listener", "le"}, "ballast_backend_up": {"pool", "backend"},
+    "ballast_backend_connections": {"pool", "backend"}, "ballast_backend_requests_total": {"pool", "backend", "code"},
+    "ballast_backend_response_seconds_bucket": {"pool", "backend", "le"}, "ballast_backend_retries_total": {"pool", "backend"},
+    "ballast_backend_health_checks_total": {"pool", "backend", "result"}, "ballast_worker_restarts_total": set(),
+    "ballast_reloads_total": {"result"},
+}
+
+
+@pytest.fixture
+def started(ballast, origins):
+    port, two = free_port(), origins(2)
+    b = ballast(f"""
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}
+pools = {{ app = {{ backends = ( {{ name = "b1", address = "{two[0].address}" }}, {{ name = "b2", address = "{two[1].address}" }} ) }} }}
+""")
+    for _ in range(10):
+        assert http.get(port).status == 200
+    wait_until(lambda: b.admin("/lb/stats")["total_requests"] == 10)
+    return b, port
+
+
+def samples(b, accept):
+    response = b.request("GET", "/metrics", headers={"Accept": accept})
+    assert response.status == 200
+    openmetrics = response.header("Content-Type").startswith("application/openmetrics-text")
+    families = list((parse_openmetrics if openmetrics else parse_classic)(response.text))
+    assert len({f.name for f in families}) == len(families), "one family each"
+    assert all(f.documentation for f in families) and all(f.type in ("gauge", "counter", "histogram") for f in families)
+    return [s for f in families for s in f.samples], openmetrics
+
+
+def value(found, name, **labels):
+    matching = [s.value for s in found if s.name == name and labels.items() <= s.labels.items()]
+    return sum(matching) if matching else None
+
+
+@pytest.mark.parametrize("accept, openmetrics", [("*/*", False), ("text/plain;version=0.0.4", False), (OPENMETRICS, True)])
+def test_both_formats_parse_and_hold_what_is_promised(started, accept, openmetrics):
+    b, _ = started
+    found, got = samples(b, accept)
+    assert got == openmetrics
+    for name, labels in PROMISED.items():
+        matching = [s for s in found if s.name == name]
+        assert matching, name
+        assert all(set(s.labels) == labels for s in matching), name
+    assert value(found, "ballast_requests_total", listener="web", code="2xx") == 10
+    assert value(found, "ballast_backend_requests_total", pool="app", backend="b1") == 5
+    assert value(found, "ballast_workers") == 2
+
+
+def test_histograms_add_up(started):
+    b, _ = started
+    found, _ = samples(b, "*/*")
+    for name, total, labels in [("ballast_request_duration_seconds", 10, {"listener": "web"}),
+                                ("ballast_backend_response_seconds", 5, {"pool": "app", "backend": "b2"})]:
+        buckets = [(float(s.labels["le"]), s.value) for s in found if s.name == name + "_bucket" and labels.items() <= s.labels.items()]
+        assert [le for le, _ in buckets] == [.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, float("inf")]
+        assert [n for _, n in buckets] == sorted(n for _, n in buckets)
+        assert buckets[-1][1] == value(found, name + "_count", **labels) == total
+        assert value(found, name + "_sum", **labels) > 0
+
+
+def test_metrics_follow_what_happens(started):
+    b, port = started
+    b.admin("/lb/backends/b1/disable", "POST")
+    found, _ = samples(b, "*/*")
+    assert value(found, "ballast_backend_up", backend="b1") == 0 and value(found, "ballast_backend_up", backend="b2") == 1
+    assert value(found, "ballast_pool_backends", pool="app", status="maintenance") == 1
+    with http.Client(port) as client:
+        assert client.get().status == 200
+        found, _ = samples(b, "*/*")
+        assert value(found, "ballast_connections", listener="web") == 1
+    before = value(found, "ballast_reloads_total", result="ok")
+    b.reload()
+    assert value(samples(b, "*/*")[0], "ballast_reloads_total", result="ok") == before + 1
+
+
+def test_strange_names_stay_one_label(started):
+    b, _ = started
+    name = "a{b}=c,d'#"
+    assert b.request("POST", "/lb/backends/add", {"host": "127.0.0.1", "port": 1, "id": name}).status == 201
+    for accept in ["*/*", OPENMETRICS]:
+        found, _ = samples(b, accept)
+        assert value(found, "ballast_backend_weight", backend=name) == 1
