@@ -47,6 +47,7 @@ def test_children_hold_no_terminal_input_and_no_foreign_descriptor(ballast, orig
 def test_balances_over_all_workers(ballast, origins):
     port, three = free_port(), origins(3)
     b = ballast(conf(port, three), workers=3)
+    b.wait_healthy()
     for _ in range(30):
         assert http.get(port).status == 200
     assert [o.count for o in three] == [10, 10, 10]
@@ -139,6 +140,7 @@ def test_daemon_returns_when_it_serves(tmp_path, origins, daemon):
 def test_daemon_that_cannot_start_says_so(tmp_path, origins):
     port = free_port()
     path = tmp_path / "ballast.conf"
+    (tmp_path / "none").write_text("a file where a directory should be\n")
     path.write_text(conf(port, origins(1)) + f'pid_file = "{tmp_path}/none/pid"\nadmin = "off"\nuser = "{ME}"\n')
     done = run("run", "-c", path, "--daemon")
     assert done.returncode == 1
@@ -183,6 +185,7 @@ def test_flags_instead_of_a_file(ballast, origins):
     b = ballast(argv=["run", "--listen", f"127.0.0.1:{port}", "--backend", two[0].address, "--backend",
                       f"{two[1].address},weight=3", "--algorithm", "weighted_round_robin", "--admin",
                       f"127.0.0.1:{admin}", "--workers", "2"], admin_port=admin)
+    b.wait_healthy()
     for _ in range(8):
         assert http.get(port).status == 200
     assert [o.count for o in two] == [2, 6]

@@ -242,6 +242,10 @@ class Ballast:
     def wait_status(self, name, status, seconds=10.0):
         wait_until(lambda: self.backends()[name]["status"] == status, seconds, f"backend {name} {status}")
 
+    def wait_healthy(self, seconds=10.0):
+        """Until the first check of every backend passed: before, those that are known to be healthy come first."""
+        wait_until(lambda: all(b["status"] == "healthy" for b in self.backends().values()), seconds, "all backends healthy")
+
     # ---- changing it -------------------------------------------------------------------------------------------------
     def reload(self, text=None, number=SIGUSR2, seconds=20.0):
         """Replaces the configuration (if given), sends the signal and waits until the new generation serves."""
