@@ -38,7 +38,9 @@ __attribute__((unused)) static int fixture_resolve(const char *text, struct net_
 
 __attribute__((unused)) static void fixture_init(struct fixture *f)
 {
-    if (!f->memory)
+    if (f->memory)
+        arena_free(&f->errors_arena);
+    else
         f->memory = malloc(FIXTURE_BYTES);
     CHECK(f->memory);
     arena_init_fixed(&f->arena, f->memory, FIXTURE_BYTES);

@@ -328,6 +328,5 @@ TEST(every_truncation_is_an_error_or_a_configuration)
         const struct conf *c = conf_load_text(cut, "t", &f->arena, &f->errors);
         CHECK_EQ(c == NULL, f->errors.count > 0);
         CHECK_EQ(c != NULL, len == sizeof text - 1);
-        arena_free(&f->errors_arena);
     }
 }

@@ -105,7 +105,7 @@ TEST(depth)
 {
     enter_dir();
     for (int i = 1; i <= 9; i++) {
-        char path[8], text[32];
+        char path[16], text[32];
         snprintf(path, sizeof path, "%d", i);
         snprintf(text, sizeof text, "@include \"%d\"", i + 1);
         write_file(path, i == 9 ? MINIMAL : text);

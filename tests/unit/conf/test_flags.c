@@ -5,6 +5,7 @@ static struct arena flags_arena;
 
 static const char *text_of(struct conf_flags *flags)
 {
+    arena_free(&flags_arena);
     arena_init(&flags_arena);
     return conf_from_flags(flags, &flags_arena);
 }

@@ -6,6 +6,7 @@ static struct arena plan_arena;
 static const char *plan_of(const struct conf *from, const struct conf *to)
 {
     const char *text = "";
+    arena_free(&plan_arena);
     arena_init(&plan_arena);
     for (const struct conf_change *c = conf_plan(from, to, &plan_arena); c; c = c->next)
         text = arena_printf(&plan_arena, "%s%s\n", text, c->text);
