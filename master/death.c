@@ -109,9 +109,10 @@ void death_reap(struct process *p)
 void death_unborn(struct process *p, const char *error)
 {
     struct master *m = p->master;
-    log_error("cannot start %s: %s", p->title, error);
-    if (m->started)
-        replace(p);
-    else
+    if (!m->started) {
         lifecycle_start_failed(p, error);
+        return;
+    }
+    log_error("cannot start %s: %s", p->title, error);
+    replace(p);
 }

@@ -6,6 +6,7 @@
 #include "base/magic.h"
 #include "master/daemon.h"
 #include "master/listen.h"
+#include "master/logs.h"
 #include "master/notify.h"
 #include "master/processes.h"
 #include "master/reload.h"
@@ -55,7 +56,7 @@ static int arm(struct master *m)
     conf_errors_init(&errors, &arena);
     int result = listen_arm(m, &errors);
     if (result == -1)
-        log_error("%s", errors.first->text);
+        logs_start_failed("cannot start: %s", errors.first->text);
     arena_free(&arena);
     return result;
 }
@@ -79,7 +80,7 @@ void lifecycle_start_failed(struct process *p, const char *how)
 {
     struct master *m = p->master;
     if (m->stop.level == STOP_NONE && !p->refused)
-        log_error("%s cannot start: %s", p->title, how);
+        logs_start_failed("%s cannot start: %s", p->title, how);
     m->status = 1;
     stop_request(m, STOP_NOW);
 }
@@ -109,7 +110,10 @@ void lifecycle_ready(struct process *p, const struct ctl_msg *msg UNUSED)
 void lifecycle_refused(struct process *p, const struct ctl_msg *msg)
 {
     p->refused = true;
-    log_error("%s cannot start: %s", p->title, msg->text);
+    if (p->master->started)
+        log_error("%s cannot start: %s", p->title, msg->text);
+    else
+        logs_start_failed("%s cannot start: %s", p->title, msg->text);
 }
 
 /* ---- more or fewer processes

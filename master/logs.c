@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/log.h"
@@ -84,4 +86,16 @@ void logs_reopen(struct master *m)
     }
     hand_out(m);
     event_write(&m->table, INDEX_NONE, "reopen", "logs", NULL, "reopened", NULL);
+}
+
+void logs_start_failed(const char *fmt, ...)
+{
+    char text[1024];
+    va_list va;
+    va_start(va, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, va);
+    va_end(va);
+    log_error("%s", text);
+    if (log_fd() != STDERR_FILENO)
+        (void)fprintf(stderr, "ballast: %s\n", text);
 }

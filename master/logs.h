@@ -15,5 +15,7 @@ int logs_check(struct master *m, const struct conf *conf, struct conf_errors *er
 /* A new generation serves: target and level follow, in all processes. */
 void logs_follow(struct master *m, const struct conf *old);
 void logs_reopen(struct master *m); /* SIGUSR1 */
+/* Why the start fails: to the log, and to whoever is watching stderr when that is not the log. */
+void logs_start_failed(const char *fmt, ...) PRINTF(1, 2);
 
 #endif

@@ -27,13 +27,13 @@
 
 static int failed(const char *what)
 {
-    log_error("cannot start: %s", what);
+    logs_start_failed("cannot start: %s", what);
     return -1;
 }
 
 static int failed_errno(const char *what)
 {
-    log_error("cannot start: %s: %s", what, strerror(errno));
+    logs_start_failed("cannot start: %s: %s", what, strerror(errno));
     return -1;
 }
 
