@@ -24,7 +24,7 @@ static const struct conf *load(const char *path, struct arena *arena)
 int command_check(int argc, char **argv)
 {
     const char *path = CLI_CONF_DEFAULT;
-    const struct cli_arg rows[] = {{"conf", 'c', CLI_TEXT, &path, 0}, {0}};
+    const struct cli_arg rows[] = {{"config", 'c', CLI_TEXT, &path, 0}, {0}};
     enum cli_args_result r = cli_args(argc, argv, rows, NULL);
     struct arena arena;
 
@@ -58,7 +58,7 @@ int command_show(int argc, char **argv)
     const char *path = CLI_CONF_DEFAULT;
     bool json = false;
     const struct cli_arg rows[] = {
-        {"conf", 'c', CLI_TEXT, &path, 0}, {"json", 0, CLI_FLAG, &json, 0}, {0}};
+        {"config", 'c', CLI_TEXT, &path, 0}, {"json", 0, CLI_FLAG, &json, 0}, {0}};
     enum cli_args_result r = cli_args(argc, argv, rows, NULL);
     struct arena arena;
 

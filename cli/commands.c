@@ -4,7 +4,10 @@
 #include "conf/suggest.h"
 
 const struct cli_command cli_commands[] = {
-    {"run", "ballast run [-c FILE] [--daemon] | --listen ADDRESS --backend ADDRESS[,weight=N]...",
+    {"run",
+     "ballast run [-c FILE] [--daemon] [--pid-file FILE] [--debug]\n"
+     "       ballast run --listen ADDRESS... --backend ADDRESS[,weight=N]... [--algorithm NAME]\n"
+     "                   [--admin ADDRESS] [--workers N] [--host ADDRESS] [--port N]",
      "Start the load balancer in the foreground, from a file or from flags.", NULL},
     {"check", "ballast check [-c FILE]",
      "Read and validate a configuration file; every error is printed.", command_check},

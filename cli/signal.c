@@ -88,7 +88,7 @@ static int send_signal(struct errand *e, int signal_number)
  * *status. */
 static int begin(struct errand *e, int argc, char **argv, int signal_number, int *status)
 {
-    const struct cli_arg rows[] = {{"conf", 'c', CLI_TEXT, &e->choice.conf_path, 0},
+    const struct cli_arg rows[] = {{"config", 'c', CLI_TEXT, &e->choice.conf_path, 0},
                                    {"pid", 0, CLI_UINT, &e->choice.pid, INT32_MAX},
                                    {"timeout", 0, CLI_DURATION, &e->timeout_ms, DAY_MS},
                                    {0}};

@@ -194,7 +194,7 @@ int command_top(int argc, char **argv)
 {
     struct top top = {.interval_ms = 1000, .choice = {.dead_too = true}};
     const struct cli_arg rows[] = {
-        {"conf", 'c', CLI_TEXT, &top.choice.conf_path, 0},
+        {"config", 'c', CLI_TEXT, &top.choice.conf_path, 0},
         {"pid", 0, CLI_UINT, &top.choice.pid, INT32_MAX},
         {"once", '1', CLI_FLAG, &top.once, 0},
         {"json", 0, CLI_FLAG, &top.json, 0},

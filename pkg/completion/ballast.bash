@@ -2,12 +2,12 @@
 
 _ballast_options() {
     case $1 in
-    run) echo "-c --conf --daemon --listen --backend --algorithm --admin --workers --host --port --pid-file --debug --help" ;;
-    check) echo "-c --conf --help" ;;
-    show) echo "-c --conf --json --help" ;;
-    reload | stop | quit | reopen) echo "-c --conf --pid --timeout --help" ;;
-    top) echo "-c --conf --pid --once --json --interval --help" ;;
-    events) echo "-c --conf --pid -f --follow --since --json --help" ;;
+    run) echo "-c --config --daemon --listen --backend --algorithm --admin --workers --host --port --pid-file --debug --help" ;;
+    check) echo "-c --config --help" ;;
+    show) echo "-c --config --json --help" ;;
+    reload | stop | quit | reopen) echo "-c --config --pid --timeout --help" ;;
+    top) echo "-c --config --pid --once --json --interval --help" ;;
+    events) echo "-c --config --pid -f --follow --since --json --help" ;;
     backend) echo "--port --ports --host --id --delay --fail-rate --body-size --help" ;;
     advise) echo "--homogeneous --uneven --sessions --long --churn --help" ;;
     *) echo "--help" ;;
@@ -20,7 +20,7 @@ _ballast() {
     COMPREPLY=()
     ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
     case $prev in
-    -c | --conf | --pid-file)
+    -c | --config | --pid-file)
         if type compopt >/dev/null 2>&1; then compopt -o filenames 2>/dev/null; fi
         local IFS=$'\n'
         COMPREPLY=($(compgen -f -- "$cur"))

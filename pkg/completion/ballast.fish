@@ -25,7 +25,7 @@ complete -c ballast -n __fish_use_subcommand -a demo -d 'start sample backends, 
 complete -c ballast -n __fish_use_subcommand -a advise -d 'recommend a balancing algorithm'
 complete -c ballast -n __fish_use_subcommand -a help -d 'explain a command or a topic'
 
-complete -c ballast -n '__fish_seen_subcommand_from run check show reload stop quit reopen top events' -s c -l conf -r -F -d 'configuration file'
+complete -c ballast -n '__fish_seen_subcommand_from run check show reload stop quit reopen top events' -s c -l config -r -F -d 'configuration file'
 complete -c ballast -n '__fish_seen_subcommand_from reload stop quit reopen top events' -l pid -x -a '(__ballast_pids)' -d 'process id of the master'
 complete -c ballast -n '__fish_seen_subcommand_from reload stop quit reopen' -l timeout -x -a '10s 30s 1m' -d 'give up after'
 complete -c ballast -n '__fish_seen_subcommand_from show top events' -l json -d 'as JSON'

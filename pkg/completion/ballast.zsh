@@ -26,7 +26,7 @@ _ballast_pids() {
 }
 
 _ballast() {
-  local -a conf=('(-c --conf)'{-c,--conf}'[configuration file]:file:_files')
+  local -a conf=('(-c --config)'{-c,--config}'[configuration file]:file:_files')
   local -a instance=($conf '--pid[process id of the master]:pid:_ballast_pids')
   local -a wait=('--timeout[give up after]:time:(10s 30s 1m)')
   local curcontext=$curcontext state line

@@ -70,7 +70,7 @@ def test_topics(topic, word):
     (["help", "xyzzy"], "nothing is known of `xyzzy`"),
     (["top", "--jsno"], "did you mean `--json`?"),
     (["check", "-q"], "unknown option `-q`"),
-    (["check", "--conf"], "wants a value"),
+    (["check", "--config"], "wants a value"),
     (["check", "more", "words"], "unexpected word `more`"),
     (["top", "--pid", "twelve"], "whole number"),
     (["top", "--once=1"], "takes no value"),
@@ -93,7 +93,7 @@ def test_wrong_usage(words, hint):
 
 def test_check_says_ok(conf):
     path = conf(GOOD)
-    for words in (["check", "-c", path], ["check", f"--conf={path}"], ["check", f"-c{path}"], ["-t", "-c", path]):
+    for words in (["check", "-c", path], ["check", f"--config={path}"], ["check", f"-c{path}"], ["-t", "-c", path]):
         done = run(*words)
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{path}: ok\n", ""), words
 
