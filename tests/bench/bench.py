@@ -66,6 +66,7 @@ def run_once(proxy, scenario, seconds, core):
     result["user_us"] = (user_after - user) * per_request
     result["system_us"] = (system_after - system) * per_request
     result["cpu_us"] = result["user_us"] + result["system_us"]
+    result["core_percent"] = 100 * result["cpu_us"] * result["requests"] / 1e6 / result["seconds"]
     result["requests_per_s"] = result["requests"] / result["seconds"]
     result["pss_kb"] = measure.pss_kb(proxy.pid)
     return result
@@ -110,12 +111,13 @@ def cell(value, form):
 
 
 def table(scenario, results):
-    rows = [("proxy", "us/request", "user", "system", "x best peer", "x floor", "req/s", "p50 us", "p99 us", "failed",
-             "PSS MB")]
+    rows = [("proxy", "us/request", "user", "system", "x best peer", "x floor", "core %", "req/s", "p50 us", "p99 us",
+             "failed", "PSS MB")]
     for name, r in results.items():
         rows.append((name, cell(r["cpu_us"], "{:.2f}"), cell(r["user_us"], "{:.2f}"), cell(r["system_us"], "{:.2f}"),
                      cell(r["to_best_peer"], "{:.2f}"), cell(r["to_floor"], "{:.2f}"),
-                     cell(r["requests_per_s"], "{:.0f}"), cell(r["p50_us"], "{:.0f}"), cell(r["p99_us"], "{:.0f}"),
+                     cell(r["core_percent"], "{:.0f}"), cell(r["requests_per_s"], "{:.0f}"),
+                     cell(r["p50_us"], "{:.0f}"), cell(r["p99_us"], "{:.0f}"),
                      str(r["failed"]), cell(r["pss_kb"] / 1024, "{:.1f}")))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["| " + " | ".join(text.ljust(w) if i == 0 else text.rjust(w)

@@ -252,12 +252,12 @@ def test_stopped_health_process_blames_nobody(ballast, origin, tcp_origin):
         o.stopping.wait()
 
     o = tcp_origin(serve)
-    b = started(ballast, {"b1": o}, health='interval = "1h", timeout = "1s", unhealthy_threshold = 1')
+    b = started(ballast, {"b1": o}, health='interval = "1h", timeout = "3s", unhealthy_threshold = 1')
     wait_until(lambda: asked, 10, "a check that hangs")
     os.kill(b.table["health"], signal.SIGSTOP)
     ticks = origin("clock")
     b.admin("/lb/backends/add", "POST", {"host": "127.0.0.1", "port": ticks.port, "pool": "app", "id": "clock"}, 201)
-    wait_until(lambda: heartbeat_age(b) > 3.0, 20, "a heartbeat three seconds old")
+    wait_until(lambda: heartbeat_age(b) > 4.5, 20, "a heartbeat older than the deadline")
     os.kill(b.table["health"], signal.SIGCONT)
     b.wait_status("clock", "healthy")
     assert b.backends()["b1"]["status"] == "unknown"

@@ -204,7 +204,7 @@ TEST(a_reload_keeps_verdicts_and_paces)
 {
     uint32_t b1 = open_one(CONF_HEALTH_TCP, HOUR_MS), more[20];
     for (int i = 0; i < 20; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof(name), "m%d", i);
         more[i] = rig_add(0, name, &origin.addr);
     }
@@ -306,7 +306,7 @@ TEST(checks_wait_for_descriptors)
     origin_open(&origin, rig.child.loop, "127.0.0.1");
     ev_io_stop(rig.child.loop, &origin.io); /* the kernel accepts, nobody answers */
     for (int i = 0; i < 300; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof(name), "b%d", i);
         backends[i] = rig_add(0, name, &origin.addr);
     }
@@ -343,7 +343,7 @@ TEST(lack_of_descriptors_blames_nobody)
     rig_open(CONF_HEALTH_HTTP, 50);
     origin_open(&origin, rig.child.loop, "127.0.0.1");
     for (int i = 0; i < 60; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof(name), "b%d", i);
         backends[i] = rig_add(0, name, &origin.addr);
     }
