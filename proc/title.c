@@ -17,21 +17,26 @@ static char *end_of(char **strings, char *at)
     return at;
 }
 
-/* Copies the environment to the heap. False without memory: it stays where it is. */
+/* Copies the environment to the heap, in one block that `environment` holds on to whatever unsetenv
+ * takes out later. False without memory: it stays where it is. */
 static bool move_environment(void)
 {
-    size_t count = 0;
-    while (environ[count] != NULL)
-        count++;
-    char **copy = calloc(count + 1, sizeof *copy);
-    for (size_t i = 0; copy != NULL && i < count; i++) {
-        copy[i] = strdup(environ[i]);
-        if (copy[i] == NULL)
-            return false; /* leaves a few bytes behind in a process that is about to fail anyway */
+    static char **environment;
+    size_t count = 0, len_bytes = 0;
+    for (; environ[count] != NULL; count++)
+        len_bytes += strlen(environ[count]) + 1;
+    environment = malloc((count + 1) * sizeof *environment + len_bytes);
+    if (environment == NULL)
+        return false;
+    char *at = (char *)(environment + count + 1);
+    for (size_t i = 0; i < count; i++) {
+        size_t n = strlen(environ[i]) + 1;
+        environment[i] = memcpy(at, environ[i], n);
+        at += n;
     }
-    if (copy != NULL)
-        environ = copy;
-    return copy != NULL;
+    environment[count] = NULL;
+    environ = environment;
+    return true;
 }
 
 void title_init(int argc, char **argv)
