@@ -43,9 +43,9 @@ static void announce(struct master *m)
                    conf->workers, conf->listener_count, conf->pool_count, m->current->number);
     event_write(&m->table, INDEX_NONE, "start", "ballast", "starting", "serving", text);
     notify_ready(m);
-    daemon_ready(m);
     if (m->options->on_ready != NULL)
         m->options->on_ready();
+    daemon_ready(m); /* the last word to the terminal */
 }
 
 static int arm(struct master *m)
