@@ -77,8 +77,8 @@ class Page:
                   features=[{"name": "prefers-color-scheme", "value": "dark" if on else "light"}])
 
     def until(self, expression, seconds=15.0):
-        """Waits until an expression is true in the page; returns its value."""
-        return wait_until(lambda: self.js(expression), seconds, expression)
+        """Waits until an expression is true in the page."""
+        wait_until(lambda: self.js(f"Boolean({expression})"), seconds, expression)
 
     def text(self, selector):
         return self.js(f"document.querySelector({json.dumps(selector)})?.innerText")
