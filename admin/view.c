@@ -5,29 +5,40 @@
 #include <string.h>
 #include "shm/slot.h"
 
+/* One walk over the slots that have memory for the row, not one per counter: 10,000 backends are
+ * shown every few seconds. */
 void view_cell_load(struct view_cell *out, const struct table *t, uint32_t entry)
 {
-#define X(name, help) out->name = count_cell_sum(t, entry, offsetof(struct cell, name));
-    CELL_COUNTERS(X)
+    memset(out, 0, sizeof(*out));
+    for (uint32_t slot = 0; slot < SLOT_MAX; slot++) {
+        if (entry >= word_get(&t->header->cells_reserved[slot]))
+            continue;
+        const struct cell *cell = table_cell(t, slot, entry);
+#define X(name, help) out->name += count_get(&cell->name);
+        CELL_COUNTERS(X)
 #undef X
-    histo_sum_clear(&out->histo);
-    histo_sum_entry(&out->histo, t, entry);
+        histo_sum_add(&out->histo, cell->histo);
+    }
 }
 
 void view_lcell_load(struct view_lcell *out, const struct table *t, uint32_t listener)
 {
-#define X(name, help) out->name = count_lcell_sum(t, listener, offsetof(struct lcell, name));
-    LCELL_COUNTERS(X)
+    memset(out, 0, sizeof(*out));
+    for (uint32_t slot = 0; slot < SLOT_MAX; slot++) {
+        if (listener >= word_get(&t->header->lcells_reserved[slot]))
+            continue;
+        const struct lcell *cell = table_lcell(t, slot, listener);
+#define X(name, help) out->name += count_get(&cell->name);
+        LCELL_COUNTERS(X)
 #undef X
-    out->active = count_lcell_sum(t, listener, offsetof(struct lcell, active));
-    histo_sum_clear(&out->histo);
-    histo_sum_listener(&out->histo, t, listener);
+        out->active += count_get(&cell->active);
+        histo_sum_add(&out->histo, cell->histo);
+    }
 }
 
 void view_lcell_clear(struct view_lcell *out)
 {
     memset(out, 0, sizeof(*out));
-    histo_sum_clear(&out->histo);
 }
 
 void view_lcell_add(struct view_lcell *out, const struct view_lcell *add)

@@ -4,7 +4,7 @@
 static void write_some(int count)
 {
     for (int i = 0; i < count; i++) {
-        char object[16];
+        char object[32];
         snprintf(object, sizeof(object), "thing-%d", i);
         event_write(&fx.table, 0, "test", object, NULL, "up", "because");
     }
