@@ -128,7 +128,7 @@ void object_read_address(struct walk *w, const struct conf_row *row UNUSED, cons
     } else if (strncmp(n->text, "srv:", 4) == 0) {
         walk_error(w, n->pos, at, "\"%.120s\": srv: is not supported yet", n->text);
     } else if (net_addr_parse(n->text, &b->addr, why, sizeof why) == -1 &&
-               walk_resolve(n->text, &b->addr, why, sizeof why) == -1) {
+               walk_system.resolve(n->text, &b->addr, why, sizeof why) == -1) {
         walk_error(w, n->pos, at, "\"%.120s\": %s", n->text, why);
     } else if (net_addr_is_wildcard(&b->addr)) {
         walk_error(w, n->pos, at, "\"%.120s\" names no host to connect to", n->text);

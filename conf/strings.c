@@ -1,9 +1,7 @@
 /* How strings of all kinds are read. Whatever is kept is copied into the configuration's arena. */
 #include <ctype.h>
 #include <errno.h>
-#include <pwd.h>
 #include <string.h>
-#include <unistd.h>
 #include "conf/source.h"
 #include "conf/suggest.h"
 #include "conf/types.h"
@@ -127,14 +125,14 @@ void value_read_log_target(struct walk *w, const struct conf_row *row, const str
     }
 }
 
-/* Only root can become somebody else, so only then does the name have to exist. */
+/* Where the default user does not exist, there is always this one. */
 void value_read_user(struct walk *w, const struct conf_row *row, const struct node *n,
                      const struct walk_at *at, void *field)
 {
     const char *text = plain_string(w, row, n, at);
     if (!text)
         return;
-    bool missing = geteuid() == 0 && !getpwnam(text);
+    bool missing = walk_system.user_missing(text);
     if (missing && n->pos.line)
         walk_error(w, n->pos, at, "there is no user \"%.60s\"", text);
     else

@@ -1,17 +1,23 @@
 #include "conf/walk.h"
 
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "conf/suggest.h"
 #include "conf/types.h"
 
 #define PATH_CAP 512u
 
-int (*walk_resolve)(const char *text, struct net_addr *out, char *why,
-                    size_t why_cap) = net_addr_resolve;
+static bool user_missing(const char *name)
+{
+    return geteuid() == 0 && !getpwnam(name);
+}
+
+struct walk_system walk_system = {.resolve = net_addr_resolve, .user_missing = user_missing};
 
 /* ---- messages ---- */
 

@@ -48,9 +48,14 @@ void walk_group(struct walk *w, const struct node *n, const struct walk_at *at,
 /* Builds w->conf from the root of a file. */
 void walk_root(struct walk *w, const struct node *root);
 
-/* How the host name of a backend is resolved: net_addr_resolve, or what a test or the fuzzer puts
- * here. */
-extern int (*walk_resolve)(const char *text, struct net_addr *out, char *why, size_t why_cap);
+/* What is asked of the system: tests and the fuzzer put answers of their own here. */
+struct walk_system {
+    /* net_addr_resolve: for the host names of backends */
+    int (*resolve)(const char *text, struct net_addr *out, char *why, size_t why_cap);
+    /* Is there no such user, although it would be needed? Only root can become somebody else. */
+    bool (*user_missing)(const char *name);
+};
+extern struct walk_system walk_system;
 
 /* "pools.app.balance: text", unless the pre-lexer complained about that line already. at may be
  * NULL. */
