@@ -27,6 +27,7 @@ def started(ballast, origins):
 listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}
 pools = {{ app = {{ backends = ( {{ name = "b1", address = "{two[0].address}" }}, {{ name = "b2", address = "{two[1].address}" }} ) }} }}
 """)
+    wait_until(lambda: b.admin("/lb/stats")["healthy_servers"] == 2)  # before that, who is checked first gets all
     for _ in range(10):
         assert http.get(port).status == 200
     wait_until(lambda: b.admin("/lb/stats")["total_requests"] == 10)
