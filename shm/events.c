@@ -1,7 +1,8 @@
 /*
  * shm/events.c: see shm/events.h. A writer draws a sequence number, which is its place in the ring,
- * marks the place as being written, fills it, and stamps it. The stamp before and after a copy
- * tells a reader whether what it copied was whole.
+ * claims the place by its stamp, fills it, and stamps it readable. A writer that was held up for a
+ * whole turn of the ring finds a newer stamp and leaves the place alone; if it was held up while
+ * filling, it may spoil the newer event, which the check then tells.
  */
 #include "shm/events.h"
 
@@ -25,6 +26,35 @@ static void log_event(const struct event *e)
              e->reason[0] ? "\"" : "");
 }
 
+/* All of an event but its stamp. */
+static void *body(struct event *e)
+{
+    return (char *)e + sizeof e->stamp;
+}
+
+#define BODY_BYTES (sizeof(struct event) - sizeof(atom64))
+
+static uint32_t check_of(const struct table *t, struct event *e, uint64_t seq)
+{
+    uint32_t kept = e->check;
+    e->check = 0;
+    uint64_t sum = hash_bytes(t->header->key, body(e), BODY_BYTES) + hash_mix64(seq);
+    e->check = kept;
+    return (uint32_t)sum;
+}
+
+/* Marks the place of seq as being written. Returns false when a newer event has it. What another
+ * writer left unfinished is taken over. */
+static bool claim(struct event *e, uint64_t seq)
+{
+    uint64_t old = atomic_load(&e->stamp);
+    do {
+        if (old / 2 >= seq)
+            return false;
+    } while (!atomic_compare_exchange_weak(&e->stamp, &old, seq * 2 + 1));
+    return true;
+}
+
 void event_write(struct table *t, uint32_t slot, const char *kind, const char *object,
                  const char *from, const char *to, const char *reason)
 {
@@ -34,13 +64,13 @@ void event_write(struct table *t, uint32_t slot, const char *kind, const char *o
     set_text(text.from, sizeof text.from, from);
     set_text(text.to, sizeof text.to, to);
     set_text(text.reason, sizeof text.reason, reason);
-    uint64_t seq = atomic_fetch_add(&t->header->event_next, 1) + 1;
+    uint64_t seq = atomic_fetch_add(&t->header->event_next, 1) + 1, claimed = seq * 2 + 1;
     struct event *e = &t->events[(seq - 1) % EVENT_MAX];
-    atomic_store(&e->stamp, 0);
-    atomic_thread_fence(memory_order_release);
-    memcpy((char *)e + sizeof e->stamp, (const char *)&text + sizeof e->stamp,
-           sizeof *e - sizeof e->stamp);
-    atomic_store(&e->stamp, seq);
+    text.check = check_of(t, &text, seq);
+    if (claim(e, seq)) {
+        memcpy(body(e), body(&text), BODY_BYTES);
+        atomic_compare_exchange_strong(&e->stamp, &claimed, seq * 2);
+    }
     log_event(&text);
 }
 
@@ -54,12 +84,12 @@ static bool copy(const struct table *t, uint64_t seq, struct event_copy *out)
 {
     const struct event *e = &t->events[(seq - 1) % EVENT_MAX];
     struct event text;
-    if (atomic_load(&e->stamp) != seq)
+    if (atomic_load(&e->stamp) != seq * 2)
         return false;
-    memcpy((char *)&text + sizeof e->stamp, (const char *)e + sizeof e->stamp,
-           sizeof *e - sizeof e->stamp);
+    memcpy(body(&text), (const char *)e + sizeof e->stamp, BODY_BYTES);
     atomic_thread_fence(memory_order_acquire);
-    if (atomic_load_explicit(&e->stamp, memory_order_relaxed) != seq)
+    if (atomic_load_explicit(&e->stamp, memory_order_relaxed) != seq * 2 ||
+        text.check != check_of(t, &text, seq))
         return false;
     *out = (struct event_copy){.seq = seq, .wall_ms = text.wall_ms, .slot = text.slot};
     /* precision: the bytes may be another writer's, cut anywhere */

@@ -241,15 +241,18 @@ struct pcell {
  * ------------------------------------------------------------------------------------------------
  */
 struct event {
-    _Alignas(CACHE_LINE) atom64 stamp; /* 0 while written; sequence number + 1 when readable */
+    _Alignas(
+        CACHE_LINE) atom64 stamp; /* sequence number (from 1) * 2, + 1 while it is being written */
     uint64_t wall_ms;
     char kind[24];   /* "health", "admin", "reload", "worker", "start", "backend", ... */
     char object[80]; /* "pool:backend", "worker 0" */
     char from[24], to[24];
     char reason[144];
-    uint32_t slot; /* who wrote it; INDEX_NONE: master */
+    uint32_t slot;  /* who wrote it; INDEX_NONE: master */
+    uint32_t check; /* of all but the stamp, with the sequence number: tells a mixture of two */
 };
 
+_Static_assert(sizeof(struct event) == 320, "an event has no padding, all of it is checked");
 _Static_assert(sizeof(struct cell) == 1024, "a cell is 1 KiB");
 _Static_assert(sizeof(struct lcell) == 1024, "an lcell is 1 KiB");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "lock-free words");
