@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/magic.h"
 #include "master/adopt.h"
@@ -15,6 +16,9 @@
 #include "master/offer.h"
 #include "master/processes.h"
 #include "shm/count.h"
+#include "shm/slot.h"
+
+#define STUCK_US 5000000u /* ten heartbeats */
 
 static void begin(struct master *m);
 
@@ -60,15 +64,29 @@ static void fail_because(struct master *m, const char *text)
     arena_free(&arena);
 }
 
+/* A process whose heart has not beaten for so long serves nobody either: a successor will. */
+static void replace_if_stuck(struct process *p)
+{
+    if (slot_heartbeat_age_us(&p->master->table, p->slot, clock_mono_us()) < STUCK_US)
+        return;
+    log_error("%s (pid %d) is stuck: it is killed", p->title, (int)p->pid);
+    process_kill(p);
+}
+
 static void on_deadline(struct ev_loop *loop UNUSED, ev_timer *w, int events UNUSED)
 {
     struct master *m = w->data;
     MAGIC_CHECK(m, MASTER_MAGIC);
     char text[128] = "";
     PROCESS_EACH(m, p)
-    if (p->state == PROCESS_OFFERED || p->state == PROCESS_STARTING)
+    {
+        if (p->state != PROCESS_OFFERED && p->state != PROCESS_STARTING)
+            continue;
         (void)snprintf(text, sizeof text, "%s did not get ready for it within %.0f s", p->title,
                        READY_DEADLINE_S);
+        if (p->state == PROCESS_OFFERED)
+            replace_if_stuck(p);
+    }
     fail_because(m, text);
 }
 

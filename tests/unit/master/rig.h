@@ -207,9 +207,23 @@ __attribute__((unused)) static void rig_write_usual(uint32_t workers, const char
               rig_port, backends);
 }
 
+static pid_t owner; /* of the directory: the test itself, not what it forks */
+
+static void remove_files(void)
+{
+    if (getpid() != owner)
+        return;
+    unlink(conf_path);
+    unlink(pid_path);
+    unlink(log_path);
+    rmdir(directory);
+}
+
 __attribute__((unused)) static void rig_prepare(void)
 {
     CHECK(mkdtemp(directory) != NULL);
+    owner = getpid();
+    CHECK_EQ(atexit(remove_files), 0); /* a test that fails leaves them, to be looked at */
     snprintf(conf_path, sizeof conf_path, "%s/conf", directory);
     snprintf(pid_path, sizeof pid_path, "%s/pid", directory);
     snprintf(log_path, sizeof log_path, "%s/log", directory);
@@ -295,14 +309,6 @@ __attribute__((unused)) static int rig_status(void)
     return status;
 }
 
-static void remove_files(void)
-{
-    unlink(conf_path);
-    unlink(pid_path);
-    unlink(log_path);
-    rmdir(directory);
-}
-
 __attribute__((unused)) static void rig_stop(void)
 {
     char name[64];
@@ -315,7 +321,6 @@ __attribute__((unused)) static void rig_stop(void)
     CHECK_EQ(access(name, F_OK), -1);
     CHECK_EQ(access(pid_path, F_OK), -1);
     table_close(&seen);
-    remove_files();
 }
 
 static uint32_t rig_pid(uint32_t slot)

@@ -205,7 +205,6 @@ TEST(children_leave_when_the_master_is_killed)
     close(listen_on(rig_port, false)); /* free for anybody */
     CHECK(table_sweep() >= 1 || !table_master_alive(&seen));
     table_close(&seen);
-    remove_files();
 }
 
 TEST(table_of_a_killed_master_is_swept_by_the_next)
@@ -237,7 +236,6 @@ TEST(second_term_cuts)
     UNTIL(deeds->drains == 4); /* told the limit */
     CHECK_EQ(kill(master_pid, SIGTERM), 0);
     CHECK_EQ(rig_status(), 0);
-    remove_files();
 }
 
 TEST(term_ends_what_does_not_end_in_time)
@@ -256,7 +254,6 @@ TEST(stopped_child_is_killed_at_the_end)
     CHECK_EQ(kill(master_pid, SIGINT), 0);
     CHECK_EQ(rig_status(), 0);
     CHECK(log_has("does not leave: it is killed"));
-    remove_files();
 }
 
 TEST(winch_does_nothing)
@@ -297,7 +294,6 @@ TEST(daemon_is_in_the_background_when_it_serves)
     CHECK_EQ(kill(pid, SIGTERM), 0);
     UNTIL(!alive((uint32_t)pid));
     CHECK_EQ(access(pid_path, F_OK), -1);
-    remove_files();
 }
 
 TEST(daemon_that_cannot_start_is_status_1)
