@@ -111,7 +111,7 @@ const struct http1_header *http1_find_name(const struct http1_head *h, const cha
     if (!http1_is_token(name, name_len)) {
         return NULL;
     }
-    uint8_t id = http1_name_id(name, name_len, name + name_len);
+    uint8_t id = http1_name_id(name, name_len);
     if (id != HTTP1_H_OTHER) {
         return http1_find(h, id);
     }

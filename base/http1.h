@@ -126,6 +126,7 @@ struct http1_head {
     uint32_t line_start;
     uint16_t refusal; /* becomes status on HTTP1_ERROR */
     uint8_t state;
+    uint8_t connection; /* what Connection said */
     struct http1_header headers[HTTP1_HEADERS_MAX];
 };
 

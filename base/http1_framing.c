@@ -10,13 +10,9 @@
      HTTP1_BIT(HTTP1_H_X_FORWARDED_HOST) | HTTP1_BIT(HTTP1_H_X_REAL_IP) |                          \
      HTTP1_BIT(HTTP1_H_X_REQUEST_ID))
 
-struct connection {
-    bool close, keep_alive, upgrade;
-};
-
 static void mark_hop(struct http1_head *h, const char *buf, const char *name, size_t len)
 {
-    uint8_t id = http1_name_id(name, len, name + len);
+    uint8_t id = http1_name_id(name, len);
 
     if (((HOP_NEVER >> id) & 1) != 0) {
         return;
@@ -33,37 +29,65 @@ static void mark_hop(struct http1_head *h, const char *buf, const char *name, si
  * An option that is not a token cannot be understood; ending the connection is the reading that
  * harms nobody. (Only token bytes fold to the three literals, so they need no check of their own.)
  */
-static void connection_option(struct http1_head *h, const char *buf, const char *s, size_t len,
-                              struct connection *c)
+static uint8_t connection_option(const char *s, size_t len)
 {
     if (HTTP1_TOKEN_IS(s, len, "keep-alive")) {
-        c->keep_alive = true;
-    } else if (HTTP1_TOKEN_IS(s, len, "close")) {
-        c->close = true;
-    } else if (HTTP1_TOKEN_IS(s, len, "upgrade")) {
-        c->upgrade = true;
-    } else if (http1_is_token(s, len)) {
-        mark_hop(h, buf, s, len);
-    } else {
-        c->close = true;
+        return HTTP1_CONN_KEEP_ALIVE;
+    }
+    if (HTTP1_TOKEN_IS(s, len, "close")) {
+        return HTTP1_CONN_CLOSE;
+    }
+    if (HTTP1_TOKEN_IS(s, len, "upgrade")) {
+        return HTTP1_CONN_UPGRADE;
+    }
+    return http1_is_token(s, len) ? HTTP1_CONN_NAMES : HTTP1_CONN_CLOSE;
+}
+
+uint8_t http1_connection_options(const char *s, size_t len)
+{
+    const char *end = s + len, *item;
+    size_t item_len;
+    uint8_t options = 0;
+
+    if (HTTP1_TOKEN_IS(s, len, "keep-alive")) { /* nearly always, and all there is */
+        return HTTP1_CONN_KEEP_ALIVE;
+    }
+    while (http1_list_next(&s, end, &item, &item_len)) {
+        options |= connection_option(item, item_len);
+    }
+    return options;
+}
+
+/* The fields that Connection names can only be marked when all are there. */
+static void mark_named(struct http1_head *h, const char *buf)
+{
+    for (uint32_t i = 0; i < h->count; i++) {
+        const struct http1_header *f = &h->headers[i];
+        if (f->id != HTTP1_H_CONNECTION) {
+            continue;
+        }
+        const char *p = buf + f->value.off, *end = p + f->value.len, *item;
+        size_t len;
+        while (http1_list_next(&p, end, &item, &len)) {
+            if (connection_option(item, len) == HTTP1_CONN_NAMES) {
+                mark_hop(h, buf, item, len);
+            }
+        }
     }
 }
 
 /* RFC 9112 9.3; in HTTP/1.0 Upgrade is to be ignored (RFC 9110 7.8). */
 void http1_apply_connection(struct http1_head *h, const char *buf)
 {
-    struct connection c = {false, false, false};
+    bool close = (h->connection & HTTP1_CONN_CLOSE) != 0;
+    bool keep_alive = (h->connection & HTTP1_CONN_KEEP_ALIVE) != 0;
+    bool upgrade = (h->connection & HTTP1_CONN_UPGRADE) != 0;
 
-    for (uint32_t i = 0; http1_has(h, HTTP1_H_CONNECTION) && i < h->count; i++) {
-        const struct http1_header *f = &h->headers[i];
-        const char *p = buf + f->value.off, *end = p + f->value.len, *item;
-        size_t len;
-        while (f->id == HTTP1_H_CONNECTION && http1_list_next(&p, end, &item, &len)) {
-            connection_option(h, buf, item, len, &c);
-        }
+    h->keep_alive = !close && (h->minor > 0 || keep_alive);
+    h->upgrade = upgrade && h->minor > 0 && http1_has(h, HTTP1_H_UPGRADE);
+    if ((h->connection & HTTP1_CONN_NAMES) != 0) {
+        mark_named(h, buf);
     }
-    h->keep_alive = !c.close && (h->minor > 0 || c.keep_alive);
-    h->upgrade = c.upgrade && h->minor > 0 && http1_has(h, HTTP1_H_UPGRADE);
 }
 
 static bool is_chunked(const char *s, size_t len)

@@ -36,6 +36,14 @@ static inline bool http1_is(char c, uint8_t classes)
 
 enum http1_state { HTTP1_S_START, HTTP1_S_FIELDS, HTTP1_S_DONE, HTTP1_S_FAILED };
 
+/* Bits of http1_head.connection: the options of all Connection fields together. */
+enum http1_connection {
+    HTTP1_CONN_CLOSE = 1,
+    HTTP1_CONN_KEEP_ALIVE = 2,
+    HTTP1_CONN_UPGRADE = 4,
+    HTTP1_CONN_NAMES = 8 /* other tokens: names of fields */
+};
+
 /* Notes why the message is refused; NULL, so that a line parser can return it. */
 const char *http1_refuse(struct http1_head *h, uint16_t status, const char *why);
 
@@ -79,14 +87,27 @@ void http1_apply_connection(struct http1_head *h, const char *buf);
 bool http1_apply_transfer_encoding(struct http1_head *h, const char *buf);
 
 /* Field values. */
+uint8_t http1_connection_options(const char *s, size_t len);
 bool http1_host_valid(const char *s, size_t len, bool need_port);
 bool http1_read_length(const char *s, size_t len, uint64_t *out);
 
-/* Compares with a lower-case literal, ignoring case; the bytes must be of class TOKEN. */
+/*
+ * Compares with a lower-case literal of letters, digits and '-', ignoring case; the bytes must be
+ * of class TOKEN or VALUE. Setting bit 5 folds case exactly: of those bytes only a letter's two
+ * cases become that letter, and only '-' itself becomes '-'.
+ */
 static inline bool http1_token_is(const char *s, size_t len, const char *lower, size_t lower_len)
 {
     if (len != lower_len) {
         return false;
+    }
+    for (; len >= 8; len -= 8, s += 8, lower += 8) {
+        uint64_t a, b;
+        memcpy(&a, s, 8);
+        memcpy(&b, lower, 8);
+        if ((a | UINT64_C(0x2020202020202020)) != b) {
+            return false;
+        }
     }
     for (size_t i = 0; i < len; i++) {
         if ((s[i] | 0x20) != lower[i]) {
@@ -104,9 +125,19 @@ bool http1_list_next(const char **p, const char *end, const char **item, size_t 
 /* Same name in any case; both of the same length. */
 bool http1_same_name(const char *a, const char *b, size_t len);
 
-/* The id of a name made of TOKEN bytes; end: of the readable bytes behind it, at least name + len.
- */
-uint8_t http1_name_id(const char *name, size_t len, const char *end);
+/* The names that have an id: lower case, padded so that a comparison may read a whole vector. */
+struct http1_name {
+    char text[24];
+    uint8_t len;
+};
+#define HTTP1_NAME_MAX_BYTES        19
+#define HTTP1_NAME_SLOTS            128
+#define HTTP1_NAME_SLOT(len, first) (((len) + (first)*5) & (HTTP1_NAME_SLOTS - 1))
+extern const struct http1_name http1_names[HTTP1_H_COUNT];
+extern const uint8_t http1_name_slots[HTTP1_NAME_SLOTS];
+
+/* The id of a name made of TOKEN bytes. */
+uint8_t http1_name_id(const char *name, size_t len);
 
 #define HTTP1_BIT(id) (UINT64_C(1) << (id))
 
@@ -167,25 +198,6 @@ static inline const char *http1_scan_token(const char *p, const char *end)
         p++;
     }
     return p;
-}
-
-/* The same for a field name, which is nearly always short and of letters, digits and '-' only. */
-static inline const char *http1_scan_name(const char *p, const char *end)
-{
-#ifdef __SSE2__
-    if (end - p >= 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i letter = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
-        __m128i digit = _mm_sub_epi8(v, _mm_set1_epi8('0'));
-        letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
-        digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
-        __m128i usual =
-            _mm_or_si128(_mm_or_si128(letter, digit), _mm_cmpeq_epi8(v, _mm_set1_epi8('-')));
-        /* the first byte that is not usual; scalar code decides about it */
-        p += __builtin_ctz(~(unsigned)_mm_movemask_epi8(usual));
-    }
-#endif
-    return http1_scan_token(p, end);
 }
 
 static inline struct http1_span http1_span_of(const char *buf, const char *from, const char *to)

@@ -1,15 +1,7 @@
 #include "base/http1_int.h"
 
-#define NAME_MAX_BYTES 19
-
-/* Lower case, padded, so that a comparison may read whole words. */
-struct name {
-    char text[24];
-    uint8_t len;
-};
-
 #define NAME(id, lit) [id] = {lit, sizeof(lit) - 1}
-static const struct name names[HTTP1_H_COUNT] = {
+const struct http1_name http1_names[HTTP1_H_COUNT] = {
     NAME(HTTP1_H_HOST, "host"),
     NAME(HTTP1_H_CONNECTION, "connection"),
     NAME(HTTP1_H_CONTENT_LENGTH, "content-length"),
@@ -46,9 +38,8 @@ static const struct name names[HTTP1_H_COUNT] = {
  * A perfect hash over length and first letter, found by search. A collision is a compile error:
  * -Woverride-init complains about a slot that is initialised twice.
  */
-#define SLOT(len, first)   (((len) + (first)*5) & 127)
-#define AT(id, len, first) [SLOT(len, first)] = (id)
-static const uint8_t slots[128] = {
+#define AT(id, len, first) [HTTP1_NAME_SLOT(len, first)] = (id)
+const uint8_t http1_name_slots[HTTP1_NAME_SLOTS] = {
     AT(HTTP1_H_HOST, 4, 'h'),
     AT(HTTP1_H_CONNECTION, 10, 'c'),
     AT(HTTP1_H_CONTENT_LENGTH, 14, 'c'),
@@ -81,35 +72,12 @@ static const uint8_t slots[128] = {
     AT(HTTP1_H_CACHE_CONTROL, 13, 'c'),
 };
 
-/*
- * Setting bit 5 folds case exactly: the only token bytes that become a letter are that letter's two
- * cases, and the only one that becomes '-' is '-' itself.
- */
-static bool same_folded(const char *name, size_t len, const char *end, const char *lower)
+uint8_t http1_name_id(const char *name, size_t len)
 {
-#ifdef __SSE2__
-    if (end - name >= 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)name);
-        __m128i want = _mm_loadu_si128((const __m128i *)(const void *)lower);
-        __m128i same = _mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), want);
-        unsigned mask = len < 16 ? (1u << len) - 1 : 0xffff;
-        if (((unsigned)_mm_movemask_epi8(same) & mask) != mask) {
-            return false;
-        }
-        return len <= 16 || http1_token_is(name + 16, len - 16, lower + 16, len - 16);
-    }
-#else
-    (void)end;
-#endif
-    return http1_token_is(name, len, lower, len);
-}
-
-uint8_t http1_name_id(const char *name, size_t len, const char *end)
-{
-    if (len == 0 || len > NAME_MAX_BYTES) {
+    if (len == 0 || len > HTTP1_NAME_MAX_BYTES) {
         return HTTP1_H_OTHER;
     }
-    uint8_t id = slots[SLOT((unsigned)len, (uint8_t)name[0] | 0x20u)];
-    const struct name *n = &names[id];
-    return n->len == len && same_folded(name, len, end, n->text) ? id : HTTP1_H_OTHER;
+    uint8_t id = http1_name_slots[HTTP1_NAME_SLOT((unsigned)len, (uint8_t)name[0] | 0x20u)];
+    const struct http1_name *n = &http1_names[id];
+    return http1_token_is(name, len, n->text, n->len) ? id : HTTP1_H_OTHER;
 }

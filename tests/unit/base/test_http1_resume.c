@@ -267,7 +267,7 @@ static void check_id(const char *name, enum http1_header_id id)
     CHECK(o.result == HTTP1_DONE || id == HTTP1_H_TRANSFER_ENCODING);
     CHECK_EQ(o.head.headers[0].id, id);
     CHECK_EQ(o.head.present, id == HTTP1_H_OTHER ? 0 : UINT64_C(1) << id);
-    CHECK_EQ(http1_name_id(name, strlen(name), name + strlen(name)), id);
+    CHECK_EQ(http1_name_id(name, strlen(name)), id);
 }
 
 TEST(known_names_in_any_case)
