@@ -200,6 +200,7 @@ struct worker {
     struct upstream *idle_old[POOL_MAX]; /* oldest first */
     struct upstream *idle_new[POOL_MAX];
     uint32_t idle_count[POOL_MAX];
+    uint32_t idle_keep[POOL_MAX]; /* conf_pool.keepalive as of the last connection put back */
     uint64_t random[2]; /* xorshift128+ state, for request ids */
 };
 

@@ -5,7 +5,8 @@
 #include <sys/socket.h>
 #include "worker/upstream.h"
 
-#define UPOOL_IDLE_US (60u * 1000000u)
+#define UPOOL_IDLE_US   (60u * 1000000u)
+#define UPOOL_EXCESS_US 1000000u /* beyond `keepalive`: long enough for a burst to take it again, so that load never reconnects */
 
 static void unlink_idle(struct upstream *u)
 {
@@ -78,8 +79,7 @@ void upool_put(struct upstream *u, uint32_t keep)
         upstream_close(u);
         return;
     }
-    if (w->idle_count[u->pool_row] >= keep)
-        upool_drop(w->idle_old[u->pool_row]);
+    w->idle_keep[u->pool_row] = keep;
     u->idle_since_us = w->now_us;
     u->reused = true;
     upstream_want(u, EV_READ);
@@ -96,7 +96,9 @@ static void sweep_pool(struct worker *w, uint32_t pool_row, uint64_t idle_us)
 {
     for (struct upstream *u = w->idle_old[pool_row], *next; u; u = next) {
         next = u->pool_next;
-        if (w->now_us - u->idle_since_us >= idle_us || gone(u))
+        uint64_t idle = w->now_us - u->idle_since_us;
+        bool excess = w->idle_count[pool_row] > w->idle_keep[pool_row] && idle >= UPOOL_EXCESS_US;
+        if (excess || idle >= idle_us || gone(u))
             upool_drop(u);
     }
 }
