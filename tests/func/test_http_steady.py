@@ -1,0 +1,103 @@
+"""What a request costs in steady state: system calls and allocations, counted from outside."""
+
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import threading
+
+import pytest
+
+from lib import http
+from lib.net import free_port
+from lib.wait import wait_until
+
+CLIENTS = 16
+
+
+def start(ballast, origin, **options):
+    port = free_port()
+    instance = ballast(f"""
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}
+pools = {{ app = {{ backends = [ "{origin.address}" ], health = {{ type = "none" }} }} }}
+""", workers=1, **options)
+    instance.port = port
+    return instance
+
+
+class Talk:
+    """Keep-alive clients in threads that send requests until told to stop."""
+
+    def __init__(self, port):
+        self.done, self.counts = threading.Event(), [0] * CLIENTS
+        self.threads = [threading.Thread(target=self._run, args=(port, i)) for i in range(CLIENTS)]
+        for t in self.threads:
+            t.start()
+
+    def _run(self, port, i):
+        with http.Client(port) as c:
+            while not self.done.is_set():
+                assert c.get("/").status == 200
+                self.counts[i] += 1
+
+    @property
+    def total(self):
+        return sum(self.counts)
+
+    def __enter__(self):
+        wait_until(lambda: min(self.counts) > 20, 30, "warm connections")
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        for t in self.threads:
+            t.join(20)
+
+
+def worker(instance):
+    return list(instance.worker_pids.values())[0]
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_four_data_calls_and_no_epoll_ctl_per_request(ballast, origin, tmp_path):
+    b = start(ballast, origin(keep_requests=False))
+    out = tmp_path / "strace"
+    with Talk(b.port) as talk:
+        tracer = subprocess.Popen(["strace", "-c", "-o", str(out), "-p", str(worker(b))], stderr=subprocess.PIPE)
+        if b"attached" not in tracer.stderr.readline():
+            tracer.wait(10)
+            pytest.skip("this system does not let strace attach")
+        before = talk.total
+        wait_until(lambda: talk.total > before + 1000, 60, "a thousand requests")
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(20)
+    calls = {m[2]: int(m[1]) for m in re.finditer(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)(?:\s+\d+)?\s+(\w+)$", out.read_text(), re.M)}
+    calls.pop("total", None)
+    requests = calls["sendto"] / 2
+    assert requests >= 900
+    assert calls["recvfrom"] / requests < 2.05
+    assert set(calls) <= {"sendto", "recvfrom", "epoll_wait", "epoll_ctl", "clock_gettime", "restart_syscall"}, calls
+    assert calls.get("epoll_ctl", 0) / requests < 0.01
+
+
+def test_no_allocation_per_request(ballast, origin, tmp_path):
+    if "asan" in os.environ.get("BALLAST_BIN", ""):
+        pytest.skip("AddressSanitizer brings its own allocator, and slabs are off under it")
+    library, counts = tmp_path / "count.so", tmp_path / "counts"
+    source = os.path.join(os.path.dirname(__file__), "lib", "malloc_count.c")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", str(library), source], check=True, timeout=60)
+    counts.write_bytes(bytes(4096 * 8))
+    b = start(ballast, origin(keep_requests=False), env={"LD_PRELOAD": str(library), "MALLOC_COUNT_FILE": str(counts)})
+
+    def allocations():
+        with open(counts, "rb") as f:
+            f.seek(worker(b) % 4096 * 8)
+            return struct.unpack("<Q", f.read(8))[0]
+
+    with Talk(b.port) as talk:
+        assert allocations() > 0
+        before, first = allocations(), talk.total
+        wait_until(lambda: talk.total > first + 2000, 60, "two thousand requests")
+        assert allocations() - before < 20
