@@ -87,6 +87,7 @@ static const char *find_port(const char *text, char *why, size_t why_cap)
 /* "host:port" into its parts; the host is not looked at. */
 static int split_host_port(const char *text, struct split *s, char *why, size_t why_cap)
 {
+    *s = (struct split){0};
     if (!*text)
         return fail(why, why_cap, "the address is empty");
     const char *colon = find_port(text, why, why_cap);
