@@ -13,10 +13,10 @@ JOBS    ?= $(shell nproc)
 
 DESTDIR    ?=
 PREFIX     ?= /usr/local
-BINDIR     ?= $(PREFIX)/bin
-MANDIR     ?= $(PREFIX)/share/man
+SBINDIR    ?= $(PREFIX)/sbin
+SHAREDIR   ?= $(PREFIX)/share
+LIBDIR     ?= $(PREFIX)/lib
 SYSCONFDIR ?= /etc
-UNITDIR    ?= $(PREFIX)/lib/systemd/system
 
 # make V=1 shows whole command lines.
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2);)
@@ -142,7 +142,7 @@ lint:
 	@.ci/deps build lint
 	@$(SUBMAKE) all $(BUILD)/tests/lint/print
 	@/usr/bin/python3 tests/lint/selftest.py
-	@/usr/bin/python3 tests/lint/lint.py --build $(BUILD) --flags '$(BASE_CPPFLAGS) $(BASE_CFLAGS)'
+	@/usr/bin/python3 tests/lint/lint.py --build $(BUILD) -- $(BASE_CPPFLAGS) $(BASE_CFLAGS)
 
 # Rewrites the tables in the docs that the program itself prints.
 .PHONY: docs
@@ -153,10 +153,26 @@ docs: $(BUILD)/tests/lint/print
 format:
 	clang-format -i $(shell git ls-files '*.c' '*.h')
 
+# put(mode, file, directory, name): installs one file; the program is called by the path it gets.
+define put
+	@install -d $(DESTDIR)$(3)
+	sed 's|/usr/sbin/ballast|$(SBINDIR)/ballast|g' $(2) > $(DESTDIR)$(3)/$(4)
+	@chmod $(1) $(DESTDIR)$(3)/$(4)
+
+endef
+
 .PHONY: install
 install: all
-	install -d $(DESTDIR)$(BINDIR)
-	install -m 755 $(BUILD)/ballast $(DESTDIR)$(BINDIR)/ballast
+	@install -d $(DESTDIR)$(SBINDIR)
+	install -m 755 $(BUILD)/ballast $(DESTDIR)$(SBINDIR)/ballast
+	$(call put,644,pkg/man/ballast.8,$(SHAREDIR)/man/man8,ballast.8)
+	$(call put,644,pkg/man/ballast.conf.5,$(SHAREDIR)/man/man5,ballast.conf.5)
+	$(call put,644,pkg/completion/ballast.bash,$(SHAREDIR)/bash-completion/completions,ballast)
+	$(call put,644,pkg/completion/ballast.zsh,$(SHAREDIR)/zsh/site-functions,_ballast)
+	$(call put,644,pkg/completion/ballast.fish,$(SHAREDIR)/fish/vendor_completions.d,ballast.fish)
+	$(call put,644,pkg/systemd/ballast.service,$(LIBDIR)/systemd/system,ballast.service)
+	$(call put,644,pkg/systemd/ballast.sysusers,$(LIBDIR)/sysusers.d,ballast.conf)
+	$(call put,755,pkg/openrc/ballast,$(SYSCONFDIR)/init.d,ballast)
 
 .PHONY: clean
 clean:

@@ -2,7 +2,7 @@
 """Checks the rules of the house (tests/lint/rules.py) over the tree. Prints what is wrong as file:line: [rule] text,
 the function lengths, and `make lint: ok` when nothing is wrong.
 
-    lint.py --build DIR --flags 'CFLAGS'      everything
+    lint.py --build DIR -- CFLAGS...          everything
     lint.py --text [--root DIR]               only what needs no tools
     lint.py --build DIR --write-docs          rewrites the generated tables of the docs
 """
@@ -13,7 +13,6 @@ import fnmatch
 import hashlib
 import os
 import re
-import shlex
 import statistics
 import subprocess
 import sys
@@ -315,7 +314,7 @@ def main():
     parser = argparse.ArgumentParser(description="Checks the rules of the house.")
     parser.add_argument("--root", default=os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     parser.add_argument("--build", default="build")
-    parser.add_argument("--flags", default="-I.", type=shlex.split)
+    parser.add_argument("flags", nargs="*", help="after --: how the compiler is called")
     parser.add_argument("--text", action="store_true", help="only the rules that need no tool")
     parser.add_argument("--write-docs", action="store_true", help="rewrite the generated parts of the docs")
     args = parser.parse_args()
