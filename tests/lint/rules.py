@@ -32,7 +32,7 @@ LAYERS = {
     "tests": _LOW + ["worker", "health", "admin", "cli", "master"],
 }
 # Only this file may include headers of these folders: it is the one that names every role.
-ROLE_HEADERS = ("master/main.c", ["worker", "health", "admin", "cli"])
+ROLE_HEADERS = ("master/main.c", ["worker", "health", "admin"])
 PRODUCT = ["base", "shm", "conf", "proc", "worker", "health", "admin", "cli", "master"]
 
 # ---- patterns ----------------------------------------------------------------------------------------------------------
