@@ -80,7 +80,8 @@ static int add_backend(struct table *t, uint32_t pool, struct conf_backend *b, s
                                         : "the table holds all the backends it can");
         return -1;
     }
-    a->added[a->added_count++] = b->entry;
+    uint32_t incarnation = word_get(&entry_at(t, b->entry)->incarnation);
+    a->added[a->added_count++] = (struct added_entry){b->entry, incarnation};
     return 0;
 }
 
@@ -189,11 +190,23 @@ static void remove_others(struct table *t, const struct conf_pool *p, const bool
     free(ms.items);
 }
 
+/* Admin may have removed it since it was prepared; then nobody brings it back before the next
+ * reload. */
+static bool still_there(const struct table *t, const struct conf_pool *p,
+                        const struct conf_backend *b)
+{
+    const struct entry *e = entry_at(t, b->entry);
+    return word_get(&e->state) == ROW_LIVE && word_get(&e->pool) == p->row &&
+           strcmp(e->name, b->name) == 0;
+}
+
 static void commit_pool(struct table *t, const struct conf_pool *p, bool *configured)
 {
     for (uint32_t i = 0; i < p->backend_count; i++) {
         char endpoint[NET_ADDR_STRLEN];
         struct entry_spec spec;
+        if (!still_there(t, p, &p->backends[i]))
+            continue;
         spec_of(&p->backends[i], endpoint, sizeof endpoint, &spec);
         entry_configure(t, p->backends[i].entry, &spec);
         configured[p->backends[i].entry] = true;
@@ -219,8 +232,11 @@ void adopt_commit(struct master *m, const struct conf *conf, struct adoption *a)
 void adopt_abort(struct master *m, struct adoption *a)
 {
     table_lock(&m->table);
-    for (uint32_t i = 0; i < a->added_count; i++)
-        entry_remove(&m->table, a->added[i]);
+    for (uint32_t i = 0; i < a->added_count; i++) {
+        const struct entry *e = entry_at(&m->table, a->added[i].entry);
+        if (word_get(&e->state) == ROW_LIVE && word_get(&e->incarnation) == a->added[i].incarnation)
+            entry_remove(&m->table, a->added[i].entry);
+    }
     table_unlock(&m->table);
     free(a->added);
     *a = (struct adoption){0};

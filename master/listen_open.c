@@ -24,7 +24,8 @@ static int open_bound(const struct net_addr *a, bool v6only, bool share)
     int fd = socket(a->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd == -1)
         return -1;
-    /* TCP_NODELAY is inherited by what is accepted: whole messages are written at once, so nothing is won by waiting. */
+    /* TCP_NODELAY is inherited by what is accepted: whole messages are written at once, so nothing
+     * is won by waiting. */
     if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 || set(fd, IPPROTO_TCP, TCP_NODELAY, 1) == -1 ||
         (share && set(fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1) ||
         (a->u.sa.sa_family == AF_INET6 && set(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only) == -1) ||

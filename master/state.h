@@ -81,8 +81,11 @@ struct listen_set {
 
 /* ---- rows of the table for a generation: adopt.c
  * -------------------------------------------------------------- */
+struct added_entry {
+    uint32_t entry, incarnation;
+};
 struct adoption {
-    uint32_t *added; /* entries made for a generation that does not serve yet */
+    struct added_entry *added; /* made for a generation that does not serve yet */
     uint32_t added_count;
 };
 

@@ -167,7 +167,8 @@ static uint16_t rig_port, rig_port2, rig_admin_port;
 static pid_t master_pid;
 static struct table seen; /* the instance's table, read-only */
 
-static uint16_t free_port(void)
+/* A port that is free; the socket that holds it until all are chosen. */
+static int hold_port(uint16_t *port)
 {
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof in;
@@ -175,8 +176,15 @@ static uint16_t free_port(void)
     CHECK(fd != -1);
     CHECK_EQ(bind(fd, (struct sockaddr *)&in, len), 0);
     CHECK_EQ(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-    close(fd);
-    return ntohs(in.sin_port);
+    *port = ntohs(in.sin_port);
+    return fd;
+}
+
+static void choose_ports(void)
+{
+    int fds[] = {hold_port(&rig_port), hold_port(&rig_port2), hold_port(&rig_admin_port)};
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        close(fds[i]);
 }
 
 /* Replaces the configuration file. */
@@ -227,9 +235,7 @@ __attribute__((unused)) static void rig_prepare(void)
     snprintf(conf_path, sizeof conf_path, "%s/conf", directory);
     snprintf(pid_path, sizeof pid_path, "%s/pid", directory);
     snprintf(log_path, sizeof log_path, "%s/log", directory);
-    rig_port = free_port();
-    rig_port2 = free_port();
-    rig_admin_port = free_port();
+    choose_ports();
     deeds = mmap(NULL, sizeof *deeds, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(deeds != MAP_FAILED);
 }
@@ -299,6 +305,7 @@ __attribute__((unused)) static void rig_start(void)
     rig_fork((struct master_options){0});
     UNTIL(ready());
     CHECK_EQ(table_attach(&seen, (uint32_t)master_pid, why, sizeof why), 0);
+    UNTIL(deeds->serves >= word_get(&seen.header->workers) + 2); /* everybody took the GO */
 }
 
 /* Waits for the master's end. */
