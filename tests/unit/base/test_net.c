@@ -163,6 +163,19 @@ TEST(a_unix_socket_in_use_is_refused_a_stale_one_replaced)
     unlink(a.u.un.sun_path);
 }
 
+TEST(a_unix_socket_with_a_full_backlog_is_in_use)
+{
+    struct net_addr a = unix_addr();
+    CHECK(net_listen(&a, 0, 0) != -1);
+    while (net_connect(&a) != -1)
+        ;
+    CHECK_EQ(errno, EAGAIN);
+    CHECK_EQ(net_listen(&a, 16, 0), -1);
+    CHECK_EQ(errno, EADDRINUSE);
+    CHECK_EQ(access(a.u.un.sun_path, F_OK), 0);
+    unlink(a.u.un.sun_path);
+}
+
 TEST(a_file_that_is_no_socket_is_not_replaced)
 {
     struct net_addr a = unix_addr();

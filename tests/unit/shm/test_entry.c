@@ -240,6 +240,39 @@ TEST(the_limit_is_exact_across_processes)
     CHECK(!entry_reserve(t, 0, 1, 1));
 }
 
+/* Holds the place, or leaves it alone, for a little while of ever different length. */
+static void linger(uint64_t n)
+{
+    for (uint64_t i = hash_mix64(n + (uint64_t)getpid()) % 64; i > 0; i--)
+        (void)atomic_load(&seen->refused);
+}
+
+static void race(uint32_t slot)
+{
+    for (uint64_t i = 0; i < 300000; i++, linger(i)) {
+        if (!entry_reserve(&table, 0, 1, slot))
+            continue;
+        note_highest(atomic_fetch_add(&seen->holding, 1) + 1);
+        linger(i);
+        atomic_fetch_sub(&seen->holding, 1);
+        entry_release(&table, 0, slot);
+    }
+}
+
+/* With one place and two processes each try is a race for the last one: a take that the other does
+ * not see yet shows here. */
+TEST(two_never_get_the_one_place)
+{
+    struct table *t = make_table();
+    make_workers(t, 2);
+    CHECK_EQ(make_entry(t, make_pool(t, "app"), "a", 1), 0);
+    seen = shared_page();
+    start(race, 0);
+    start(race, 1);
+    wait_all();
+    CHECK_EQ(atomic_load(&seen->highest), 1);
+}
+
 static void take_and_wait(uint32_t slot)
 {
     for (int i = 0; i < 3; i++)
