@@ -9,27 +9,21 @@ void conf_errors_init(struct conf_errors *errors, struct arena *arena)
     *errors = (struct conf_errors){.arena = arena};
 }
 
-static const char *format_text(struct arena *arena, const char *fmt, va_list args)
+/* A message is one line, and moves no cursor: it may quote a file that holds anything. */
+static char *clean(char *text)
 {
-    va_list again;
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, fmt, args);
-    size_t cap = len < 0 ? 1 : (size_t)len + 1;
-    char *text = arena_alloc(arena, cap);
-    vsnprintf(text, cap, fmt, again);
-    va_end(again);
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
     return text;
 }
 
-void conf_errors_add(struct conf_errors *errors, struct conf_pos pos, const char *fmt, ...)
+static void append(struct conf_errors *errors, struct conf_pos pos, char *text)
 {
     struct conf_error *e = ARENA_NEW(errors->arena, struct conf_error);
-    va_list args;
-    va_start(args, fmt);
-    e->text = format_text(errors->arena, fmt, args);
-    va_end(args);
+    e->text = clean(text);
     /* the file's name may belong to a configuration that is thrown away */
-    e->pos.file = arena_strdup(errors->arena, pos.file ? pos.file : "");
+    e->pos.file = clean(arena_strdup(errors->arena, pos.file ? pos.file : ""));
     e->pos.line = pos.line;
     if (errors->last)
         errors->last->next = e;
@@ -37,6 +31,20 @@ void conf_errors_add(struct conf_errors *errors, struct conf_pos pos, const char
         errors->first = e;
     errors->last = e;
     errors->count++;
+}
+
+void conf_errors_add(struct conf_errors *errors, struct conf_pos pos, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    int len = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    size_t cap = len < 0 ? 1 : (size_t)len + 1;
+    char *text = arena_alloc(errors->arena, cap);
+    va_start(args, fmt);
+    vsnprintf(text, cap, fmt, args);
+    va_end(args);
+    append(errors, pos, text);
 }
 
 /* Writes one error at out (or only measures it when cap is 0); returns its length. */

@@ -19,7 +19,7 @@ static bool begin_list(struct walk *w, const struct node *n, const struct walk_a
         return false;
     }
     list->count = 0;
-    list->items = count ? arena_alloc(w->arena, item_bytes * count) : NULL;
+    list->items = arena_alloc(w->arena, item_bytes * count);
     return true;
 }
 
@@ -56,8 +56,10 @@ void value_read_binds(struct walk *w, const struct conf_row *row UNUSED, const s
     uint32_t count = walk_elements(n, &first);
     if (!begin_list(w, n, at, list, sizeof(struct conf_bind), BINDS_MAX))
         return;
-    if (count == 0)
+    if (count == 0) {
         walk_error(w, n->pos, at, "is empty");
+        return;
+    }
     struct conf_bind *binds = list->items;
     for (uint32_t i = 0; i < count; i++) {
         struct walk_at element = {.up = at, .index = i};

@@ -72,7 +72,12 @@ struct conf_section {
     const char *help;
 };
 
-extern const struct conf_section conf_section_top, conf_section_listener, conf_section_pool,
+extern const struct conf_section conf_section_top;
+/* rows_listener.c */
+extern const struct conf_section conf_section_listener, conf_section_listener_timeouts,
+    conf_section_limits;
+/* rows_pool.c */
+extern const struct conf_section conf_section_pool, conf_section_pool_timeouts, conf_section_health,
     conf_section_backend;
 
 /* All sections, in the order of the documentation; NULL-terminated. */

@@ -14,6 +14,7 @@
 
 static bool user_missing(const char *name)
 {
+    /* cppcheck-suppress getpwnamCalled ; a process has one thread */
     return geteuid() == 0 && !getpwnam(name);
 }
 

@@ -327,3 +327,10 @@ TEST(every_truncation_is_an_error_or_a_configuration)
         CHECK_EQ(c != NULL, len == sizeof text - 1);
     }
 }
+
+TEST(an_error_is_one_line)
+{
+    CHECK_STR(bad_pool("balance = \"a\\nb\\x1b[31m\""),
+              "t:3: error: pools.app.balance: \"a?b?[31m\" is not one of: round_robin, "
+              "weighted_round_robin, least_connections\n");
+}

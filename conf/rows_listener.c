@@ -1,0 +1,124 @@
+/* What a listener may say. */
+#include "base/http1.h"
+#include "conf/rows_define.h"
+
+PAIR(struct conf_listener, binds, bind_count);
+PAIR(struct conf_listener, trusted, trusted_count);
+
+static const char *const protocols[] = {[CONF_HTTP] = "http", [CONF_TCP] = "tcp", NULL};
+static const char *const protocols_later[] = {"udp", NULL};
+
+static const struct conf_row listener_timeout_rows[] = {
+    {.name = "header",
+     .type = CONF_T_DURATION,
+     .flags = CONF_HTTP_ONLY,
+     FIELD(struct conf_timeouts, header_ms),
+     .fallback = "10s",
+     .min = 1,
+     .max = DURATION_MAX,
+     .also = "client_header request",
+     .help = "For a client to send a whole request head"},
+    {.name = "body",
+     .type = CONF_T_DURATION,
+     .flags = CONF_HTTP_ONLY,
+     FIELD(struct conf_timeouts, body_ms),
+     .fallback = "60s",
+     .min = 1,
+     .max = DURATION_MAX,
+     .also = "client_body",
+     .help = "Between two parts of a request body"},
+    {.name = "idle",
+     .type = CONF_T_DURATION,
+     .flags = CONF_DERIVED,
+     FIELD(struct conf_timeouts, idle_ms),
+     .fallback = "60s; tcp: 1h",
+     .min = 1,
+     .max = DURATION_MAX,
+     .also = "keepalive keepalive_timeout client",
+     .help = "For a client connection on which nothing happens"},
+    END};
+const struct conf_section conf_section_listener_timeouts = {
+    "listeners.*.timeouts", listener_timeout_rows, "The client side."};
+
+static const struct conf_row limit_rows[] = {
+    {.name = "header_size",
+     .type = CONF_T_SIZE,
+     FIELD(struct conf_limits, header_bytes),
+     .fallback = "32k",
+     .min = KIB,
+     .max = 64 * KIB, /* what a worker's large buffer holds */
+     .help = "Longest request head, start line included; more is answered with 431 (or 414)"},
+    {.name = "headers",
+     .type = CONF_T_NUMBER,
+     FIELD(struct conf_limits, headers),
+     .fallback = "128",
+     .min = 1,
+     .max = HTTP1_HEADERS_MAX,
+     .help = "Most header fields in a request; more are answered with 431"},
+    {.name = "body_size",
+     .type = CONF_T_SIZE,
+     FIELD(struct conf_limits, body_bytes),
+     .fallback = "50m",
+     .min = 0,
+     .max = 1ull << 50,
+     .also = "client_max_body_size max_body_size",
+     .help = "Longest request body; more is answered with 413. `0b`: no limit"},
+    LATER("connections_per_client"),
+    END};
+const struct conf_section conf_section_limits = {"listeners.*.limits", limit_rows,
+                                                 "What one request may be."};
+
+static const struct conf_row listener_rows[] = {
+    {.name = "bind",
+     .type = CONF_T_BINDS,
+     .flags = CONF_REQUIRED | CONF_OWN,
+     FIELD(struct conf_listener, binds),
+     .also = "listen address port",
+     .help =
+         "Where clients connect: `*:80` (IPv4 and IPv6), `0.0.0.0:80` (IPv4), `[::]:80` (IPv6), "
+         "`10.0.0.1:80`, `unix:/path`, or a list of these"},
+    {.name = "protocol",
+     .type = CONF_T_ENUM,
+     FIELD(struct conf_listener, protocol),
+     .fallback = "http",
+     .names = protocols,
+     .later = protocols_later,
+     .also = "mode type",
+     .help = "`http` understands requests, `tcp` forwards bytes"},
+    {.name = "pool",
+     .type = CONF_T_POOL,
+     .flags = CONF_REQUIRED | CONF_OWN,
+     FIELD(struct conf_listener, pool),
+     .also = "default_backend use_backend proxy_pass upstream backend",
+     .help = "The pool that gets the traffic"},
+    {.name = "timeouts",
+     .type = CONF_T_GROUP,
+     FIELD(struct conf_listener, timeouts),
+     .section = &conf_section_listener_timeouts,
+     .also = "timeout"},
+    {.name = "limits",
+     .type = CONF_T_GROUP,
+     .flags = CONF_HTTP_ONLY,
+     FIELD(struct conf_listener, limits),
+     .section = &conf_section_limits},
+    {.name = "trusted",
+     .type = CONF_T_CIDRS,
+     .flags = CONF_HTTP_ONLY,
+     FIELD(struct conf_listener, trusted),
+     .fallback = "",
+     .also = "set_real_ip_from",
+     .help = "Networks whose `X-Forwarded-For` is believed, such as `[ \"10.0.0.0/8\" ]`"},
+    LATER("tls"),
+    LATER("proxy_protocol"),
+    LATER("access_log"),
+    LATER("response_headers"),
+    LATER("rate_limit"),
+    LATER("routes"),
+    LATER("redirect"),
+    LATER("sni"),
+    LATER("responses"),
+    END};
+const struct conf_section conf_section_listener = {
+    "listeners.*", listener_rows,
+    "What clients connect to. The key is the listener's name: a letter, then letters, digits, `_` "
+    "and `-`, at most 63."};
