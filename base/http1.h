@@ -161,11 +161,13 @@ bool http1_is_token(const char *s, size_t len);
 
 /*
  * Chunked transfer coding (RFC 9112 7.1), strict: hexadecimal size without sign, prefix or padding,
- * CRLF only, extensions of valid grammar, trailers checked like header fields. It does not copy: it
+ * CRLF only, extensions of valid grammar, trailers checked like header fields and without Host,
+ * Content-Length and Transfer-Encoding. It does not copy: it
  * walks buf and says how many bytes belong to the message and where payload lies.
  */
 struct http1_chunked {
-    uint64_t left; /* payload bytes left in the current chunk */
+    uint64_t left;         /* payload bytes left in the current chunk */
+    uint64_t trailer_name; /* hash of the trailer field's name so far */
     uint32_t line_bytes;
     uint8_t state;
     uint8_t digits;

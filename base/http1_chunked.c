@@ -4,7 +4,8 @@
 #define TRAILERS_MAX_BYTES  16384
 #define SIZE_DIGITS_MAX     16
 
-/* Each byte that is not payload moves one step; the order of the groups matters to line_limit(). */
+/* Each byte that is not payload moves one step. The order counts: extensions before SIZE_LF,
+ * trailers last. */
 enum state {
     SIZE,
     EXT_START, /* after ';', white space allowed */
@@ -100,13 +101,54 @@ static uint8_t ext_byte(uint8_t state, char ch)
     }
 }
 
+/* FNV-1a of the name in lower case, byte by byte because a name may arrive in pieces. */
+#define NAME_HASH_START UINT64_C(0xcbf29ce484222325)
+
+static uint64_t name_hash(uint64_t hash, char ch)
+{
+    return (hash ^ ((uint8_t)ch | 0x20u)) * UINT64_C(0x100000001b3);
+}
+
+/*
+ * RFC 9110 6.5.1: framing and routing do not belong into trailers, and a backend that merges them
+ * into its header fields must not be reached by them. Another name of the same hash is refused as
+ * well, which nobody will live to see.
+ */
+static bool trailer_allowed(uint64_t hash)
+{
+    static const char *const refused[] = {"content-length", "transfer-encoding", "host"};
+
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        uint64_t want = NAME_HASH_START;
+        for (const char *p = refused[i]; *p != '\0'; p++) {
+            want = name_hash(want, *p);
+        }
+        if (want == hash) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint8_t trailer_name_byte(struct http1_chunked *c, char ch)
+{
+    if (ch == ':') {
+        return trailer_allowed(c->trailer_name) ? TRAILER_VALUE : FAILED;
+    }
+    c->trailer_name = name_hash(c->trailer_name, ch);
+    return http1_is(ch, HTTP1_C_TOKEN) ? TRAILER_NAME : FAILED;
+}
+
 static uint8_t trailer_byte(struct http1_chunked *c, char ch)
 {
     switch (c->state) {
     case TRAILER_START:
-        return ch == '\r' ? LAST_LF : http1_is(ch, HTTP1_C_TOKEN) ? TRAILER_NAME : FAILED;
-    case TRAILER_NAME:
-        return http1_is(ch, HTTP1_C_TOKEN) ? TRAILER_NAME : ch == ':' ? TRAILER_VALUE : FAILED;
+        if (ch == '\r') {
+            return LAST_LF;
+        }
+        c->trailer_name = NAME_HASH_START;
+        return ch == ':' ? FAILED : trailer_name_byte(c, ch);
+    case TRAILER_NAME: return trailer_name_byte(c, ch);
     case TRAILER_VALUE:
         return ch == '\r' ? TRAILER_LF : http1_is(ch, HTTP1_C_VALUE) ? TRAILER_VALUE : FAILED;
     case TRAILER_LF: return ch == '\n' ? TRAILER_START : FAILED;

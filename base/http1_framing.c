@@ -10,6 +10,12 @@
      HTTP1_BIT(HTTP1_H_X_FORWARDED_HOST) | HTTP1_BIT(HTTP1_H_X_REAL_IP) |                          \
      HTTP1_BIT(HTTP1_H_X_REQUEST_ID))
 
+/*
+ * Each name is looked for among all fields; without a limit a head full of names would cost
+ * milliseconds. Real messages name a handful.
+ */
+#define CONNECTION_NAMES_MAX 32
+
 static void mark_hop(struct http1_head *h, const char *buf, const char *name, size_t len)
 {
     uint8_t id = http1_name_id(name, len);
@@ -59,8 +65,10 @@ uint8_t http1_connection_options(const char *s, size_t len)
 }
 
 /* The fields that Connection names can only be marked when all are there. */
-static void mark_named(struct http1_head *h, const char *buf)
+static bool mark_named(struct http1_head *h, const char *buf)
 {
+    uint32_t names = 0;
+
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
         if (f->id != HTTP1_H_CONNECTION) {
@@ -69,15 +77,21 @@ static void mark_named(struct http1_head *h, const char *buf)
         const char *p = buf + f->value.off, *end = p + f->value.len, *item;
         size_t len;
         while (http1_list_next(&p, end, &item, &len)) {
-            if (connection_option(item, len) == HTTP1_CONN_NAMES) {
-                mark_hop(h, buf, item, len);
+            if (connection_option(item, len) != HTTP1_CONN_NAMES) {
+                continue;
             }
+            if (++names > CONNECTION_NAMES_MAX) {
+                http1_refuse(h, 400, "too many names in Connection");
+                return false;
+            }
+            mark_hop(h, buf, item, len);
         }
     }
+    return true;
 }
 
 /* RFC 9112 9.3; in HTTP/1.0 Upgrade is to be ignored (RFC 9110 7.8). */
-void http1_apply_connection(struct http1_head *h, const char *buf)
+bool http1_apply_connection(struct http1_head *h, const char *buf)
 {
     bool close = (h->connection & HTTP1_CONN_CLOSE) != 0;
     bool keep_alive = (h->connection & HTTP1_CONN_KEEP_ALIVE) != 0;
@@ -85,33 +99,29 @@ void http1_apply_connection(struct http1_head *h, const char *buf)
 
     h->keep_alive = !close && (h->minor > 0 || keep_alive);
     h->upgrade = upgrade && h->minor > 0 && http1_has(h, HTTP1_H_UPGRADE);
-    if ((h->connection & HTTP1_CONN_NAMES) != 0) {
-        mark_named(h, buf);
-    }
+    return (h->connection & HTTP1_CONN_NAMES) == 0 || mark_named(h, buf);
 }
 
-static bool is_chunked(const char *s, size_t len)
-{
-    return http1_is_token(s, len) && HTTP1_TOKEN_IS(s, len, "chunked");
-}
-
-/* The codings in all the fields together: how many, how many of them chunked, and is the last one?
- */
+/* All the Transfer-Encoding fields together. */
 struct codings {
-    uint32_t count, chunked;
-    bool final;
+    uint32_t fields, count, chunked;
+    bool final; /* the last coding is chunked */
 };
 
 static struct codings read_codings(const struct http1_head *h, const char *buf)
 {
-    struct codings c = {0, 0, false};
+    struct codings c = {0, 0, 0, false};
 
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
+        if (f->id != HTTP1_H_TRANSFER_ENCODING) {
+            continue;
+        }
         const char *p = buf + f->value.off, *end = p + f->value.len, *item;
         size_t len;
-        while (f->id == HTTP1_H_TRANSFER_ENCODING && http1_list_next(&p, end, &item, &len)) {
-            c.final = is_chunked(item, len);
+        c.fields++;
+        while (http1_list_next(&p, end, &item, &len)) {
+            c.final = HTTP1_TOKEN_IS(item, len, "chunked");
             c.chunked += c.final;
             c.count++;
         }
@@ -137,7 +147,7 @@ bool http1_apply_transfer_encoding(struct http1_head *h, const char *buf)
         http1_refuse(h, 400, "Transfer-Encoding is not chunked");
     } else if (c.count > 1) {
         http1_refuse(h, 501, "transfer coding not implemented");
-    } else if (!is_chunked(buf + first->value.off, first->value.len)) {
+    } else if (c.fields > 1 || first->value.len != strlen("chunked")) {
         http1_refuse(h, 400, "Transfer-Encoding is not chunked");
     }
     return h->error == NULL;

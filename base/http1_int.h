@@ -80,10 +80,10 @@ enum http1_result http1_fields(struct http1_head *h, const char *buf, uint32_t l
                                uint32_t headers_max);
 
 /*
- * What a complete head says as a whole. Connection decides keep_alive and upgrade and marks the
- * fields that it names. Transfer-Encoding must be a single chunked; false: refused.
+ * What a complete head says as a whole; false: refused. Connection decides keep_alive and upgrade
+ * and marks the fields that it names. Transfer-Encoding must be a single chunked.
  */
-void http1_apply_connection(struct http1_head *h, const char *buf);
+bool http1_apply_connection(struct http1_head *h, const char *buf);
 bool http1_apply_transfer_encoding(struct http1_head *h, const char *buf);
 
 /* Field values. */

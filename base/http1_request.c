@@ -165,7 +165,9 @@ static enum http1_result finish(struct http1_head *h, const char *buf)
         http1_refuse(h, 400, "no Host");
         return HTTP1_ERROR;
     }
-    http1_apply_connection(h, buf);
+    if (!http1_apply_connection(h, buf)) {
+        return HTTP1_ERROR;
+    }
     if (http1_has(h, HTTP1_H_TRANSFER_ENCODING)) {
         if (!http1_apply_transfer_encoding(h, buf)) {
             return HTTP1_ERROR;

@@ -67,8 +67,7 @@ static enum http1_result finish(struct http1_head *h, const char *buf, bool is_h
 {
     bool chunked = http1_has(h, HTTP1_H_TRANSFER_ENCODING);
 
-    http1_apply_connection(h, buf);
-    if (chunked && !http1_apply_transfer_encoding(h, buf)) {
+    if (!http1_apply_connection(h, buf) || (chunked && !http1_apply_transfer_encoding(h, buf))) {
         return HTTP1_ERROR;
     }
     if (h->status < 200 || h->status == 204) {

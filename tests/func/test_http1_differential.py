@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from lib.ballast import ROOT, binary
 
-EXAMPLES = int(os.environ.get("BALLAST_EXAMPLES", "400"))
+EXAMPLES = int(os.environ.get("BALLAST_EXAMPLES", "150"))
 PROBE = "tests/unit/base/test_http1_probe"
 SETTINGS = settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize="BALLAST_EXAMPLES" not in os.environ,
                     suppress_health_check=list(HealthCheck))

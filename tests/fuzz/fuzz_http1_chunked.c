@@ -1,3 +1,5 @@
+#include <strings.h>
+
 #include "tests/fuzz/fuzz_http1.h"
 
 struct body {
@@ -63,6 +65,10 @@ static void check_payload(const struct body *b, const char *bytes)
         p += size + 2;
     }
     assert(got == b->payload_len);
+    for (; *p != '\r'; p = strstr(p, "\r\n") + 2) {
+        assert(strncasecmp(p, "content-length:", 15) != 0 && strncasecmp(p, "host:", 5) != 0);
+        assert(strncasecmp(p, "transfer-encoding:", 18) != 0);
+    }
     assert(memcmp(copy + b->used - 4, "\r\n\r\n", 4) == 0);
     free(copy);
 }

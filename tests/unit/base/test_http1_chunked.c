@@ -164,6 +164,25 @@ TEST(refused)
     CHECK_EQ(feed_body("0\r\nX: \0\r\n", 9).result, HTTP1_ERROR);
 }
 
+TEST(framing_and_routing_do_not_belong_into_trailers)
+{
+    static const char *const rows[] = {
+        "Content-Length: 5",    "content-length:", "Transfer-Encoding: chunked",
+        "TRANSFER-ENCODING: x", "Host: b",         "X: y\r\nhOsT: b"};
+    static const char *const near[] = {"Content-Lengthy: 5", "ontent-Length: 5", "Hos: t",
+                                       "Hosts: b", "X-Host: b"};
+    char text[128];
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        snprintf(text, sizeof text, "0\r\n%s\r\n\r\n", rows[i]);
+        CHECK_EQ(verdict(text), HTTP1_ERROR);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(near); i++) {
+        snprintf(text, sizeof text, "0\r\n%s\r\n\r\n", near[i]);
+        CHECK_EQ(verdict(text), HTTP1_DONE);
+    }
+}
+
 TEST(incomplete)
 {
     static const char *const rows[] = {"5",
