@@ -102,7 +102,9 @@ static void pump(struct schedule *s)
         struct target *t = TAILQ_FIRST(&s->waiting);
         TAILQ_REMOVE(&s->waiting, t, link);
         s->waiting_count--;
-        start(t);
+        t->phase = TARGET_IDLE;
+        if (is_current(t)) /* else removed since the last tick, and dropped at the next */
+            start(t);
     }
     s->pumping = false;
     warn_waiting(s);
