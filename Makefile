@@ -97,6 +97,7 @@ $(BUILD)/tests/lint/print: $(BUILD)/tests/lint/print.o $(call libraries_of,maste
 	$(call say,LINK,$@) $(LINK) -o $@ $^ $(LDLIBS)
 
 -include tests/fuzz/fuzz.mk
+-include tests/bench/bench.mk
 -include $(OBJECTS:.o=.d) $(UNIT_PROGRAMS:%=%.d)
 
 # ---- targets -----------------------------------------------------------------------------------------------------

@@ -1,9 +1,13 @@
-# make bench [BENCH_ARGS="--short"]: ballast side by side with a blind relay and with Debian's nginx and HAProxy (bench.py).
-# make bench-health: what checking 10,000 backends every 10 s costs (health.py).
+# make bench [BENCH_ARGS="--short"]: ballast side by side with a blind relay and with the nginx and HAProxy of this system.
+# make bench-health: what checking 10,000 backends every 10 s costs.
+# make bench-http1: nanoseconds per message head.
 BENCH_PROGRAMS := $(BUILD)/tests/bench/floor $(BUILD)/tests/bench/origin
 
 $(BENCH_PROGRAMS): %: %.o
 	$(LINK) -o $@ $<
+
+$(BUILD)/tests/bench/bench_http1: $(BUILD)/tests/bench/bench_http1.o $(BUILD)/libbase.a
+	$(LINK) -o $@ $^
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_PROGRAMS)
@@ -15,3 +19,9 @@ bench: all bench-programs
 .PHONY: bench-health
 bench-health: all bench-programs
 	@/usr/bin/python3 tests/bench/health.py --build $(BUILD) $(BENCH_ARGS)
+
+.PHONY: bench-http1
+bench-http1: $(BUILD)/tests/bench/bench_http1
+	@$<
+
+-include $(BENCH_PROGRAMS:%=%.d) $(BUILD)/tests/bench/bench_http1.d
