@@ -5,12 +5,14 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import urllib.request
 
 import websockets
 
+from lib import procs
 from lib.wait import poll, wait_until
 
 PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser")
@@ -114,7 +116,7 @@ class Chromium:
         self.directory = tempfile.mkdtemp(prefix="ballast-chromium-")
         self._log = open(os.path.join(self.directory, "log"), "ab")
         self.process = subprocess.Popen([program(), *FLAGS, f"--user-data-dir={self.directory}/profile", "about:blank"],
-                                        stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+                                        stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True)
         self.pages = []
         port_file = os.path.join(self.directory, "profile", "DevToolsActivePort")
 
@@ -128,6 +130,12 @@ class Chromium:
             self.close()
             raise
 
+    def _signal(self, number):
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
     def page(self):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/json/new?about:blank", method="PUT")
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -138,9 +146,10 @@ class Chromium:
     def close(self):
         for page in self.pages:
             page.close()
-        self.process.terminate()
-        if not poll(lambda: self.process.poll() is not None, 10.0):
-            self.process.kill()
+        # The program may be a shell around the browser: the whole session ends, not the shell alone.
+        self._signal(signal.SIGTERM)
+        if not poll(lambda: not procs.in_session(self.process.pid), 10.0):
+            self._signal(signal.SIGKILL)
         self.process.wait()
         self._log.close()
         shutil.rmtree(self.directory, ignore_errors=True)
