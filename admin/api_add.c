@@ -231,7 +231,7 @@ static bool understand(struct add *add, const struct table *t, const struct body
     char why[256];
     read_fields(add, body, &f);
     choose_pool(add, t, &f);
-    if (f.count) {
+    if (f.count || !add->host) {
         answer_faults(r, &f);
         return false;
     }

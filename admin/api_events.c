@@ -42,11 +42,12 @@ static int64_t parse_wait(const char *text)
     return n * 1000 <= WAIT_MAX_MS ? n * 1000 : -1;
 }
 
-/* A negative number counts from the newest. */
+/* A negative number counts from the newest. One from the future is of an instance that was here
+ * before this one. */
 static uint64_t since_of(int64_t asked, uint64_t last)
 {
     if (asked >= 0)
-        return (uint64_t)asked;
+        return (uint64_t)asked < last ? (uint64_t)asked : last;
     uint64_t back = 0 - (uint64_t)asked;
     return back < last ? last - back : 0;
 }

@@ -25,13 +25,12 @@ static struct body_field field_of(const char *name, const json_t *v)
 /* The document is an object: its members become fields. */
 static int take_fields(struct body *b, json_t *object, char *why, size_t why_cap)
 {
-    const char *name;
-    json_t *value;
     if (json_object_size(object) > BODY_FIELDS_MAX) {
         snprintf(why, why_cap, "the body has too many members");
         return -1;
     }
-    json_object_foreach(object, name, value) b->fields[b->count++] = field_of(name, value);
+    for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at))
+        b->fields[b->count++] = field_of(json_object_iter_key(at), json_object_iter_value(at));
     return 0;
 }
 
@@ -74,9 +73,11 @@ bool body_strings(const char *text, const char *key, void (*each)(void *arg, con
 {
     json_t *document = json_loads(text, 0, NULL);
     const json_t *list = json_is_object(document) ? json_object_get(document, key) : document;
-    size_t i;
-    const json_t *item;
-    json_array_foreach(list, i, item) if (json_is_string(item)) each(arg, json_string_value(item));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *item = json_string_value(json_array_get(list, i));
+        if (item)
+            each(arg, item);
+    }
     json_decref(document);
     return document != NULL;
 }

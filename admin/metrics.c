@@ -16,7 +16,7 @@ struct text {
 
 static bool text_reserve(struct text *t, size_t more)
 {
-    if (t->cap - t->len >= more)
+    if (t->buf && t->cap - t->len >= more)
         return true;
     size_t cap = t->cap ? t->cap : 65536;
     while (cap - t->len < more)
@@ -66,7 +66,7 @@ static void put_decimal(struct text *t, uint64_t v, uint32_t decimals)
 static void text_line(struct text *t, const char *line)
 {
     size_t len = strlen(line);
-    if (text_reserve(t, len))
+    if (len && text_reserve(t, len))
         put(t, line, len);
 }
 
@@ -230,7 +230,9 @@ static double best_quality(const char *accept, const char *type)
 
 bool metrics_wants_openmetrics(const char *accept)
 {
-    double q = accept ? best_quality(accept, "application/openmetrics-text") : 0;
+    if (!accept)
+        return false;
+    double q = best_quality(accept, "application/openmetrics-text");
     return q > 0 && q >= best_quality(accept, "text/plain");
 }
 

@@ -5,7 +5,9 @@
 #include <string.h>
 #include "admin/api.h"
 
-extern const char dashboard_html[], dashboard_html_end[]; /* dashboard.S */
+/* dashboard.S */
+extern const char dashboard_html[];
+extern const uint64_t dashboard_html_bytes;
 
 static char policy[640];
 
@@ -53,16 +55,14 @@ void page_policy(const char *html, size_t len, char *out, size_t cap)
 
 void page_prepare(void)
 {
-    page_policy(dashboard_html, (size_t)(dashboard_html_end - dashboard_html), policy,
-                sizeof(policy));
+    page_policy(dashboard_html, dashboard_html_bytes, policy, sizeof(policy));
 }
 
 void page_dashboard(struct api *a, const struct request *q, struct response *r)
 {
     (void)a;
     (void)q;
-    response_fixed(r, "text/html; charset=utf-8", dashboard_html,
-                   (size_t)(dashboard_html_end - dashboard_html));
+    response_fixed(r, "text/html; charset=utf-8", dashboard_html, dashboard_html_bytes);
     response_header(r, "Content-Security-Policy", "%s", policy);
     response_header(r, "Referrer-Policy", "no-referrer");
 }

@@ -36,17 +36,25 @@ void server_forget(struct server *s, struct session *c)
         s->on_empty(s->arg);
 }
 
-/* Closes the connection that has been idle longest. */
+/* The one for which it has been longest so, or NULL. */
+static struct session *oldest(const struct server *s, bool (*is)(const struct session *c))
+{
+    struct session *found = NULL;
+    for (uint32_t i = 0; i < s->session_count; i++)
+        if (is(s->sessions[i]) && (!found || s->sessions[i]->idle_since < found->idle_since))
+            found = s->sessions[i];
+    return found;
+}
+
+/* Somebody idle leaves, else somebody who has not said yet what they want. */
 static bool make_room(struct server *s)
 {
-    struct session *oldest = NULL;
-    for (uint32_t i = 0; i < s->session_count; i++)
-        if (session_is_idle(s->sessions[i]) &&
-            (!oldest || s->sessions[i]->idle_since < oldest->idle_since))
-            oldest = s->sessions[i];
-    if (oldest)
-        session_close(oldest);
-    return oldest != NULL;
+    struct session *c = oldest(s, session_is_idle);
+    if (!c)
+        c = oldest(s, session_is_incomplete);
+    if (c)
+        session_close(c);
+    return c != NULL;
 }
 
 static void refuse_full(int fd)
@@ -174,6 +182,14 @@ int server_listen(struct server *s, const struct child *c)
 }
 
 /* ---- waiting requests ---- */
+
+uint32_t server_waiting(const struct server *s)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->session_count; i++)
+        count += session_waits(s->sessions[i], RESPONSE_WAIT_EVENTS);
+    return count;
+}
 
 void server_want_news(struct server *s)
 {

@@ -1,7 +1,7 @@
 /*
  * admin/server.h: the sockets of the admin API: accepts, keeps at most SERVER_SESSIONS_MAX
- * connections (an idle one makes room for a new one), wakes those that wait for news. What happens
- * on one connection is in session.h.
+ * connections (an idle one, else one whose request is incomplete, makes room for a new one), wakes
+ * those that wait for news. What happens on one connection is in session.h.
  */
 #ifndef BALLAST_ADMIN_SERVER_H
 #define BALLAST_ADMIN_SERVER_H
@@ -11,6 +11,7 @@
 #include "proc/role.h"
 
 #define SERVER_SESSIONS_MAX  64u
+#define SERVER_WAITING_MAX   32u          /* for events; whoever comes later is answered at once */
 #define SERVER_PENDING_BYTES (256u << 20) /* of answers not yet sent, all connections */
 
 struct session;
@@ -53,5 +54,6 @@ void server_reload_lost(struct server *s, uint32_t round);
 /* For session.c. */
 void server_forget(struct server *s, struct session *c);
 void server_want_news(struct server *s);
+uint32_t server_waiting(const struct server *s); /* sessions that wait for events */
 
 #endif

@@ -87,6 +87,8 @@ static enum step begin_write(struct session *c)
 
 static enum step begin_wait(struct session *c)
 {
+    if (c->r.wait == RESPONSE_WAIT_EVENTS && server_waiting(c->server) >= SERVER_WAITING_MAX)
+        return begin_write(c); /* what there is: the client will ask again */
     c->state = SESSION_WAIT;
     c->news_seen = event_last(c->server->api->table);
     session_deadline(c, c->r.wait_ms / 1000.);
@@ -236,6 +238,11 @@ static enum step step_write(struct session *c)
     c->out_body_bytes = 0;
     if (c->keep_alive && !c->server->api->draining) {
         await_head(c);
+        /* What is pipelined waits for the next turn of the loop, after everybody else's. */
+        if (c->in_at < c->in_end) {
+            ev_feed_event(c->server->loop, &c->write, EV_WRITE);
+            return STEP_BLOCKED;
+        }
         return STEP_AGAIN;
     }
     if (c->unread) {
@@ -248,7 +255,7 @@ static enum step step_write(struct session *c)
 
 /* ---- driving ---- */
 
-static enum step step(struct session *c)
+static enum step take_step(struct session *c)
 {
     switch (c->state) {
     case SESSION_HEAD: return step_head(c);
@@ -262,7 +269,7 @@ static enum step step(struct session *c)
 
 void session_advance(struct session *c)
 {
-    while (step(c) == STEP_AGAIN)
+    while (take_step(c) == STEP_AGAIN)
         ;
 }
 
@@ -361,6 +368,11 @@ void session_close(struct session *c)
 bool session_is_idle(const struct session *c)
 {
     return c->state == SESSION_HEAD && c->in_at == c->in_end;
+}
+
+bool session_is_incomplete(const struct session *c)
+{
+    return c->state == SESSION_HEAD || c->state == SESSION_BODY;
 }
 
 bool session_waits(const struct session *c, enum response_wait wait)

@@ -48,6 +48,8 @@ struct session *session_new(struct server *s, int fd, const struct server_listen
 /* Closes and frees at once. */
 void session_close(struct session *c);
 bool session_is_idle(const struct session *c);
+bool session_is_incomplete(
+    const struct session *c); /* idle, or its request has not arrived whole */
 bool session_waits(const struct session *c, enum response_wait wait);
 /* The answer in c->r is complete now: sends it and goes on. */
 void session_resume(struct session *c);

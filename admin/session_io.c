@@ -101,7 +101,7 @@ enum step session_send(struct session *c)
 
 void session_name_peer(struct session *c, int fd)
 {
-    struct sockaddr_storage ss;
+    struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof(ss);
     if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0 && ss.ss_family != AF_UNIX) {
         struct net_addr addr;

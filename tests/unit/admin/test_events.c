@@ -52,6 +52,17 @@ TEST(negative_since_counts_from_the_newest)
     CHECK_HAS("thing-0");
 }
 
+TEST(since_from_the_future_goes_on_from_here)
+{
+    char last[48];
+    setup();
+    write_some(2);
+    CHECK_EQ(get("/lb/events?since=99999"), 200);
+    CHECK_LACKS("thing-1");
+    snprintf(last, sizeof(last), "\"last\":%llu,", (unsigned long long)event_last(&fx.table));
+    CHECK_HAS(last);
+}
+
 TEST(nonsense_is_refused)
 {
     static const char *const bad[] = {"since=x",  "limit=0",
