@@ -324,6 +324,7 @@ __attribute__((unused)) static void rig_stop(void)
     if (status != 0)
         cat_log();
     CHECK_EQ(status, 0);
+    CHECK(!log_has("left: exit status 1") && !log_has("left: exit status 2")); /* a sanitizer's */
     snprintf(name, sizeof name, "/dev/shm/ballast.%d", (int)master_pid);
     CHECK_EQ(access(name, F_OK), -1);
     CHECK_EQ(access(pid_path, F_OK), -1);

@@ -1,4 +1,5 @@
 /* The command line of `ballast run`. */
+#include <fcntl.h>
 #include "conf/conf.h"
 #include "master/options.h"
 #include "tests/unit/harness.h"
@@ -10,12 +11,21 @@ static struct master_options options;
     parse((char *[]){(char[]){"run"}, __VA_ARGS__, NULL},                                          \
           (int)ARRAY_LEN(((const char *[]){"run", __VA_ARGS__})))
 
+/* Usage errors and help are expected: they go nowhere. */
 static enum options_result parse(char **argv, int argc)
 {
-    CHECK(freopen("/dev/null", "w", stderr) != NULL); /* usage errors are expected */
-    CHECK(freopen("/dev/null", "w", stdout) != NULL);
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC), out = dup(1), err = dup(2);
+    fflush(stdout);
+    CHECK(null != -1 && dup2(null, 1) == 1 && dup2(null, 2) == 2);
+    arena_free(&arena); /* of the one before */
     arena_init(&arena);
-    return options_parse(argc, argv, &arena, &options);
+    enum options_result result = options_parse(argc, argv, &arena, &options);
+    fflush(stdout);
+    CHECK(dup2(out, 1) == 1 && dup2(err, 2) == 2);
+    close(null);
+    close(out);
+    close(err);
+    return result;
 }
 
 static bool text_has(const char *part)
@@ -29,7 +39,6 @@ TEST(file)
     CHECK_STR(options.conf_path, "/dev/null");
     CHECK(options.conf_text == NULL);
     CHECK(!options.daemon);
-    arena_free(&arena);
 }
 
 TEST(spellings)
