@@ -1,10 +1,13 @@
 /*
- * conf/conf.h: one generation's configuration: immutable after conf_load, in one arena. Master builds it (conf_load ->
- * validate -> table rows), seals it, and every process reads the very same bytes: the arena is a memfd mapped at the same
- * address everywhere (proc/bundle.h), so a worker parses nothing, opens no file, and adopting a generation is one mmap.
+ * conf/conf.h: one generation's configuration: immutable after conf_load, in one arena. Master
+ * builds it (conf_load -> validate -> table rows), seals it, and every process reads the very same
+ * bytes: the arena is a memfd mapped at the same address everywhere (proc/bundle.h), so a worker
+ * parses nothing, opens no file, and adopting a generation is one mmap.
  *
- * Strings are never NULL ("" when unset) unless said otherwise. Durations are milliseconds, sizes bytes. A setting inherited from
- * `defaults` is already resolved in the listener or pool. Rows (conf/rows.h) describe each option once.
+ * Strings are never NULL ("" when unset) unless said otherwise. Durations are milliseconds, sizes
+ * bytes. A setting inherited from `defaults` is already resolved in the listener or pool. What the
+ * master gives (ids, rows, entries) is INDEX_NONE until then. Rows (conf/rows.h) describe each
+ * option once.
  */
 #ifndef BALLAST_CONF_CONF_H
 #define BALLAST_CONF_CONF_H
@@ -23,7 +26,8 @@ enum conf_protocol { CONF_HTTP, CONF_TCP };
 struct conf_bind {
     const char *text; /* as written */
     struct net_addr addr;
-    uint32_t id;      /* of the open socket group; given by the master, kept across generations while the address stays */
+    uint32_t id; /* of the open socket group; given by the master, kept across generations while the
+                    address stays */
     struct conf_pos pos;
 };
 
@@ -43,12 +47,12 @@ struct conf_listener {
     enum conf_protocol protocol;
     struct conf_bind *binds;
     uint32_t bind_count;
-    uint32_t pool;    /* index into conf.pools */
+    uint32_t pool; /* index into conf.pools */
     struct conf_timeouts timeouts;
     struct conf_limits limits;
     struct net_cidr *trusted;
     uint32_t trusted_count;
-    uint32_t row;     /* in the table; given by the master */
+    uint32_t row; /* in the table; given by the master */
     struct conf_pos pos;
 };
 
@@ -59,7 +63,8 @@ struct conf_status_range {
 };
 
 struct conf_health {
-    enum conf_health_type type; /* default http for http pools, tcp for pools only used by tcp listeners; "none" turns it off */
+    enum conf_health_type type; /* default http for http pools, tcp for pools only used by tcp
+                                   listeners; "none" turns it off */
     const char *path;           /* /health */
     const char *host;           /* Host field; "": the backend's endpoint */
     uint16_t port;              /* 0: the traffic port */
@@ -76,7 +81,7 @@ struct conf_backend {
     uint32_t weight;          /* 1; 0..256, 0: no new requests */
     uint32_t max_connections; /* 1000; 0: no limit */
     bool backup;
-    uint32_t entry;      /* in the table; given by the master */
+    uint32_t entry; /* in the table; given by the master */
     struct conf_pos pos;
 };
 
@@ -93,16 +98,16 @@ struct conf_pool {
 };
 
 struct conf_log {
-    const char *level; /* error | warning | info | debug */
-    const char *target;
+    const char *level;  /* error | warning | info | debug */
+    const char *target; /* stderr | syslog | an absolute path */
 };
 
 struct conf_admin {
     struct conf_bind *binds;
     uint32_t bind_count;
-    const char *token_file; /* path as written */
-    const char *token;      /* contents, trailing newline removed; "" : none. A secret: never dumped. */
-    bool off;               /* admin = "off" */
+    const char *token_file; /* absolute */
+    const char *token; /* contents, trailing newline removed; "" : none. A secret: never dumped. */
+    bool off;          /* admin = "off" */
 };
 
 struct conf {
@@ -110,7 +115,8 @@ struct conf {
     const char *path;    /* absolute; "" when made from the command line */
     uint32_t workers;    /* resolved: at least 1 */
     bool workers_auto;
-    const char *user, *pid_file;
+    const char *user; /* exists, when this is root; "nobody" where the default "ballast" does not */
+    const char *pid_file; /* absolute; "": none */
     uint32_t max_connections;
     uint32_t drain_timeout_ms;
     struct conf_log log;
@@ -133,18 +139,22 @@ struct conf_errors {
     uint32_t count;
 };
 
-/* Reads, validates and resolves a file. Everything lands in `arena`. NULL when there is any error; all of them are in errors, each
- * with file:line. conf_errors_init first. */
-struct conf *conf_load(const char *path, struct arena *arena, struct conf_errors *errors) MUST_CHECK;
-/* The same from a text in memory (command line, tests, API); name stands for the file in messages. */
+/* Reads, validates and resolves a file. Everything lands in `arena`. NULL when there is any error;
+ * all of them are in errors, each with file:line. conf_errors_init first. */
+struct conf *conf_load(const char *path, struct arena *arena,
+                       struct conf_errors *errors) MUST_CHECK;
+/* The same from a text in memory (command line, tests, API); name stands for the file in messages.
+ * Nothing can be included. */
 struct conf *conf_load_text(const char *text, const char *name, struct arena *arena,
                             struct conf_errors *errors) MUST_CHECK;
 void conf_errors_init(struct conf_errors *errors, struct arena *arena);
-void conf_errors_add(struct conf_errors *errors, struct conf_pos pos, const char *fmt, ...) PRINTF(3, 4);
+void conf_errors_add(struct conf_errors *errors, struct conf_pos pos, const char *fmt, ...)
+    PRINTF(3, 4);
 /* "file:line: error: text", one line each, malloc'd in errors' arena. */
 const char *conf_errors_format(const struct conf_errors *errors);
 
-/* ballast run --listen ... --backend ...: writes the configuration text those flags stand for into arena. */
+/* ballast run --listen ... --backend ...: writes the configuration text those flags stand for into
+ * arena. */
 struct conf_flags {
     const char *listen[16];
     uint32_t listen_count;
@@ -155,14 +165,16 @@ struct conf_flags {
 };
 const char *conf_from_flags(const struct conf_flags *flags, struct arena *arena);
 
-/* Effective configuration, defaults included, secrets redacted: libconfig text (ballast show; loads again to the same
- * configuration) or JSON (GET /lb/config). Driven by the rows. malloc'd; the caller frees. */
+/* Effective configuration, defaults included, secrets redacted: libconfig text (ballast show; loads
+ * again to the same configuration) or JSON (GET /lb/config). Driven by the rows. malloc'd; the
+ * caller frees. */
 char *conf_dump_text(const struct conf *c) MUST_CHECK;
 char *conf_dump_json(const struct conf *c) MUST_CHECK;
 /* Markdown tables of all options (docs/configuration.md is generated from it). malloc'd. */
 char *conf_dump_options_markdown(void) MUST_CHECK;
 
-/* What going from one configuration to the other changes, one line each ("pool app: backend b3 added"); both may be NULL. */
+/* What going from one configuration to the other changes, one line each ("pool app: backend b3
+ * added"); both may be NULL. */
 struct conf_change {
     const char *text;
     struct conf_change *next;

@@ -15,6 +15,8 @@
 
 #define PRELEX_DEPTH_MAX  32u
 #define PRELEX_ERRORS_MAX 100u
+#define PRELEX_KEYS_MAX                                                                            \
+    8192u /* in one group: libconfig looks through all of them for each new one */
 
 enum prelex_expect { EXPECT_KEY, EXPECT_EQUALS, EXPECT_VALUE, EXPECT_ITEM, EXPECT_COMMA };
 
@@ -23,6 +25,7 @@ struct prelex_frame {
     char open; /* 0: the top of the file */
     enum prelex_expect expect;
     uint32_t scope; /* of its keys */
+    uint32_t keys;
     struct conf_pos pos;
 };
 
@@ -30,7 +33,7 @@ struct prelex {
     struct arena *scratch;
     struct conf_errors *errors;
     const char *file; /* the first one */
-    char *text; /* the tokens: token i is line i + 1 */
+    char *text;       /* the tokens: token i is line i + 1 */
     size_t len_bytes, cap_bytes;
     struct conf_pos *places; /* of the tokens */
     uint32_t count, cap;

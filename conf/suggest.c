@@ -60,7 +60,10 @@ void suggest_offer(struct suggest *s, const char *candidate)
 {
     size_t len = strlen(s->wanted);
     unsigned allowed = len < 5 ? 1 : len < 9 ? 2 : (unsigned)(len / 3);
-    unsigned distance = suggest_distance(s->wanted, candidate);
+    size_t other = strlen(candidate), apart = len > other ? len - other : other - len;
+    unsigned distance = UINT32_MAX;
+    if (apart <= allowed) /* it is at least that far */
+        distance = suggest_distance(s->wanted, candidate);
     if (distance > allowed || distance >= len) {
         if (!is_beginning(s->wanted, candidate))
             return;

@@ -89,6 +89,10 @@ static void accept_key(struct prelex *p, struct conf_pos pos, const char *s)
         name = substitute_name(p);
     }
     emit_token(p, pos, name);
+    if (++f->keys <= PRELEX_KEYS_MAX)
+        return;
+    prelex_mistake(p, pos, "more than %u names in one group", PRELEX_KEYS_MAX);
+    p->broken = p->stop = true;
 }
 
 void tokens_bare(struct prelex *p, struct conf_pos pos, const char *s)

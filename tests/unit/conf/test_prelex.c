@@ -201,3 +201,13 @@ TEST(a_flood_ends)
     CHECK_EQ(fixture_one.errors.count, 100);
     CHECK_STR(fixture_one.errors.last->text, "too many errors: is this a configuration file?");
 }
+
+TEST(a_huge_group)
+{
+    size_t cap = 16 * 9000, len = 0;
+    char *text = malloc(cap);
+    for (unsigned i = 0; i < 8193; i++)
+        len += (size_t)snprintf(text + len, cap - len, "k%u = %u\n", i, i);
+    CHECK_STR(load_bad(text), "t:8193: error: more than 8192 names in one group\n");
+    free(text);
+}
