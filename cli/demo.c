@@ -41,7 +41,7 @@ static uint16_t choose_port(uint16_t from, const uint16_t *chosen, unsigned coun
 static bool choose_ports(void)
 {
     static const uint16_t wanted[] = {8080, 9900, 8001, 8002, 8003};
-    uint16_t chosen[ARRAY_LEN(wanted)];
+    uint16_t chosen[ARRAY_LEN(wanted)] = {0};
 
     for (unsigned i = 0; i < ARRAY_LEN(wanted); i++) {
         chosen[i] = choose_port(wanted[i], chosen, i);

@@ -54,20 +54,23 @@ static void note_table(struct scan *s, uint32_t pid)
     table_close(&t);
 }
 
+static int is_table(const struct dirent *e)
+{
+    return strncmp(e->d_name, SHM_PREFIX, strlen(SHM_PREFIX)) == 0;
+}
+
 static void scan_tables(struct scan *s)
 {
-    DIR *dir = opendir(SHM_DIR);
-    struct dirent *e;
+    struct dirent **found = NULL;
+    int n = scandir(SHM_DIR, &found, is_table, NULL);
     uint64_t pid;
 
-    if (!dir)
-        return;
-    while ((e = readdir(dir)) != NULL) {
-        if (strncmp(e->d_name, SHM_PREFIX, strlen(SHM_PREFIX)) == 0 &&
-            cli_parse_uint(e->d_name + strlen(SHM_PREFIX), INT_MAX, &pid) == 0)
+    for (int i = 0; i < n; i++) {
+        if (cli_parse_uint(found[i]->d_name + strlen(SHM_PREFIX), INT_MAX, &pid) == 0)
             note_table(s, (uint32_t)pid);
+        free(found[i]);
     }
-    closedir(dir);
+    free(found);
 }
 
 /* The pid in the pid file that the configuration names, 0 when there is none. */

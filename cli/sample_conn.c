@@ -220,22 +220,31 @@ static void on_delay(EV_P_ ev_timer *w, int revents UNUSED)
     (void)loop;
 }
 
+/* Reads once. 1: something came, 0: nothing is there, -1: the client is gone. */
+static int receive(struct sample_conn *c)
+{
+    ssize_t n = read(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len);
+
+    if (n == -1 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n <= 0)
+        return -1;
+    c->in_len += (uint32_t)n;
+    return 1;
+}
+
 static void on_io(EV_P_ ev_io *w, int revents)
 {
     struct sample_conn *c = CONTAINER_OF(w, struct sample_conn, io);
+    int got = 1;
 
     MAGIC_CHECK(c, SAMPLE_CONN_MAGIC);
-    if (revents & EV_READ) {
-        ssize_t n = read(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len);
-        if (n == -1 && (errno == EAGAIN || errno == EINTR))
-            return;
-        if (n <= 0) {
-            conn_close(c);
-            return;
-        }
-        c->in_len += (uint32_t)n;
-    }
-    run(c);
+    if (revents & EV_READ)
+        got = receive(c);
+    if (got == -1)
+        conn_close(c);
+    else if (got == 1)
+        run(c);
     (void)loop;
 }
 
@@ -265,7 +274,11 @@ void sample_conn_open(struct sample_server *s, int fd)
 
 void sample_conn_drain(struct sample_conn *c)
 {
+    bool idle = c->state == SAMPLE_HEAD && c->in_len == 0;
+
     c->keep_alive = false;
-    if ((c->state == SAMPLE_HEAD && c->in_len == 0) || c->state == SAMPLE_WS)
+    if (idle && receive(c) == 1) /* a request that came just before the end is still answered */
+        run(c);
+    else if (idle || c->state == SAMPLE_WS)
         conn_close(c);
 }

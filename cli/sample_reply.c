@@ -11,6 +11,8 @@
 
 void sample_out_add(struct sample_out *o, const void *data, size_t len)
 {
+    if (len == 0)
+        return; /* there may be no buffer yet */
     if (o->len + len > o->cap) {
         size_t cap = (o->len + len) * 2;
         char *buf = realloc(o->buf, cap);

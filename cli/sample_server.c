@@ -9,11 +9,8 @@
 #define BACKLOG      512
 #define ACCEPT_BATCH 64
 
-static void on_accept(EV_P_ ev_io *w, int revents UNUSED)
+static void accept_waiting(struct sample_server *s)
 {
-    struct sample_server *s = CONTAINER_OF(w, struct sample_server, accepting);
-
-    MAGIC_CHECK(s, SAMPLE_SERVER_MAGIC);
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd == -1) {
@@ -24,6 +21,14 @@ static void on_accept(EV_P_ ev_io *w, int revents UNUSED)
         net_set_nodelay(fd);
         sample_conn_open(s, fd);
     }
+}
+
+static void on_accept(EV_P_ ev_io *w, int revents UNUSED)
+{
+    struct sample_server *s = CONTAINER_OF(w, struct sample_server, accepting);
+
+    MAGIC_CHECK(s, SAMPLE_SERVER_MAGIC);
+    accept_waiting(s);
     (void)loop;
 }
 
@@ -59,6 +64,7 @@ void sample_server_drain(struct sample_server *s)
 
     if (s->draining)
         return;
+    accept_waiting(s); /* closing the socket would reset who waits in its queue */
     s->draining = true;
     ev_io_stop(s->loop, &s->accepting);
     close(s->fd);
