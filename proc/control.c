@@ -39,7 +39,7 @@ static void attach_fds(struct msghdr *h, union fd_space *space, const int *fds, 
 
 int ctl_send(int fd, const struct ctl_msg *m, const int *fds)
 {
-    if (m->fd_count > CTL_FDS) {
+    if (m->fd_count > CTL_FDS || (m->fd_count > 0 && fds == NULL)) {
         errno = EINVAL;
         return -1;
     }

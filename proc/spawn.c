@@ -115,28 +115,27 @@ static void set_names(const struct spawn *s)
     log_set_role(title);
 }
 
+/* There is one child per process. NULL: out of memory or descriptors. */
 static struct child *build_child(const struct spawn *s)
 {
-    struct child *c = calloc(1, sizeof *c);
-    if (c == NULL)
-        return NULL;
-    c->listens = calloc(s->listen_count + 1, sizeof *c->listens);
-    c->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    if (c->listens == NULL || c->loop == NULL)
+    static struct child c;
+    c = (struct child){.role = s->role,
+                       .table = s->table,
+                       .slot = s->slot,
+                       .index = s->index,
+                       .conf = s->conf,
+                       .listen_count = s->listen_count};
+    c.listens = calloc(s->listen_count + 1, sizeof *c.listens);
+    c.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    if (c.listens == NULL || c.loop == NULL)
         return NULL;
     for (uint32_t i = 0; i < s->listen_count; i++)
-        c->listens[i] = s->listens[i];
-    c->listen_count = s->listen_count;
-    c->role = s->role;
-    c->table = s->table;
-    c->slot = s->slot;
-    c->index = s->index;
-    c->conf = s->conf;
-    return c;
+        c.listens[i] = s->listens[i];
+    return &c;
 }
 
 /* Says REFUSED and leaves: the master logs the reason. */
-static void refuse(const struct spawn *s, int control_fd, const char *why)
+__attribute__((noreturn)) static void refuse(const struct spawn *s, int control_fd, const char *why)
 {
     struct ctl_msg m = {.type = CTL_REFUSED, .generation = s->conf->generation};
     (void)snprintf(m.text, sizeof m.text, "%s", why);
