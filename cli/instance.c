@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "base/arena.h"
 #include "cli/arg.h"
 #include "cli/cli.h"
@@ -21,6 +23,39 @@ struct scan {
     char live_list[128]; /* "12, 345" */
 };
 
+/*
+ * /dev/shm is writable by all, and signals are sent to the pid in a table's name: a living instance
+ * is believed when the table belongs to whom the process belongs, or to us; a dead one, which is
+ * only looked at, when it is ours or we are root.
+ */
+static bool is_believed(const struct table *t, uint32_t pid, bool alive)
+{
+    struct stat object, process;
+    char path[32];
+
+    if (t->header->master_pid != pid || fstat(t->fd, &object) == -1)
+        return false;
+    if (object.st_uid == geteuid())
+        return true;
+    if (!alive)
+        return geteuid() == 0;
+    snprintf(path, sizeof(path), "/proc/%u", pid);
+    return stat(path, &process) == 0 && process.st_uid == object.st_uid;
+}
+
+static int attach(uint32_t pid, struct instance *out, char *why, size_t why_cap)
+{
+    out->pid = pid;
+    if (table_attach(&out->table, pid, why, why_cap) == -1)
+        return -1;
+    out->alive = table_master_alive(&out->table);
+    if (is_believed(&out->table, pid, out->alive))
+        return 0;
+    snprintf(why, why_cap, "the table of pid %u belongs to somebody else", pid);
+    table_close(&out->table);
+    return -1;
+}
+
 static void note_live(struct scan *s, uint32_t pid, uint64_t started)
 {
     size_t len = strlen(s->live_list);
@@ -35,23 +70,20 @@ static void note_live(struct scan *s, uint32_t pid, uint64_t started)
 
 static void note_table(struct scan *s, uint32_t pid)
 {
-    struct table t;
+    struct instance i;
     char why[256];
 
-    if (table_attach(&t, pid, why, sizeof(why)) == -1)
+    if (attach(pid, &i, why, sizeof(why)) == -1)
         return; /* another user's, another version's, or just gone */
-    uint64_t started = t.header->started_wall_ms;
-    if (s->conf_path && strcmp(s->conf_path, t.header->conf_path) != 0) {
-        table_close(&t);
-        return;
-    }
-    if (table_master_alive(&t)) {
+    uint64_t started = i.table.header->started_wall_ms;
+    bool meant = !s->conf_path || strcmp(s->conf_path, i.table.header->conf_path) == 0;
+    if (meant && i.alive) {
         note_live(s, pid, started);
-    } else if (started >= s->dead_started) {
+    } else if (meant && started >= s->dead_started) {
         s->dead = pid;
         s->dead_started = started;
     }
-    table_close(&t);
+    instance_close(&i);
 }
 
 static int is_table(const struct dirent *e)
@@ -94,15 +126,6 @@ static uint32_t pid_from_conf(const char *conf_path)
     }
     arena_free(&arena);
     return (uint32_t)pid;
-}
-
-static int attach(uint32_t pid, struct instance *out, char *why, size_t why_cap)
-{
-    out->pid = pid;
-    if (table_attach(&out->table, pid, why, why_cap) == -1)
-        return -1;
-    out->alive = table_master_alive(&out->table);
-    return 0;
 }
 
 static int find_by_conf(const struct instance_choice *c, struct instance *out, char *why,

@@ -118,14 +118,15 @@ def test_quit_waits_for_what_is_in_flight(pair):
         timed = run("quit", "--pid", pair.pid, "--timeout", "300ms")
         assert timed.returncode == 1
         assert "still runs" in timed.stderr
-        waiting = subprocess.Popen([binary(), "quit", "--pid", str(pair.pid)], stdout=subprocess.PIPE, text=True,
-                                   env=environment())
+        waiting = subprocess.Popen([binary(), "quit", "--pid", str(pair.pid)], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, env=environment())
+        wait_until(lambda: pair.log().count("signal QUIT") == 2, what="the second signal")
         assert waiting.poll() is None
         for o in pair.origins:
             o.release()
         assert client.read().status == 200
-    out, _ = waiting.communicate(timeout=30)
-    assert (waiting.returncode, out) == (0, "stopped\n")
+    out, err = waiting.communicate(timeout=30)
+    assert (waiting.returncode, out) == (0, "stopped\n"), err
     pair.stopped = True
     assert pair.wait(5) == 0
     pair.check_clean()
@@ -309,3 +310,24 @@ def test_events_follow(pair):
     assert any(json.loads(line)["kind"] == "stop" for line in out.splitlines())
     assert "ended" in err
     assert follow.returncode == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a file of another user")
+def test_a_table_of_somebody_else_is_not_believed(pair):
+    """Everybody can write to /dev/shm: whoever puts a table there with my pid in its name must not have it signalled."""
+    victim = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    fake = f"/dev/shm/ballast.{victim.pid}"
+    try:
+        with open(f"/dev/shm/ballast.{pair.pid}", "rb") as f, open(fake, "wb") as out:
+            out.write(f.read(1 << 20))
+            out.truncate(os.stat(f.name).st_size)
+        os.chown(fake, 65534, 65534)
+        done = run("stop", "--pid", victim.pid)
+        assert done.returncode == 1
+        assert "belongs to somebody else" in done.stderr
+        assert victim.poll() is None
+        assert str(victim.pid) not in run("reload").stderr
+    finally:
+        os.unlink(fake)
+        victim.kill()
+        victim.communicate()
