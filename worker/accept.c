@@ -1,6 +1,7 @@
 /*
- * worker/accept.c: ACCEPT: sockets that this worker listens on. A place under max_connections is reserved (exactly, over all workers) before
- * the connection is taken; without a place, or without descriptors, clients wait in the kernel's queue.
+ * worker/accept.c: ACCEPT: sockets that this worker listens on. A place under max_connections is
+ * reserved (exactly, over all workers) before the connection is taken; without a place, or without
+ * descriptors, clients wait in the kernel's queue.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 
 #define ACCEPT_BATCH 16u
 
-/* Takes one connection. False: no more for now. */
+/* Takes one connection. False: the queue is empty, or must wait. */
 static bool take_one(struct worker *w, struct acceptor *a)
 {
     if (!slot_client_reserve(w->table, w->slot)) {

@@ -1,11 +1,12 @@
-/* worker/account.h: ACCOUNT: the only place that counts requests, attempts and bytes. Single-writer words: a few ns each. */
+/* worker/account.h: ACCOUNT: the only place that counts requests, attempts and bytes. Single-writer
+ * words: a few ns each. */
 #ifndef BALLAST_WORKER_ACCOUNT_H
 #define BALLAST_WORKER_ACCOUNT_H
 
 #include "worker/types.h"
 
-void account_txn(struct txn *t);                  /* once, when it ends */
-void account_sent(struct txn *t);                 /* an attempt was handed to a backend connection */
+void account_txn(struct txn *t);  /* once, when it ends */
+void account_sent(struct txn *t); /* an attempt was handed to a backend connection */
 void account_response(struct txn *t, unsigned status); /* its response head arrived */
 void account_attempt_failed(struct txn *t, bool connect_error, bool timeout);
 void account_retry(struct txn *t);

@@ -1,6 +1,6 @@
 /*
- * worker/buf.h: byte buffers of two sizes, kept for reuse. A buffer holds [start, end) of cap bytes. A connection has one only while bytes
- * are pending.
+ * worker/buf.h: byte buffers of two sizes, kept for reuse. A buffer holds [start, end) of cap
+ * bytes. A connection has one only while bytes are pending.
  */
 #ifndef BALLAST_WORKER_BUF_H
 #define BALLAST_WORKER_BUF_H

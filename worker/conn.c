@@ -132,7 +132,8 @@ static void arm(struct conn *c, uint64_t at_us)
 void conn_deadline(struct conn *c, uint32_t ms)
 {
     c->deadline_us = c->worker->now_us + (uint64_t)ms * 1000;
-    /* A timer that fires too early only looks again; so a moving deadline costs nothing per request. */
+    /* A timer that fires too early only looks again; so a moving deadline costs nothing per
+     * request. */
     if (!ev_is_active(&c->timer) || c->deadline_us < c->timer_us)
         arm(c, c->deadline_us);
 }

@@ -1,23 +1,28 @@
 /*
- * worker/conn.h: client connections: the one door in (conn_open) and the one out (conn_close), their watcher, deadline and the order of
- * reading. Owner of the descriptor. See worker/types.h for the objects.
+ * worker/conn.h: client connections: the one door in (conn_open) and the one out (conn_close),
+ * their watcher, deadline and the order of reading. Owner of the descriptor. See worker/types.h for
+ * the objects.
  */
 #ifndef BALLAST_WORKER_CONN_H
 #define BALLAST_WORKER_CONN_H
 
 #include "worker/types.h"
 
-/* Takes an accepted descriptor whose place (slot_client_reserve) is reserved. On failure closes it and gives the place back. */
+/* Takes an accepted descriptor whose place (slot_client_reserve) is reserved. On failure closes it
+ * and gives the place back. */
 void conn_open(struct worker *w, int fd, uint32_t listener_row, const struct net_addr *from);
 /* The only way a client connection ends. reason: static text for the log. Ends its txn too. */
 void conn_close(struct conn *c, const char *reason);
-/* Half-closes and drops what still comes for a moment, then closes: the answer just sent is not lost to a reset. */
+/* Half-closes and drops what still comes for a moment, then closes: the answer just sent is not
+ * lost to a reset. */
 void conn_linger(struct conn *c);
 /* Waits for the next request, or closes when draining. */
 void conn_to_idle(struct conn *c);
-/* Looks at bytes already here after a request finished; the last call of every event handler that got this far. */
+/* Looks at bytes already here after a request finished; the last call of every event handler that
+ * got this far. */
 void conn_continue(struct conn *c);
-/* What the watcher waits for: EV_READ, EV_WRITE, both or 0. Costs a system call only when it changes between iterations. */
+/* What the watcher waits for: EV_READ, EV_WRITE, both or 0. Costs a system call only when it
+ * changes between iterations. */
 void conn_want(struct conn *c, int events);
 /* The connection is given up (conn_on_timeout) when this much time passes without another call. */
 void conn_deadline(struct conn *c, uint32_t ms);

@@ -1,6 +1,7 @@
 /*
- * worker/gen.c: a configuration generation as this worker uses it: the immutable configuration and, per pool, the view of its
- * backends. Built beside the current one when offered; freed when the last request that began with it ends.
+ * worker/gen.c: a configuration generation as this worker uses it: the immutable configuration and,
+ * per pool, the view of its backends. Built beside the current one when offered; freed when the
+ * last request that began with it ends.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,8 @@ static int add_pools(struct worker *w, struct gen *g, char *why, size_t why_cap)
     for (uint32_t i = 0; i < conf->pool_count; i++) {
         const struct lb_algorithm *algorithm = lb_find(conf->pools[i].balance);
         if (!algorithm) {
-            snprintf(why, why_cap, "pool %s: no algorithm \"%s\"", conf->pools[i].name, conf->pools[i].balance);
+            snprintf(why, why_cap, "pool %s: no algorithm \"%s\"", conf->pools[i].name,
+                     conf->pools[i].balance);
             return -1;
         }
         g->pools[i].conf = &conf->pools[i];

@@ -1,7 +1,8 @@
 /*
- * worker/head.h: message heads as they leave: the request to the backend, the response to the client. Runs of fields that do not change
- * are copied as they stand. Hop-by-hop fields are removed (RFC 9110 7.6.1); a Connection field can never remove what frames or
- * addresses the message (Host, Content-Length, Transfer-Encoding).
+ * worker/head.h: message heads as they leave: the request to the backend, the response to the
+ * client. Runs of fields that do not change are copied as they stand. Hop-by-hop fields are removed
+ * (RFC 9110 7.6.1); a Connection field can never remove what frames or addresses the message (Host,
+ * Content-Length, Transfer-Encoding).
  */
 #ifndef BALLAST_WORKER_HEAD_H
 #define BALLAST_WORKER_HEAD_H
@@ -12,7 +13,8 @@
 int head_build_request(struct txn *t, const struct http1_head *h) MUST_CHECK;
 /* May the response head go to the client byte for byte? */
 bool head_response_as_is(const struct txn *t, const struct http1_head *h);
-/* Appends the response head to t->head_out from the parsed head at the start of t->rbuf. 0, or -1 no memory. */
+/* Appends the response head to t->head_out from the parsed head at the start of t->rbuf. 0, or -1
+ * no memory. */
 int head_build_response(struct txn *t, const struct http1_head *h) MUST_CHECK;
 bool head_accepts_html(const struct http1_head *h, const char *bytes);
 

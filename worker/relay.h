@@ -1,17 +1,20 @@
 /*
- * worker/relay.h: RELAY: bodies through bounded buffers, one per direction, with back-pressure: a side that cannot take more stops the other
- * side's reading. Only validated bytes are forwarded. The request half is relay_request.c, the response half relay_response.c.
+ * worker/relay.h: RELAY: bodies through bounded buffers, one per direction, with back-pressure: a
+ * side that cannot take more stops the other side's reading. Only validated bytes are forwarded.
+ * The request half is relay_request.c, the response half relay_response.c.
  */
 #ifndef BALLAST_WORKER_RELAY_H
 #define BALLAST_WORKER_RELAY_H
 
 #include "worker/types.h"
 
-/* Validates body bytes in conn->in and marks them ready. False: the txn was answered or ended (bad chunk, too large). */
+/* Validates body bytes in conn->in and marks them ready. False: the txn was answered or ended (bad
+ * chunk, too large). */
 bool relay_request_take(struct txn *t) MUST_CHECK;
 /* Sends what is ready to the backend and sets what both watchers wait for. */
 void relay_request_push(struct txn *t);
-/* The client is readable while a request is at work: body bytes, a pipelined request, or its end. */
+/* The client is readable while a request is at work: body bytes, a pipelined request, or its end.
+ */
 void relay_request_readable(struct txn *t);
 uint32_t relay_request_pending(const struct txn *t); /* bytes ready and not sent */
 
@@ -20,8 +23,9 @@ void relay_response_readable(struct txn *t);
 void relay_response_push(struct txn *t);
 uint32_t relay_response_pending(const struct txn *t);
 
-/* Sends up to two runs with one system call (either may be NULL or empty) and consumes what was taken. second_ready: how much of the second
- * buffer may go. Returns bytes sent, or -1 with errno (EAGAIN: none). */
+/* Sends up to two runs with one system call (either may be NULL or empty) and consumes what was
+ * taken. second_ready: how much of the second buffer may go. Returns bytes sent, or -1 with errno
+ * (EAGAIN: none). */
 ssize_t relay_send(int fd, struct buf *first, struct buf *second, uint32_t second_ready) MUST_CHECK;
 
 #endif

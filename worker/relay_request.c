@@ -38,7 +38,8 @@ ssize_t relay_send(int fd, struct buf *first, struct buf *second, uint32_t secon
     return n;
 }
 
-/* ---- what may be forwarded ------------------------------------------------------------------------------------ */
+/* ---- what may be forwarded
+ * ------------------------------------------------------------------------------------ */
 
 static uint32_t untaken(const struct txn *t)
 {
@@ -67,8 +68,8 @@ static enum http1_result take_chunks(struct txn *t)
     for (uint32_t n = untaken(t); n > 0; n = untaken(t)) {
         uint32_t used = 0;
         struct http1_span payload;
-        enum http1_result r =
-            http1_chunked_step(&t->req_chunked, buf_at(t->conn->in) + t->req_ready, n, &used, &payload);
+        enum http1_result r = http1_chunked_step(
+            &t->req_chunked, buf_at(t->conn->in) + t->req_ready, n, &used, &payload);
         if (r == HTTP1_ERROR)
             return r;
         taken(t, used);
@@ -106,7 +107,9 @@ bool relay_request_take(struct txn *t)
     return true;
 }
 
-/* ---- sending -------------------------------------------------------------------------------------------------- */
+/* ---- sending
+ * --------------------------------------------------------------------------------------------------
+ */
 
 uint32_t relay_request_pending(const struct txn *t)
 {
@@ -127,8 +130,8 @@ static void release_empty(struct txn *t)
     }
 }
 
-/* Before the request is complete: its bytes, as far as there is room. After: only the client's end, unless a pipelined request
- * waits already. */
+/* Before the request is complete: its bytes, as far as there is room. After: only the client's end,
+ * unless a pipelined request waits already. */
 static bool wants_client(const struct txn *t, bool blocked)
 {
     const struct buf *in = t->conn->in;
@@ -168,7 +171,8 @@ static int send_ready(struct txn *t)
 
 void relay_request_push(struct txn *t)
 {
-    if (!t->up) { /* the response is complete and only waits for the client: what else comes is not wanted now */
+    if (!t->up) { /* the response is complete and only waits for the client: what else comes is not
+                     wanted now */
         conn_want(t->conn, relay_response_pending(t) > 0 ? EV_WRITE : 0);
         return;
     }
@@ -180,7 +184,8 @@ void relay_request_push(struct txn *t)
             txn_upstream_lost(t, "stale connection");
             return;
         }
-        /* It may have answered before it stopped reading (RFC 9112 9.5): the response half decides. */
+        /* It may have answered before it stopped reading (RFC 9112 9.5): the response half decides.
+         */
         t->send_broken = true;
         t->req_replayable = t->req_replayable && t->up->reused;
     }
@@ -188,7 +193,9 @@ void relay_request_push(struct txn *t)
     set_watchers(t, r == 0);
 }
 
-/* ---- receiving ------------------------------------------------------------------------------------------------ */
+/* ---- receiving
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static struct buf *input_buffer(struct txn *t)
 {
@@ -226,5 +233,6 @@ void relay_request_readable(struct txn *t)
     if (n == -1 || t->state == TXN_EXCHANGE)
         relay_request_push(t);
     else
-        conn_want(c, c->io.events & EV_WRITE); /* not connected yet, or answering: these bytes wait */
+        conn_want(c,
+                  c->io.events & EV_WRITE); /* not connected yet, or answering: these bytes wait */
 }

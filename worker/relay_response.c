@@ -29,7 +29,9 @@ static uint32_t raw_len(const struct txn *t)
     return t->rbuf ? buf_len(t->rbuf) - t->res_ready : 0;
 }
 
-/* ---- body ----------------------------------------------------------------------------------------------------- */
+/* ---- body
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static void take_length(struct txn *t)
 {
@@ -41,7 +43,8 @@ static void take_length(struct txn *t)
     t->res_done = t->res_left == 0;
 }
 
-/* Walks the chunks. As they are, everything validated is ready; otherwise only the payload, moved together. */
+/* Walks the chunks. As they are, everything validated is ready; otherwise only the payload, moved
+ * together. */
 static bool take_chunks(struct txn *t)
 {
     char *from = t->rbuf ? raw_at(t) : NULL, *to = from;
@@ -72,7 +75,8 @@ static bool take_chunks(struct txn *t)
     return true;
 }
 
-/* Frames the raw bytes as one chunk, in place: the head of the chunk goes into the room before them. */
+/* Frames the raw bytes as one chunk, in place: the head of the chunk goes into the room before
+ * them. */
 static void wrap_chunk(struct txn *t)
 {
     struct buf *b = t->rbuf;
@@ -104,9 +108,12 @@ static bool take_body(struct txn *t)
     return false;
 }
 
-/* ---- head ----------------------------------------------------------------------------------------------------- */
+/* ---- head
+ * -----------------------------------------------------------------------------------------------------
+ */
 
-/* An interim response goes to the client at once (RFC 9110 15.2), but for HTTP/1.0 clients, who do not know them. */
+/* An interim response goes to the client at once (RFC 9110 15.2), but for HTTP/1.0 clients, who do
+ * not know them. */
 static bool forward_interim(struct txn *t, uint32_t bytes)
 {
     if (!t->req_http10) {
@@ -205,8 +212,9 @@ static bool take_head(struct txn *t, bool *failed)
         http1_head_reset(t->res);
     }
     while (again) {
-        enum http1_result r = http1_parse_response(t->res, buf_at(t->rbuf), buf_len(t->rbuf), &response_limits,
-                                                   t->req_is_head, t->req_is_connect);
+        enum http1_result r =
+            http1_parse_response(t->res, buf_at(t->rbuf), buf_len(t->rbuf), &response_limits,
+                                 t->req_is_head, t->req_is_connect);
         if (r == HTTP1_MORE) {
             *failed = !make_room(t);
             return false;
@@ -219,7 +227,8 @@ static bool take_head(struct txn *t, bool *failed)
     return true;
 }
 
-/* ---- the exchange --------------------------------------------------------------------------------------------- */
+/* ---- the exchange
+ * --------------------------------------------------------------------------------------------- */
 
 static void bad_response(struct txn *t, const char *why)
 {
@@ -228,11 +237,12 @@ static void bad_response(struct txn *t, const char *why)
     txn_fail(t, 502, "Invalid response from backend");
 }
 
-/* The backend has done its part. Its connection is worth keeping when both messages were complete and it said nothing more. */
+/* The backend has done its part. Its connection is worth keeping when both messages were complete
+ * and it said nothing more. */
 static void response_complete(struct txn *t)
 {
-    bool clean = t->res_upstream_keep && t->req_done && relay_request_pending(t) == 0 && !t->send_broken &&
-                 raw_len(t) == 0;
+    bool clean = t->res_upstream_keep && t->req_done && relay_request_pending(t) == 0 &&
+                 !t->send_broken && raw_len(t) == 0;
     if (!t->req_done)
         t->client_close = true;
     txn_leave_backend(t, clean);
@@ -283,7 +293,8 @@ static void on_eof(struct txn *t, bool reset)
 static struct buf *output_buffer(struct txn *t)
 {
     if (!t->rbuf)
-        t->rbuf = buf_get(&t->worker->bufs, t->res_left > BUF_SMALL_BYTES || t->res_body == HTTP1_BODY_CLOSE);
+        t->rbuf = buf_get(&t->worker->bufs,
+                          t->res_left > BUF_SMALL_BYTES || t->res_body == HTTP1_BODY_CLOSE);
     if (t->rbuf && buf_len(t->rbuf) == 0)
         t->rbuf->start = t->rbuf->end = t->res_out == BODY_ENCHUNK ? CHUNK_HEAD_BYTES : 0;
     return t->rbuf;
@@ -313,7 +324,8 @@ void relay_response_readable(struct txn *t)
         relay_response_push(t);
 }
 
-/* ---- to the client -------------------------------------------------------------------------------------------- */
+/* ---- to the client
+ * -------------------------------------------------------------------------------------------- */
 
 static void release_sent(struct txn *t)
 {
@@ -367,6 +379,7 @@ void relay_response_push(struct txn *t)
     int client = t->conn->io.events & EV_READ;
     conn_want(t->conn, (ev_is_active(&t->conn->io) ? client : 0) | (r == 0 ? EV_WRITE : 0));
     if (t->up)
-        upstream_want(t->up, (ev_is_active(&t->up->io) ? t->up->io.events & EV_WRITE : 0) | (r == 0 ? 0 : EV_READ));
+        upstream_want(t->up, (ev_is_active(&t->up->io) ? t->up->io.events & EV_WRITE : 0) |
+                                 (r == 0 ? 0 : EV_READ));
     txn_arm(t);
 }

@@ -6,15 +6,18 @@
 #include "worker/relay.h"
 #include "worker/txn.h"
 
-#define RETRY_AFTER_S 1 /* told with a 503: backends come back at the pace of health checks, not of people */
+#define RETRY_AFTER_S                                                                              \
+    1 /* told with a 503: backends come back at the pace of health checks, not of people */
 
-static int format_body(const struct txn *t, unsigned status, const char *text, char *out, size_t cap)
+static int format_body(const struct txn *t, unsigned status, const char *text, char *out,
+                       size_t cap)
 {
     if (t->req_wants_html)
-        return snprintf(out, cap,
-                        "<!doctype html><html><head><title>%u %s</title></head><body><h1>%u %s</h1><p>%s</p>"
-                        "</body></html>\n",
-                        status, http1_reason(status), status, http1_reason(status), text);
+        return snprintf(
+            out, cap,
+            "<!doctype html><html><head><title>%u %s</title></head><body><h1>%u %s</h1><p>%s</p>"
+            "</body></html>\n",
+            status, http1_reason(status), status, http1_reason(status), text);
     return snprintf(out, cap, "{\"error\":\"%s\"}\n", text);
 }
 
@@ -29,9 +32,11 @@ static int format_head(const struct txn *t, unsigned status, int body_len, char 
                              : t->req_http10 ? "Connection: keep-alive\r\n"
                                              : "";
     return snprintf(out, cap,
-                    "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nCache-Control: no-store\r\n%s%s\r\n",
-                    status, http1_reason(status), t->req_wants_html ? "text/html; charset=utf-8" : "application/json",
-                    body_len, extra, connection);
+                    "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nCache-Control: "
+                    "no-store\r\n%s%s\r\n",
+                    status, http1_reason(status),
+                    t->req_wants_html ? "text/html; charset=utf-8" : "application/json", body_len,
+                    extra, connection);
 }
 
 void reply_error(struct txn *t, unsigned status, const char *text)

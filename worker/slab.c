@@ -40,7 +40,8 @@ static bool grow(struct slab *s)
     ((struct slab_link *)(void *)chunk)->next = s->chunks;
     s->chunks = chunk;
     for (uint32_t i = 0; i < SLAB_CHUNK; i++) {
-        struct slab_link *object = (struct slab_link *)(void *)(chunk + CACHE_LINE + i * s->object_bytes);
+        struct slab_link *object =
+            (struct slab_link *)(void *)(chunk + CACHE_LINE + i * s->object_bytes);
         object->next = s->free;
         s->free = object;
     }

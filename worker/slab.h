@@ -1,6 +1,7 @@
 /*
- * worker/slab.h: objects of one size, kept for reuse: no malloc in steady state. Under AddressSanitizer every object is its own allocation,
- * so that a use after free is seen. Objects come zeroed where stated by slab_get0.
+ * worker/slab.h: objects of one size, kept for reuse: no malloc in steady state. Under
+ * AddressSanitizer every object is its own allocation, so that a use after free is seen. Objects
+ * come zeroed where stated by slab_get0.
  */
 #ifndef BALLAST_WORKER_SLAB_H
 #define BALLAST_WORKER_SLAB_H

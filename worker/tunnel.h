@@ -1,6 +1,7 @@
 /*
- * worker/tunnel.h: bytes both ways: TCP listeners, and HTTP after 101. Each direction has one buffer, held only while bytes wait; the end of one
- * direction (FIN) is passed on when its bytes are through, and the other direction goes on (half-close).
+ * worker/tunnel.h: bytes both ways: TCP listeners, and HTTP after 101. Each direction has one
+ * buffer, held only while bytes wait; the end of one direction (FIN) is passed on when its bytes
+ * are through, and the other direction goes on (half-close).
  */
 #ifndef BALLAST_WORKER_TUNNEL_H
 #define BALLAST_WORKER_TUNNEL_H

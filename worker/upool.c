@@ -5,8 +5,10 @@
 #include <sys/socket.h>
 #include "worker/upstream.h"
 
-#define UPOOL_IDLE_US   (60u * 1000000u)
-#define UPOOL_EXCESS_US 1000000u /* beyond `keepalive`: long enough for a burst to take it again, so that load never reconnects */
+#define UPOOL_IDLE_US (60u * 1000000u)
+#define UPOOL_EXCESS_US                                                                            \
+    1000000u /* beyond `keepalive`: long enough for a burst to take it again, so that load never   \
+                reconnects */
 
 static void unlink_idle(struct upstream *u)
 {

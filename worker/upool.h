@@ -1,6 +1,7 @@
 /*
- * worker/upool.h: idle connections to backends, kept for reuse: newest first per backend (the warmest is the least likely to be stale). Those beyond
- * conf_pool.keepalive per pool in this worker go, oldest first, once they were idle for a second: a busy moment does not close what the
+ * worker/upool.h: idle connections to backends, kept for reuse: newest first per backend (the
+ * warmest is the least likely to be stale). Those beyond conf_pool.keepalive per pool in this
+ * worker go, oldest first, once they were idle for a second: a busy moment does not close what the
  * next one has to open again. An idle connection is watched: whatever it says, it is closed.
  */
 #ifndef BALLAST_WORKER_UPOOL_H
@@ -8,14 +9,15 @@
 
 #include "worker/types.h"
 
-/* An idle connection to this backend, or NULL. verify: look first whether the peer closed it (one system call), for requests that
- * may not be sent twice. */
+/* An idle connection to this backend, or NULL. verify: look first whether the peer closed it (one
+ * system call), for requests that may not be sent twice. */
 struct upstream *upool_take(struct worker *w, uint32_t entry, uint32_t incarnation, bool verify);
 /* Keeps a connection whose exchange is over; keep: the pool's keepalive, 0 closes it. */
 void upool_put(struct upstream *u, uint32_t keep);
 /* Takes an idle connection out and closes it. */
 void upool_drop(struct upstream *u);
-void upool_sweep(struct worker *w);          /* closes what was idle too long, is too many, or whose backend is gone */
+void upool_sweep(
+    struct worker *w); /* closes what was idle too long, is too many, or whose backend is gone */
 void upool_forget_removed(struct worker *w); /* now: those of backends no longer in the table */
 void upool_close_all(struct worker *w);
 

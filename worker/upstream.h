@@ -6,10 +6,12 @@
 
 #include "worker/types.h"
 
-/* Gives the txn a connection to its reserved backend (t->entry): a pooled one (then the txn may send at once) or a new one in
- * progress. Returns 0, or -1 with errno when it cannot even be started. */
+/* Gives the txn a connection to its reserved backend (t->entry): a pooled one (then the txn may
+ * send at once) or a new one in progress. Returns 0, or -1 with errno when it cannot even be
+ * started. */
 int upstream_attach(struct txn *t) MUST_CHECK;
-/* Ends the txn's use: keep = the exchange is complete and the connection may be used again. t->up becomes NULL. */
+/* Ends the txn's use: keep = the exchange is complete and the connection may be used again. t->up
+ * becomes NULL. */
 void upstream_detach(struct txn *t, bool keep);
 /* Closes; it belongs to no txn and to no pool any more. */
 void upstream_close(struct upstream *u);

@@ -1,6 +1,6 @@
 /*
- * worker/worker.c: the worker role: one event loop, its acceptors, connections and pools, and the hooks by which the process adopts
- * generations, drains and leaves.
+ * worker/worker.c: the worker role: one event loop, its acceptors, connections and pools, and the
+ * hooks by which the process adopts generations, drains and leaves.
  */
 #include "worker/worker.h"
 
@@ -14,8 +14,9 @@
 #include "worker/upool.h"
 #include "worker/worker_int.h"
 
-#define ACCEPT_PAUSE_S  0.05 /* how long clients wait in the queue before the limit is looked at again */
-#define UPOOL_SWEEP_S   1.0
+#define ACCEPT_PAUSE_S                                                                             \
+    0.05 /* how long clients wait in the queue before the limit is looked at again */
+#define UPOOL_SWEEP_S 1.0
 
 static void on_clock(struct ev_loop *loop, struct ev_check *check, int revents)
 {

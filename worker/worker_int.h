@@ -4,21 +4,25 @@
 
 #include "worker/types.h"
 
-/* Objects closed in this iteration are freed at its end. A draining worker without connections leaves. */
+/* Objects closed in this iteration are freed at its end. A draining worker without connections
+ * leaves. */
 void worker_retire_conn(struct worker *w, struct conn *c);
 void worker_retire_txn(struct worker *w, struct txn *t);
 void worker_retire_upstream(struct worker *w, struct upstream *u);
 
 /* accept.c */
-int accept_sync(struct worker *w) MUST_CHECK; /* one acceptor per socket of the current generation; 0 or -1 */
+int accept_sync(struct worker *w)
+    MUST_CHECK; /* one acceptor per socket of the current generation; 0 or -1 */
 void accept_start(struct worker *w);
 void accept_stop(struct worker *w);
 void accept_pause(struct worker *w); /* for PAUSE seconds */
 
 /* gen.c */
-struct gen *gen_new(struct worker *w, const struct conf *conf, char *why, size_t why_cap) MUST_CHECK;
+struct gen *gen_new(struct worker *w, const struct conf *conf, char *why,
+                    size_t why_cap) MUST_CHECK;
 void gen_ref(struct gen *g);
-void gen_unref(struct worker *w, struct gen *g); /* the last one frees it and releases the configuration */
-void gen_discard(struct gen *g);                 /* an offer that was withdrawn */
+void gen_unref(struct worker *w,
+               struct gen *g);   /* the last one frees it and releases the configuration */
+void gen_discard(struct gen *g); /* an offer that was withdrawn */
 
 #endif

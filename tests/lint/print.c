@@ -1,6 +1,7 @@
 /*
- * tests/lint/print.c: prints a generated part of the docs from the rows of the layer that has them: `print NAME`. `make docs`
- * and `make lint` run it; exit status 2 when nothing is known by that name.
+ * tests/lint/print.c: prints a generated part of the docs from the rows of the layer that has them:
+ * `print NAME`. `make docs` and `make lint` run it; exit status 2 when nothing is known by that
+ * name.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Preloaded into an instance: counts allocations per process in a shared file (MALLOC_COUNT_FILE), a 64-bit word per pid % 4096. */
+/* Preloaded into an instance: counts allocations per process in a shared file (MALLOC_COUNT_FILE),
+ * a 64-bit word per pid % 4096. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
