@@ -4,18 +4,20 @@
 
 PAIR(struct conf_health, expect, expect_count);
 
-const char *const conf_algorithms[] = {"round_robin", "weighted_round_robin", "least_connections",
+const char *const conf_algorithms[] = {"round_robin",
+                                       "weighted_round_robin",
+                                       "least_connections",
+                                       "weighted_least_connections",
+                                       "random",
+                                       "power_of_two",
+                                       "first",
                                        NULL};
-static const char *const algorithms_later[] = {"weighted_least_connections",
-                                               "least_response_time",
+static const char *const algorithms_later[] = {"least_response_time",
                                                "fastest_response",
                                                "ip_hash",
                                                "url_hash",
                                                "consistent_hash",
                                                "maglev",
-                                               "random",
-                                               "power_of_two",
-                                               "first",
                                                NULL};
 static const char *const health_types[] = {
     [CONF_HEALTH_NONE] = "none", [CONF_HEALTH_HTTP] = "http", [CONF_HEALTH_TCP] = "tcp", NULL};

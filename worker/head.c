@@ -147,16 +147,6 @@ static void add_or_keep(struct buf *out, const struct http1_head *h, const char 
     ADD_LITERAL(out, "\r\n");
 }
 
-/* xorshift128+ (Vigna 2014): unique enough to find a request again, not a secret. */
-static uint64_t next_random(uint64_t s[2])
-{
-    uint64_t a = s[0], b = s[1];
-    s[0] = b;
-    a ^= a << 23;
-    s[1] = a ^ b ^ (a >> 17) ^ (b >> 26);
-    return s[1] + b;
-}
-
 static void add_request_id(struct txn *t, struct buf *out, const struct http1_head *h, const char *base)
 {
     static const char hex[] = "0123456789abcdef";
@@ -166,7 +156,7 @@ static void add_request_id(struct txn *t, struct buf *out, const struct http1_he
         ADD_FIELD(out, "X-Request-ID", base + theirs->value.off, theirs->value.len);
         return;
     }
-    uint64_t r[2] = {next_random(t->worker->random), next_random(t->worker->random)};
+    uint64_t r[2] = {worker_random(t->worker), worker_random(t->worker)};
     for (unsigned i = 0; i < 32; i++)
         id[i] = hex[(r[i / 16] >> (i % 16 * 4)) & 15];
     ADD_FIELD(out, "X-Request-ID", id, sizeof id);

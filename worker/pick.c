@@ -31,11 +31,21 @@ static uint32_t scan(struct txn *t, const struct lb_view *v)
     return INDEX_NONE;
 }
 
+/* Somebody could be asked who has not failed: then all of those are full. */
+static bool any_left(const struct txn *t, const struct lb_view *v)
+{
+    for (uint32_t m = 0; m < v->count; m++)
+        if (!lb_tried(&t->lb, v->members[m].entry))
+            return true;
+    return false;
+}
+
 enum pick_result pick_backend(struct txn *t)
 {
     struct lb_view *v = &t->pool->view;
     if (lb_view_refresh(v) == -1)
         log_error("out of memory: pool %s keeps its old view", t->pool->conf->name);
+    t->lb.random = worker_random(t->worker);
     uint32_t failed = t->lb.tried_count; /* those before were tried for good */
     uint32_t m = INDEX_NONE;
     t->entry = INDEX_NONE;
@@ -50,10 +60,9 @@ enum pick_result pick_backend(struct txn *t)
         }
         t->lb.tried[t->lb.tried_count++] = v->members[m].entry;
     }
-    bool full = t->lb.tried_count > failed;
     t->lb.tried_count = failed;
     if (t->entry != INDEX_NONE)
         return PICK_OK;
     count_add(&table_pcell(t->worker->table, t->worker->slot, t->pool->conf->row)->no_backend, 1);
-    return full ? PICK_FULL : PICK_NONE;
+    return any_left(t, v) ? PICK_FULL : PICK_NONE;
 }

@@ -201,9 +201,18 @@ struct worker {
     struct upstream *idle_new[POOL_MAX];
     uint32_t idle_count[POOL_MAX];
     uint32_t idle_keep[POOL_MAX]; /* conf_pool.keepalive as of the last connection put back */
-    uint64_t random[2]; /* xorshift128+ state, for request ids */
+    uint64_t random[2]; /* xorshift128+ state: request ids, draws of algorithms */
 };
 
+/* xorshift128+ (Vigna 2014): unique enough to find a request again, not a secret. */
+static inline uint64_t worker_random(struct worker *w)
+{
+    uint64_t a = w->random[0], b = w->random[1];
+    w->random[0] = b;
+    a ^= a << 23;
+    w->random[1] = a ^ b ^ (a >> 17) ^ (b >> 26);
+    return w->random[1] + b;
+}
 static inline struct cell *worker_cell(const struct worker *w, uint32_t entry)
 {
     return table_cell(w->table, w->slot, entry);

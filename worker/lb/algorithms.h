@@ -7,5 +7,9 @@
 extern const struct lb_algorithm lb_round_robin;
 extern const struct lb_algorithm lb_weighted_round_robin;
 extern const struct lb_algorithm lb_least_connections;
+extern const struct lb_algorithm lb_weighted_least_connections;
+extern const struct lb_algorithm lb_random;
+extern const struct lb_algorithm lb_power_of_two;
+extern const struct lb_algorithm lb_first;
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * worker/lb/first.c: fills one backend after the other: the first in the pool's order that has a place free (max_connections), so that as few
- * as possible are in use and the rest can be switched off.
+ * worker/lb/first.c: fills one backend after the other: the first in the pool's order that has a
+ * place free (max_connections), so that as few as possible are in use and the rest can be switched
+ * off.
  */
 #include "worker/lb/algorithms.h"
 
@@ -18,7 +19,8 @@ static uint32_t select_first(const struct lb_view *v, const struct lb_request *r
 
 const struct lb_algorithm lb_first = {
     .name = "first",
-    .help = "The first backend in order with a free connection place; the next one only when it is full.",
+    .help = "The first backend in order with a free connection place; the next one only when it is "
+            "full.",
     .cost = "O(n) in full backends",
     .select = select_first,
 };

@@ -9,6 +9,10 @@ const struct lb_algorithm *const lb_algorithms[] = {
     &lb_round_robin,
     &lb_weighted_round_robin,
     &lb_least_connections,
+    &lb_weighted_least_connections,
+    &lb_random,
+    &lb_power_of_two,
+    &lb_first,
     NULL,
 };
 
@@ -20,7 +24,8 @@ const struct lb_algorithm *lb_find(const char *name)
     return NULL;
 }
 
-void lb_view_init(struct lb_view *v, const struct table *t, uint32_t pool, const struct lb_algorithm *a)
+void lb_view_init(struct lb_view *v, const struct table *t, uint32_t pool,
+                  const struct lb_algorithm *a)
 {
     memset(v, 0, sizeof *v);
     v->table = t;
@@ -47,7 +52,8 @@ static int reserve_members(struct lb_view *v, uint32_t n)
     return 0;
 }
 
-/* Who is asked first: a known-good primary, then a primary nobody has checked yet, then the backups likewise. */
+/* Who is asked first: a known-good primary, then a primary nobody has checked yet, then the backups
+ * likewise. */
 static unsigned rank_of(const struct entry *e)
 {
     unsigned unknown = word_get(&e->health) == HEALTH_HEALTHY ? 0 : 1;
@@ -60,7 +66,8 @@ static void collect(struct lb_view *v, const uint32_t *ids, uint32_t n)
     v->count = 0;
     for (uint32_t i = 0; i < n; i++) {
         const struct entry *e = entry_at(v->table, ids[i]);
-        if (!entry_usable(e))
+        uint32_t weight = entry_weight(e);
+        if (!entry_usable(e) || weight == 0) /* it may change between the two looks */
             continue;
         unsigned rank = rank_of(e);
         if (rank > best)
@@ -69,13 +76,14 @@ static void collect(struct lb_view *v, const uint32_t *ids, uint32_t n)
             v->count = 0;
         best = rank;
         v->members[v->count++] = (struct lb_member){
-            .entry = ids[i], .incarnation = word_get(&e->incarnation), .weight = entry_weight(e)};
+            .entry = ids[i], .incarnation = word_get(&e->incarnation), .weight = weight};
     }
 }
 
 static int rebuild(struct lb_view *v, uint32_t change)
 {
-    uint32_t cap = word_get(&pool_at(v->table, v->pool)->count) + 64; /* others may be adding meanwhile */
+    uint32_t cap =
+        word_get(&pool_at(v->table, v->pool)->count) + 64; /* others may be adding meanwhile */
     uint32_t *ids = malloc(cap * sizeof *ids);
     if (!ids || reserve_members(v, cap) == -1) {
         free(ids);

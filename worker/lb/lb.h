@@ -1,10 +1,12 @@
 /*
- * worker/lb/lb.h: what a balancing algorithm is: a pure function that names one member of a pool. It sees the table, a view of the pool's
- * usable members and the request's key, and nothing else: no system call, no allocation, no clock. The caller reserves the place
- * (entry_reserve) and, when that fails or the attempt does, adds the member to `tried` and asks again.
+ * worker/lb/lb.h: what a balancing algorithm is: a pure function that names one member of a pool.
+ * It sees the table, a view of the pool's usable members and the request's key, and nothing else:
+ * no system call, no allocation, no clock. The caller reserves the place (entry_reserve) and, when
+ * that fails or the attempt does, adds the member to `tried` and asks again.
  *
- * A view is private to a process, rebuilt by lb_view_refresh when pool_row.change moved: usable members in list order and whatever
- * the algorithm precomputes (build). Exactness across workers comes from the shared cursor and lanes in the table.
+ * A view is private to a process, rebuilt by lb_view_refresh when pool_row.change moved: usable
+ * members in list order and whatever the algorithm precomputes (build). Exactness across workers
+ * comes from the shared cursor and lanes in the table.
  */
 #ifndef BALLAST_WORKER_LB_LB_H
 #define BALLAST_WORKER_LB_LB_H
@@ -27,18 +29,18 @@ struct lb_algorithm;
 struct lb_view {
     const struct lb_algorithm *algorithm;
     const struct table *table;
-    uint32_t pool;            /* row */
-    uint32_t change;          /* pool_row.change this view was built from */
+    uint32_t pool;   /* row */
+    uint32_t change; /* pool_row.change this view was built from */
     bool built;
     struct lb_member *members; /* usable ones: primaries, or backups when no primary is usable */
     uint32_t count, cap;
-    uint32_t *schedule;       /* weighted_round_robin: member numbers in order */
+    uint32_t *schedule; /* weighted_round_robin: member numbers in order */
     uint32_t schedule_len, schedule_cap;
 };
 
 struct lb_request {
-    uint64_t key;    /* hash of the configured key */
-    uint64_t random; /* drawn by the caller: an algorithm has no state of its own */
+    uint64_t key;                 /* hash of the configured key */
+    uint64_t random;              /* drawn by the caller: an algorithm has no state of its own */
     uint32_t tried[LB_TRIED_MAX]; /* entry indexes */
     uint32_t tried_count;
 };
@@ -56,9 +58,11 @@ struct lb_algorithm {
 extern const struct lb_algorithm *const lb_algorithms[]; /* NULL-terminated */
 const struct lb_algorithm *lb_find(const char *name);
 
-void lb_view_init(struct lb_view *v, const struct table *t, uint32_t pool, const struct lb_algorithm *a);
+void lb_view_init(struct lb_view *v, const struct table *t, uint32_t pool,
+                  const struct lb_algorithm *a);
 void lb_view_free(struct lb_view *v);
-/* Rebuilds when the pool changed since; cheap (one load) when not. 0, or -1 no memory (the old view stays). */
+/* Rebuilds when the pool changed since; cheap (one load) when not. 0, or -1 no memory (the old view
+ * stays). */
 int lb_view_refresh(struct lb_view *v) MUST_CHECK;
 
 static inline bool lb_tried(const struct lb_request *r, uint32_t entry)

@@ -1,6 +1,7 @@
 /*
- * worker/lb/least_connections.c: the member with the fewest requests in flight, counted over all workers. Equals take turns: the scan starts
- * at the pool's shared cursor, so an idle pool is used evenly.
+ * worker/lb/least_connections.c: the member with the fewest requests in flight, counted over all
+ * workers. Equals take turns: the scan starts at the pool's shared cursor, so an idle pool is used
+ * evenly.
  */
 #include "worker/lb/algorithms.h"
 

@@ -1,6 +1,7 @@
 /*
- * worker/lb/power_of_two.c: of two members drawn at random the one with fewer requests in flight per weight (Mitzenmacher, "The Power of Two Choices
- * in Randomized Load Balancing", 2001): nearly as even as looking at all, at the cost of two.
+ * worker/lb/power_of_two.c: of two members drawn at random the one with fewer requests in flight
+ * per weight (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001): nearly
+ * as even as looking at all, at the cost of two.
  */
 #include "worker/lb/algorithms.h"
 

@@ -1,4 +1,5 @@
-/* worker/lb/random.c: any member, in proportion to weight: a binary search in the cumulated weights. */
+/* worker/lb/random.c: any member, in proportion to weight: a binary search in the cumulated
+ * weights. */
 #include <stdlib.h>
 #include "worker/lb/algorithms.h"
 

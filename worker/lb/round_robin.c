@@ -1,14 +1,15 @@
 /*
- * worker/lb/round_robin.c: each member in turn. One cursor per pool in the table, advanced by every worker, so the turn is exact for
- * the whole instance: over any number of workers the counts of n usable members differ by at most one.
+ * worker/lb/round_robin.c: each member in turn. One cursor per pool in the table, advanced by every
+ * worker, so the turn is exact for the whole instance: over any number of workers the counts of n
+ * usable members differ by at most one.
  */
 #include "worker/lb/algorithms.h"
 
 static uint32_t select_next(const struct lb_view *v, const struct lb_request *r)
 {
     struct pool_row *row = pool_at(v->table, v->pool);
-    /* A member already tried costs its turn. Other workers take turns meanwhile, so after count turns a scan that cannot miss
-     * decides. */
+    /* A member already tried costs its turn. Other workers take turns meanwhile, so after count
+     * turns a scan that cannot miss decides. */
     for (uint32_t i = 0; i < v->count; i++) {
         uint32_t m = (uint32_t)(pool_cursor_next(row) % v->count);
         if (!lb_tried(r, v->members[m].entry))

@@ -1,6 +1,7 @@
 /*
- * worker/lb/weighted_least_connections.c: the member with the fewest requests in flight for its weight, over all workers. The request to come is
- * counted in, so that an idle pool is filled in proportion to weight too. Compared by cross-multiplication: no division.
+ * worker/lb/weighted_least_connections.c: the member with the fewest requests in flight for its
+ * weight, over all workers. The request to come is counted in, so that an idle pool is filled in
+ * proportion to weight too. Compared by cross-multiplication: no division.
  */
 #include "worker/lb/algorithms.h"
 

@@ -1,11 +1,14 @@
 /*
- * worker/lb/weighted_round_robin.c: turns in proportion to weight, spread as evenly as whole turns allow (no bursts), exact across workers.
+ * worker/lb/weighted_round_robin.c: turns in proportion to weight, spread as evenly as whole turns
+ * allow (no bursts), exact across workers.
  *
- * The order of one cycle (the sum of the weights, divided by their greatest common divisor) is computed once per change
- * by worst-case-fair weighted fair queueing (Bennett & Zhang, "WF2Q", INFOCOM 1996): turn k of a member with weight w becomes
- * eligible at k/w of the cycle and is due at (k+1)/w; each place goes to the eligible turn that is due first. Any member's share of any
- * prefix is within one turn of the ideal. A pick is then the pool's shared cursor modulo the cycle. Every worker computes the same
- * order from the same members. Cycles longer than SCHEDULE_MAX are shortened by scaling the weights down (at least 1 each).
+ * The order of one cycle (the sum of the weights, divided by their greatest common divisor) is
+ * computed once per change by worst-case-fair weighted fair queueing (Bennett & Zhang, "WF2Q",
+ * INFOCOM 1996): turn k of a member with weight w becomes eligible at k/w of the cycle and is due
+ * at (k+1)/w; each place goes to the eligible turn that is due first. Any member's share of any
+ * prefix is within one turn of the ideal. A pick is then the pool's shared cursor modulo the cycle.
+ * Every worker computes the same order from the same members. Cycles longer than SCHEDULE_MAX are
+ * shortened by scaling the weights down (at least 1 each).
  */
 #include <stdlib.h>
 #include "worker/lb/algorithms.h"
@@ -13,7 +16,7 @@
 #define SCHEDULE_MAX (1u << 20)
 
 struct turn {
-    uint64_t k;      /* turns taken in this cycle */
+    uint64_t k; /* turns taken in this cycle */
     uint64_t weight;
     uint32_t member;
 };
@@ -99,7 +102,8 @@ static uint64_t reduce_weights(const struct lb_view *v, struct turn *turns)
     return scaled;
 }
 
-static void fill_schedule(struct lb_view *v, struct heap *waiting, struct heap *ready, uint64_t cycle)
+static void fill_schedule(struct lb_view *v, struct heap *waiting, struct heap *ready,
+                          uint64_t cycle)
 {
     for (uint64_t t = 0; t < cycle; t++) {
         while (waiting->count && waiting->at[0].k * cycle <= t * waiting->at[0].weight)

@@ -148,14 +148,17 @@ TEST(units)
               "\"50m\" or \"1g\", found \"50mb\"\n");
 }
 
+#define ALGORITHMS                                                                                 \
+    "least_connections, weighted_least_connections, random, power_of_two, first"
+
 TEST(names_out_of_a_list)
 {
     CHECK_STR(bad_pool("balance = \"leastconn\""),
               "t:3: error: pools.app.balance: \"leastconn\" is not one of: round_robin, "
-              "weighted_round_robin, least_connections; did you mean \"least_connections\"?\n");
+              "weighted_round_robin, " ALGORITHMS "; did you mean \"least_connections\"?\n");
     CHECK_STR(bad_pool("balance = \"magic\""),
               "t:3: error: pools.app.balance: \"magic\" is not one of: round_robin, "
-              "weighted_round_robin, least_connections\n");
+              "weighted_round_robin, " ALGORITHMS "\n");
     CHECK_STR(
         bad_top("log = { level = \"inof\" }"),
         "t:3: error: log.level: \"inof\" is not one of: error, warning, info, debug; did you mean "
@@ -332,5 +335,5 @@ TEST(an_error_is_one_line)
 {
     CHECK_STR(bad_pool("balance = \"a\\nb\\x1b[31m\""),
               "t:3: error: pools.app.balance: \"a?b?[31m\" is not one of: round_robin, "
-              "weighted_round_robin, least_connections\n");
+              "weighted_round_robin, " ALGORITHMS "\n");
 }

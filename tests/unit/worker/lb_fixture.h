@@ -36,8 +36,10 @@ static inline uint32_t fixture_add(struct fixture *f, uint32_t weight, bool back
     static unsigned number;
     char name[32];
     snprintf(name, sizeof name, "b%u", number++);
-    struct entry_spec spec = {.name = name, .endpoint = "127.0.0.1:1", .weight = weight, .backup = backup};
-    net_addr_from_sockaddr(&spec.addr, (const struct sockaddr *)&(struct sockaddr_in){.sin_family = AF_INET},
+    struct entry_spec spec = {
+        .name = name, .endpoint = "127.0.0.1:1", .weight = weight, .backup = backup};
+    net_addr_from_sockaddr(&spec.addr,
+                           (const struct sockaddr *)&(struct sockaddr_in){.sin_family = AF_INET},
                            sizeof(struct sockaddr_in));
     table_lock(&f->table);
     uint32_t entry = entry_add(&f->table, f->pool, &spec);
@@ -58,7 +60,8 @@ static inline void fixture_view(struct fixture *f, const char *algorithm)
 /* One pick without anything tried: an entry index. */
 static inline uint32_t fixture_pick(struct fixture *f)
 {
-    struct lb_request r = {0};
+    static uint64_t draws;
+    struct lb_request r = {.random = hash_mix64(draws++)};
     if (lb_view_refresh(&f->view) == -1)
         exit(1);
     uint32_t m = f->view.algorithm->select(&f->view, &r);

@@ -38,19 +38,19 @@ TEST(round_robin_counts_differ_by_at_most_one)
 
 TEST(an_unusable_member_is_never_picked_and_returns)
 {
-    static const char *const names[] = {"round_robin", "weighted_round_robin", "least_connections"};
-    for (unsigned a = 0; a < ARRAY_LEN(names); a++) {
+    for (unsigned a = 0; lb_algorithms[a]; a++) {
         struct fixture f;
         fixture_open(&f);
         uint32_t first = fixture_add(&f, 1, false), second = fixture_add(&f, 1, false);
-        fixture_view(&f, names[a]);
+        fixture_view(&f, lb_algorithms[a]->name);
         entry_set_health(&f.table, first, HEALTH_UNHEALTHY);
         for (int i = 0; i < 20; i++)
             CHECK_EQ(fixture_pick(&f), second);
         entry_set_mode(&f.table, second, MODE_MAINTENANCE);
         CHECK_EQ(fixture_pick(&f), INDEX_NONE);
         entry_set_health(&f.table, first, HEALTH_HEALTHY);
-        entry_set_health(&f.table, second, HEALTH_HEALTHY); /* a passing check does not undo maintenance */
+        entry_set_health(&f.table, second,
+                         HEALTH_HEALTHY); /* a passing check does not undo maintenance */
         for (int i = 0; i < 20; i++)
             CHECK_EQ(fixture_pick(&f), first);
         lb_view_free(&f.view);
@@ -85,7 +85,8 @@ TEST(an_unknown_backend_waits_while_a_known_good_one_exists)
     CHECK_EQ(fixture_pick(&f), fresh);
 }
 
-/* In any window of one cycle each member gets exactly its weight; in any prefix it is less than one turn off the ideal. */
+/* In any window of one cycle each member gets exactly its weight; in any prefix it is less than one
+ * turn off the ideal. */
 static void check_smooth(const unsigned *weights, unsigned n)
 {
     struct fixture f;
