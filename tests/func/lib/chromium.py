@@ -122,7 +122,8 @@ class Chromium:
 
         def listening():
             with open(port_file, encoding="ascii") as f:
-                return int(f.readline())
+                line = f.readline()
+                return int(line) if line.endswith("\n") else None
 
         try:
             self.port = wait_until(listening, START_S, "chromium's DevTools port")
