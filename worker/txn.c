@@ -91,7 +91,9 @@ void txn_finish(struct txn *t)
         conn_to_idle(c);
 }
 
-/* ---- ROUTE ---------------------------------------------------------------------------------------------------- */
+/* ---- ROUTE
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void route(struct txn *t)
 {
@@ -109,7 +111,8 @@ static void note_request(struct txn *t, const struct http1_head *h, struct buf *
     t->req_wants_html = head_accepts_html(h, buf_at(in));
     t->req_body = h->body;
     t->req_left = h->body == HTTP1_BODY_LENGTH ? h->content_length : 0;
-    t->req_done = h->body == HTTP1_BODY_NONE || (h->body == HTTP1_BODY_LENGTH && h->content_length == 0);
+    t->req_done =
+        h->body == HTTP1_BODY_NONE || (h->body == HTTP1_BODY_LENGTH && h->content_length == 0);
     http1_chunked_reset(&t->req_chunked);
     t->client_close = !h->keep_alive || t->conn->draining || t->worker->draining;
     account_client_in(t, h->head_bytes);
@@ -129,7 +132,8 @@ static const char *refuse(const struct txn *t, unsigned *status)
     return NULL;
 }
 
-/* A body that is here already and fits goes with the head in one write, and can be sent again to another backend. */
+/* A body that is here already and fits goes with the head in one write, and can be sent again to
+ * another backend. */
 static void absorb_body(struct txn *t)
 {
     struct conn *c = t->conn;
@@ -191,14 +195,18 @@ void txn_start_tcp(struct conn *c)
     txn_dispatch(t);
 }
 
-/* ---- PICK, CONNECT -------------------------------------------------------------------------------------------- */
+/* ---- PICK, CONNECT
+ * -------------------------------------------------------------------------------------------- */
 
 static void give_up(struct txn *t, enum pick_result why)
 {
     if (t->fail_status)
-        txn_fail(t, t->fail_status, t->fail_status == 504 ? "Backend timed out" : "Backend connection failed");
+        txn_fail(t, t->fail_status,
+                 t->fail_status == 504 ? "Backend timed out" : "Backend connection failed");
     else
-        txn_fail(t, 503, why == PICK_FULL ? "All servers are at their connection limit" : "No available servers");
+        txn_fail(t, 503,
+                 why == PICK_FULL ? "All servers are at their connection limit"
+                                  : "No available servers");
 }
 
 static void attempt_failed(struct txn *t, unsigned status, bool connect_error)
@@ -255,16 +263,19 @@ void txn_connected(struct txn *t)
 
 void txn_connect_failed(struct txn *t, int error)
 {
-    log_debug("connect failed backend=%s error=\"%s\"", entry_at(t->worker->table, t->entry)->endpoint,
-              strerror(error));
+    log_debug("connect failed backend=%s error=\"%s\"",
+              entry_at(t->worker->table, t->entry)->endpoint, strerror(error));
     attempt_failed(t, 502, true);
     txn_dispatch(t);
 }
 
-/* ---- failure -------------------------------------------------------------------------------------------------- */
+/* ---- failure
+ * --------------------------------------------------------------------------------------------------
+ */
 
-/* May the same bytes be sent again? Nothing of an answer was seen, everything sent is still here, and either nothing can have been
- * acted on or acting twice does no harm (RFC 9110 9.2.2, RFC 9112 9.3.1). */
+/* May the same bytes be sent again? Nothing of an answer was seen, everything sent is still here,
+ * and either nothing can have been acted on or acting twice does no harm (RFC 9110 9.2.2, RFC
+ * 9112 9.3.1). */
 static bool may_resend(const struct txn *t)
 {
     bool answered = t->res_head_done || (t->rbuf && buf_len(t->rbuf) > 0) || t->client_started;
@@ -288,8 +299,8 @@ static void resend_on_fresh(struct txn *t)
 
 void txn_upstream_lost(struct txn *t, const char *why)
 {
-    log_debug("backend connection lost backend=%s reason=\"%s\"", entry_at(t->worker->table, t->entry)->endpoint,
-              why);
+    log_debug("backend connection lost backend=%s reason=\"%s\"",
+              entry_at(t->worker->table, t->entry)->endpoint, why);
     if (t->up->reused && may_resend(t)) {
         resend_on_fresh(t);
         return;
@@ -314,9 +325,18 @@ void txn_fail(struct txn *t, unsigned status, const char *text)
     reply_error(t, status, text);
 }
 
-/* ---- deadlines ------------------------------------------------------------------------------------------------ */
+/* ---- deadlines
+ * ------------------------------------------------------------------------------------------------
+ */
 
-enum waiting { WAIT_CONNECT, WAIT_CLIENT_SEND, WAIT_BACKEND_SEND, WAIT_CLIENT_BODY, WAIT_BACKEND, WAIT_TUNNEL };
+enum waiting {
+    WAIT_CONNECT,
+    WAIT_CLIENT_SEND,
+    WAIT_BACKEND_SEND,
+    WAIT_CLIENT_BODY,
+    WAIT_BACKEND,
+    WAIT_TUNNEL
+};
 
 static enum waiting waiting_for(const struct txn *t)
 {
@@ -335,7 +355,7 @@ void txn_arm(struct txn *t)
 {
     const struct conf_timeouts *listener = &t->listener->timeouts;
     const struct conf_timeouts *pool = t->pool ? &t->pool->conf->timeouts : listener;
-    uint32_t ms = pool->read_ms;
+    uint32_t ms = 0;
     switch (waiting_for(t)) {
     case WAIT_CONNECT: ms = pool->connect_ms; break;
     case WAIT_CLIENT_SEND: ms = listener->body_ms; break;
