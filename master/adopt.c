@@ -155,6 +155,7 @@ int adopt_prepare(struct master *m, struct conf *conf, struct adoption *a,
         conf_errors_add(errors, (struct conf_pos){0}, "out of memory");
         return -1;
     }
+    (void)entry_sweep(&m->table); /* usually admin's work, but admin may be off */
     table_lock(&m->table);
     int result = prepare_rows(&m->table, conf, a, errors);
     table_unlock(&m->table);

@@ -47,7 +47,8 @@ static void replace(struct process *p)
     struct master *m = p->master;
     bool early = clock_mono_us() - p->started_us < EARLY_US;
     p->early_deaths = early ? p->early_deaths + 1 : 0;
-    count_add(&m->table.header->restarts, 1);
+    if (p->role->slot_role == SLOT_WORKER)
+        count_add(&m->table.header->restarts, 1);
     count_add(&m->table.slots[p->slot].restarts, 1);
     uint32_t ms = backoff_ms(p->early_deaths);
     if (ms == 0) {

@@ -126,7 +126,7 @@ static void drain_surplus(struct master *m)
         if (!process_alive(p) || process_wanted(p) || p->state == PROCESS_DRAINING)
             continue;
         process_event(p, "serving", "draining", "not configured any more");
-        process_drain(p, limit_ms > 0 ? limit_ms : 1);
+        process_drain(p, limit_ms > 0 ? limit_ms : 1); /* 0 would be no limit */
     }
 }
 

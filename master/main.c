@@ -1,7 +1,9 @@
 /* master/main.c: the table of roles, and which function a command line means. The only file that
  * names every role. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "admin/admin.h"
 #include "cli/cli.h"
 #include "health/health.h"
@@ -80,8 +82,20 @@ static int options_only(int argc, char **argv)
     return run(argc, argv);
 }
 
+/* Started without one of them, the first socket would become "stdout". */
+static void open_missing_stdio(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        (void)close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    open_missing_stdio();
     title_init(argc, argv);
     if (argc < 2 || argv[1][0] == '-')
         return options_only(argc, argv);

@@ -180,7 +180,8 @@ static void finish(struct master *m)
     while (m->generations != NULL)
         generation_forget(m, m->generations);
     free(m->first_adoption.added);
-    log_info("ballast has stopped: status=%d", m->status);
+    if (m->started)
+        log_info("ballast has stopped: status=%d", m->status);
 }
 
 static struct master *new_master(const struct master_options *o, const struct master_roles *roles)

@@ -52,7 +52,9 @@ int signals_block(void)
     sigset_t set;
     set_of_all(&set);
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-    if (sigaction(SIGPIPE, &ignore, NULL) == -1)
+    struct sigaction usual = {
+        .sa_handler = SIG_DFL}; /* ignored by who started us: children would vanish unreaped */
+    if (sigaction(SIGPIPE, &ignore, NULL) == -1 || sigaction(SIGCHLD, &usual, NULL) == -1)
         return -1;
     return sigprocmask(SIG_BLOCK, &set, NULL);
 }

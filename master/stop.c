@@ -33,10 +33,13 @@ static void arm_kill(struct master *m, uint32_t after_ms)
     ev_timer_start(m->loop, &m->stop.kill);
 }
 
-static void cancel_backoffs(struct master *m)
+/* Who serves nobody yet has nothing to finish. */
+static void cancel_starts(struct master *m)
 {
     PROCESS_EACH(m, p)
     {
+        if (p->state == PROCESS_STARTING)
+            process_kill(p);
         if (p->state != PROCESS_BACKOFF)
             continue;
         ev_timer_stop(m->loop, &p->timer);
@@ -77,7 +80,7 @@ static void begin(struct master *m)
         event_write(&m->table, INDEX_NONE, "stop", "ballast", "serving", "draining", NULL);
     reload_cancel(m, "the instance stops");
     ev_timer_stop(m->loop, &m->shrink);
-    cancel_backoffs(m);
+    cancel_starts(m);
 }
 
 void stop_request(struct master *m, enum stop_level level)

@@ -299,13 +299,18 @@ static bool ready(void)
     return deeds->ready_calls > 0;
 }
 
-__attribute__((unused)) static void rig_start(void)
+__attribute__((unused)) static void rig_attach(void)
 {
     char why[256];
-    rig_fork((struct master_options){0});
     UNTIL(ready());
     CHECK_EQ(table_attach(&seen, (uint32_t)master_pid, why, sizeof why), 0);
     UNTIL(deeds->serves >= word_get(&seen.header->workers) + 2); /* everybody took the GO */
+}
+
+__attribute__((unused)) static void rig_start(void)
+{
+    rig_fork((struct master_options){0});
+    rig_attach();
 }
 
 /* Waits for the master's end. */

@@ -144,6 +144,22 @@ TEST(every_role_is_replaced)
     rig_stop();
 }
 
+TEST(deaths_are_understood_although_the_starter_ignored_them)
+{
+    rig_prepare();
+    rig_write_usual(1, TWO);
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
+    CHECK_EQ(sigaction(SIGCHLD, &ignore, NULL), 0);
+    rig_fork((struct master_options){0});
+    CHECK_EQ(sigaction(SIGCHLD, &usual, NULL), 0);
+    rig_attach();
+    uint32_t old = rig_pid(0);
+    CHECK_EQ(kill((pid_t)old, SIGKILL), 0);
+    UNTIL(rig_pid(0) != old && slot_is(0, SLOT_READY));
+    CHECK(log_has("killed by signal 9"));
+    rig_stop();
+}
+
 TEST(connections_queued_at_a_dead_worker_reach_its_successor)
 {
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
