@@ -12,8 +12,8 @@
 #define KEPT_ALWAYS (BIT(HTTP1_H_HOST) | BIT(HTTP1_H_CONTENT_LENGTH))
 /* Written anew in every request. */
 #define REPLACED                                                                                   \
-    (BIT(HTTP1_H_X_FORWARDED_FOR) | BIT(HTTP1_H_X_FORWARDED_PROTO) | BIT(HTTP1_H_X_FORWARDED_HOST) | \
-     BIT(HTTP1_H_X_REAL_IP) | BIT(HTTP1_H_X_REQUEST_ID))
+    (BIT(HTTP1_H_X_FORWARDED_FOR) | BIT(HTTP1_H_X_FORWARDED_PROTO) |                               \
+     BIT(HTTP1_H_X_FORWARDED_HOST) | BIT(HTTP1_H_X_REAL_IP) | BIT(HTTP1_H_X_REQUEST_ID))
 #define CONNECTION_OWN                                                                             \
     (BIT(HTTP1_H_CONNECTION) | BIT(HTTP1_H_KEEP_ALIVE) | BIT(HTTP1_H_PROXY_CONNECTION) |           \
      BIT(HTTP1_H_UPGRADE) | BIT(HTTP1_H_TE))
@@ -30,18 +30,21 @@ static void add_span(struct buf *out, const char *base, struct http1_span s)
     add(out, base + s.off, s.len);
 }
 
-static void add_field(struct buf *out, const char *name, size_t name_len, const char *value, size_t value_len)
+static void add_field(struct buf *out, const char *name, size_t name_len, const char *value,
+                      size_t value_len)
 {
     add(out, name, name_len);
     add(out, value, value_len);
     ADD_LITERAL(out, "\r\n");
 }
 
-#define ADD_FIELD(out, name, value, len) add_field((out), name ": ", sizeof(name ": ") - 1, (value), (len))
+#define ADD_FIELD(out, name, value, len)                                                           \
+    add_field((out), name ": ", sizeof(name ": ") - 1, (value), (len))
 
 /* Copies the fields for which dropped() is false, a run of neighbours at a time. */
 static void copy_fields(struct buf *out, const struct http1_head *h, const char *base,
-                        bool (*dropped)(const struct txn *, const struct http1_header *), const struct txn *t)
+                        bool (*dropped)(const struct txn *, const struct http1_header *),
+                        const struct txn *t)
 {
     uint32_t lines_end = h->head_bytes - 2; /* before the empty line */
     uint32_t run = UINT32_MAX;
@@ -59,7 +62,9 @@ static void copy_fields(struct buf *out, const struct http1_head *h, const char 
         add(out, base + run, lines_end - run);
 }
 
-/* ---- requests ------------------------------------------------------------------------------------------------- */
+/* ---- requests
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static bool request_drops(const struct txn *t, const struct http1_header *f)
 {
@@ -77,29 +82,38 @@ static bool request_drops_host(const struct txn *t, const struct http1_header *f
     return f->id == HTTP1_H_HOST || request_drops(t, f);
 }
 
+/* The origin-form of an absolute-form target; without a path it is "/", for OPTIONS "*" (RFC
+ * 9112 3.2.4). */
+static void add_origin_form(struct buf *out, const struct http1_head *h, const char *base)
+{
+    bool options = h->method.len == 7 && memcmp(base + h->method.off, "OPTIONS", 7) == 0;
+    if (h->path.len)
+        add_span(out, base, h->path);
+    else if (options && h->query.len == 0)
+        ADD_LITERAL(out, "*");
+    else
+        ADD_LITERAL(out, "/");
+    if (h->query.len) {
+        ADD_LITERAL(out, "?");
+        add_span(out, base, h->query);
+    }
+}
+
 static void add_request_line(struct buf *out, const struct http1_head *h, const char *base)
 {
     add_span(out, base, h->method);
     ADD_LITERAL(out, " ");
-    if (!h->absolute_form) {
+    if (h->absolute_form)
+        add_origin_form(out, h, base);
+    else
         add_span(out, base, h->target);
-    } else {
-        if (h->path.len)
-            add_span(out, base, h->path);
-        else
-            ADD_LITERAL(out, "/");
-        if (h->query.len) {
-            ADD_LITERAL(out, "?");
-            add_span(out, base, h->query);
-        }
-    }
     ADD_LITERAL(out, " HTTP/1.1\r\n");
 }
 
 static const char *format_peer(const struct peer *p, char out[INET6_ADDRSTRLEN])
 {
     if (p->family == AF_UNIX || !inet_ntop(p->family, p->ip, out, INET6_ADDRSTRLEN))
-        return strcpy(out, "unix");
+        memcpy(out, "unix", sizeof "unix");
     return out;
 }
 
@@ -121,7 +135,8 @@ static bool peer_trusted(const struct txn *t)
     return false;
 }
 
-static void add_forwarded_for(struct buf *out, const struct http1_head *h, const char *base, const char *ip)
+static void add_forwarded_for(struct buf *out, const struct http1_head *h, const char *base,
+                              const char *ip)
 {
     ADD_LITERAL(out, "X-Forwarded-For: ");
     if (h->present & BIT(HTTP1_H_X_FORWARDED_FOR))
@@ -135,8 +150,9 @@ static void add_forwarded_for(struct buf *out, const struct http1_head *h, const
 }
 
 /* The field as a trusted proxy before us set it, else our own value. */
-static void add_or_keep(struct buf *out, const struct http1_head *h, const char *base, enum http1_header_id id,
-                        bool trusted, const char *name, const char *value, size_t len)
+static void add_or_keep(struct buf *out, const struct http1_head *h, const char *base,
+                        enum http1_header_id id, bool trusted, const char *name, const char *value,
+                        size_t len)
 {
     const struct http1_header *theirs = trusted ? http1_find(h, id) : NULL;
     add(out, name, strlen(name));
@@ -147,7 +163,8 @@ static void add_or_keep(struct buf *out, const struct http1_head *h, const char 
     ADD_LITERAL(out, "\r\n");
 }
 
-static void add_request_id(struct txn *t, struct buf *out, const struct http1_head *h, const char *base)
+static void add_request_id(struct txn *t, struct buf *out, const struct http1_head *h,
+                           const char *base)
 {
     static const char hex[] = "0123456789abcdef";
     const struct http1_header *theirs = http1_find(h, HTTP1_H_X_REQUEST_ID);
@@ -162,7 +179,8 @@ static void add_request_id(struct txn *t, struct buf *out, const struct http1_he
     ADD_FIELD(out, "X-Request-ID", id, sizeof id);
 }
 
-static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_head *h, const char *base)
+static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_head *h,
+                             const char *base)
 {
     char ip[INET6_ADDRSTRLEN];
     format_peer(&t->conn->peer, ip);
@@ -170,7 +188,8 @@ static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_
     const char *host = base + h->authority.off;
     add_forwarded_for(out, h, base, ip);
     add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_PROTO, trusted, "X-Forwarded-Proto: ", "http", 4);
-    add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_HOST, trusted, "X-Forwarded-Host: ", host, h->authority.len);
+    add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_HOST, trusted, "X-Forwarded-Host: ", host,
+                h->authority.len);
     add_or_keep(out, h, base, HTTP1_H_X_REAL_IP, trusted, "X-Real-IP: ", ip, strlen(ip));
     add_request_id(t, out, h, base);
 }
@@ -186,7 +205,9 @@ static void add_upgrade(struct buf *out, const struct http1_head *h, const char 
 int head_build_request(struct txn *t, const struct http1_head *h)
 {
     const char *base = buf_at(t->conn->in);
-    uint32_t need = 2 * h->head_bytes + ADDED_BYTES; /* own fields may be repeated: Host twice, X-Forwarded-For joined */
+    uint32_t need =
+        2 * h->head_bytes +
+        ADDED_BYTES; /* own fields may be repeated: Host twice, X-Forwarded-For joined */
     t->up_head = buf_get(&t->worker->bufs, need > BUF_SMALL_BYTES - 128);
     struct buf *out = t->up_head;
     if (!out)
@@ -210,7 +231,9 @@ bool head_accepts_html(const struct http1_head *h, const char *bytes)
     return accept && memmem(bytes + accept->value.off, accept->value.len, "text/html", 9) != NULL;
 }
 
-/* ---- responses ------------------------------------------------------------------------------------------------ */
+/* ---- responses
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool response_drops(const struct txn *t, const struct http1_header *f)
 {
@@ -224,7 +247,8 @@ static bool response_drops(const struct txn *t, const struct http1_header *f)
 
 bool head_response_as_is(const struct txn *t, const struct http1_head *h)
 {
-    if (t->client_close || t->req_http10 || t->res_out != BODY_AS_IS || h->minor == 0 || h->status == 101)
+    if (t->client_close || t->req_http10 || t->res_out != BODY_AS_IS || h->minor == 0 ||
+        h->status == 101)
         return false;
     for (uint32_t i = 0; i < h->count; i++)
         if (h->headers[i].hop || (BIT(h->headers[i].id) & CONNECTION_OWN))
@@ -246,7 +270,8 @@ int head_build_response(struct txn *t, const struct http1_head *h)
 {
     const char *base = buf_at(t->rbuf);
     if (!t->head_out)
-        t->head_out = buf_get(&t->worker->bufs, h->head_bytes + ADDED_BYTES > BUF_SMALL_BYTES - 128);
+        t->head_out =
+            buf_get(&t->worker->bufs, h->head_bytes + ADDED_BYTES > BUF_SMALL_BYTES - 128);
     struct buf *out = t->head_out;
     if (!out || buf_room(out) < h->head_bytes + ADDED_BYTES)
         return -1;

@@ -111,6 +111,14 @@ def test_absolute_form_becomes_origin_form_and_its_authority_the_host(web, origi
     assert seen.target == "/p?q" and seen.all("Host") == ["other.example:81"]
 
 
+@pytest.mark.parametrize("method,target,sent", [("OPTIONS", "http://o.example", "*"), ("GET", "http://o.example", "/"),
+                                                ("GET", "http://o.example?a", "/?a"), ("OPTIONS", "http://o.example/x", "/x")])
+def test_absolute_form_without_a_path(web, origin, method, target, sent):
+    o = origin()
+    r = http.raw(web(o).port, f"{method} {target} HTTP/1.1\r\nHost: o.example\r\n\r\n".encode(), method)
+    assert r.status == 200 and sent_headers(o).target == sent
+
+
 def test_keep_alive_on_both_sides(web, origin):
     o = origin()
     b = web(o, workers=1)
