@@ -95,7 +95,10 @@ void api_events(struct api *a, const struct request *q, struct response *r)
         response_problem(r, 400, "bad-request", "%s", wrong);
         return;
     }
+    if (r->wait == RESPONSE_WAIT_EVENTS)
+        ask.since = r->since; /* what "the newest" meant when it began to wait */
     write_events(a, r, &ask);
+    r->since = ask.since;
     if (ask.wait_ms && !a->draining && event_last(a->table) <= ask.since)
         response_defer(r, RESPONSE_WAIT_EVENTS, ask.wait_ms);
 }

@@ -27,6 +27,7 @@ struct response {
     size_t headers_len;
     enum response_wait wait;
     uint32_t wait_ms;
+    uint64_t since;  /* RESPONSE_WAIT_EVENTS: where to go on when asked again */
     uint32_t ticket; /* RESPONSE_WAIT_RELOAD: which reload will answer */
     bool close;      /* the connection cannot go on after this */
 };

@@ -240,7 +240,7 @@ static enum step step_write(struct session *c)
         await_head(c);
         /* What is pipelined waits for the next turn of the loop, after everybody else's. */
         if (c->in_at < c->in_end) {
-            ev_feed_event(c->server->loop, &c->write, EV_WRITE);
+            ev_io_start(c->server->loop, &c->write);
             return STEP_BLOCKED;
         }
         return STEP_AGAIN;
@@ -300,8 +300,8 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct session *c = w->data;
     MAGIC_CHECK(c, SESSION_MAGIC);
-    (void)loop;
     (void)events;
+    ev_io_stop(loop, w);
     session_advance(c);
 }
 

@@ -95,7 +95,6 @@ enum step session_send(struct session *c)
             return STEP_GONE;
         }
     }
-    ev_io_stop(c->server->loop, &c->write);
     return STEP_AGAIN;
 }
 
