@@ -12,6 +12,7 @@
 #include "worker/worker_int.h"
 
 #define ACCEPT_BATCH 16u
+#define DRAIN_MAX    4096u /* the longest queue a listening socket is given */
 
 /* Takes one connection. False: the queue is empty, or must wait. */
 static bool take_one(struct worker *w, struct acceptor *a)
@@ -59,6 +60,15 @@ void accept_stop(struct worker *w)
     ev_timer_stop(w->loop, &w->pause);
     for (struct acceptor *a = w->acceptors; a; a = a->next)
         ev_io_stop(w->loop, &a->io);
+}
+
+/* What the kernel has already taken for us is ours: closing the socket would reset it. */
+void accept_drain(struct worker *w)
+{
+    for (struct acceptor *a = w->acceptors; a; a = a->next)
+        for (uint32_t i = 0; i < DRAIN_MAX && take_one(w, a); i++)
+            ;
+    accept_stop(w);
 }
 
 void accept_pause(struct worker *w)

@@ -12,7 +12,10 @@
 #include "worker/txn.h"
 #include "worker/worker_int.h"
 
-#define LINGER_MS 2000u /* how long a half-closed client may go on sending */
+/* When draining: how long a client may still send a request on a kept connection. It is answered,
+ * with Connection: close. Closing at once would reset requests that are on their way. */
+#define DRAIN_IDLE_MS 1000u
+#define LINGER_MS     2000u /* how long a half-closed client may go on sending */
 
 static void on_client_io(struct ev_loop *loop, struct ev_io *io, int revents);
 static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revents);
@@ -185,7 +188,7 @@ static void linger_readable(struct conn *c)
 void conn_to_idle(struct conn *c)
 {
     const struct conf_listener *listener = c->worker->gen->by_row[c->listener_row];
-    if (c->draining || !listener) {
+    if (!listener) {
         conn_linger(c);
         return;
     }
@@ -195,7 +198,8 @@ void conn_to_idle(struct conn *c)
         c->in = NULL;
     }
     conn_want(c, EV_READ);
-    conn_deadline(c, listener->timeouts.idle_ms);
+    bool draining = c->draining || c->worker->draining;
+    conn_deadline(c, draining ? DRAIN_IDLE_MS : listener->timeouts.idle_ms);
 }
 
 void conn_continue(struct conn *c)
@@ -248,7 +252,7 @@ void conn_drain_all(struct worker *w)
         next = c->next;
         c->draining = true;
         if (c->state == CONN_IDLE)
-            conn_close(c, "draining");
+            conn_deadline(c, DRAIN_IDLE_MS);
     }
 }
 

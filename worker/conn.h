@@ -16,7 +16,7 @@ void conn_close(struct conn *c, const char *reason);
 /* Half-closes and drops what still comes for a moment, then closes: the answer just sent is not
  * lost to a reset. */
 void conn_linger(struct conn *c);
-/* Waits for the next request, or closes when draining. */
+/* Waits for the next request; when draining, only for a moment. */
 void conn_to_idle(struct conn *c);
 /* Looks at bytes already here after a request finished; the last call of every event handler that
  * got this far. */
@@ -26,7 +26,7 @@ void conn_continue(struct conn *c);
 void conn_want(struct conn *c, int events);
 /* The connection is given up (conn_on_timeout) when this much time passes without another call. */
 void conn_deadline(struct conn *c, uint32_t ms);
-/* Closes every idle connection and marks the others to close after their answer. */
+/* Every connection closes after its next answer; idle ones after a moment without a request. */
 void conn_drain_all(struct worker *w);
 /* Closes those of listeners that the current generation does not have. */
 void conn_drain_removed(struct worker *w);

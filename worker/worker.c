@@ -180,8 +180,8 @@ static void worker_drain(struct child *c, uint32_t deadline_ms)
     struct worker *w = c->data;
     if (w->draining)
         return;
+    accept_drain(w);
     w->draining = true;
-    accept_stop(w);
     conn_drain_all(w);
     upool_close_all(w);
 }

@@ -15,6 +15,7 @@ int accept_sync(struct worker *w)
     MUST_CHECK; /* one acceptor per socket of the current generation; 0 or -1 */
 void accept_start(struct worker *w);
 void accept_stop(struct worker *w);
+void accept_drain(struct worker *w); /* takes what is queued, then stops for good */
 void accept_pause(struct worker *w); /* for PAUSE seconds */
 
 /* gen.c */
