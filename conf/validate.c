@@ -11,8 +11,10 @@ void validate_derive(struct conf *c)
 {
     for (uint32_t i = 0; i < c->listener_count; i++) {
         const struct conf_listener *l = &c->listeners[i];
-        struct conf_pool *p = l->pool < c->pool_count ? &c->pools[l->pool] : NULL;
-        if (!p || p->health.type == CONF_HEALTH_NONE || p->health.type == CONF_HEALTH_TCP)
+        if (l->pool >= c->pool_count)
+            continue;
+        struct conf_pool *p = &c->pools[l->pool];
+        if (p->health.type == CONF_HEALTH_NONE || p->health.type == CONF_HEALTH_TCP)
             continue;
         /* an http listener decides; tcp only stands while no other said anything */
         if (l->protocol == CONF_HTTP)
@@ -20,8 +22,10 @@ void validate_derive(struct conf *c)
     }
     for (uint32_t i = 0; i < c->listener_count; i++) {
         const struct conf_listener *l = &c->listeners[i];
-        struct conf_pool *p = l->pool < c->pool_count ? &c->pools[l->pool] : NULL;
-        if (p && (unsigned)p->health.type == UINT32_MAX && l->protocol == CONF_TCP)
+        if (l->pool >= c->pool_count)
+            continue;
+        struct conf_pool *p = &c->pools[l->pool];
+        if ((unsigned)p->health.type == UINT32_MAX && l->protocol == CONF_TCP)
             p->health.type = CONF_HEALTH_TCP;
     }
     for (uint32_t i = 0; i < c->pool_count; i++)

@@ -294,21 +294,21 @@ def check_docs(tree, build, write=False):
 
 
 # ---- main ------------------------------------------------------------------------------------------------------------------
-def timed(name, problems):
-    start = time.monotonic()
-    found = list(problems)
-    print(f"{name}: {len(found)} problem(s), {time.monotonic() - start:.1f} s", flush=True)
-    return found
-
-
 def everything(tree, build, flags):
-    found = timed("text rules", text_problems(tree))
-    found += timed("function lengths", check_functions(tree))
-    found += timed("clang-format", check_format(tree))
-    found += timed("docs", check_docs(tree, build))
-    found += timed("man pages", check_mandoc(tree))
-    found += timed("cppcheck", check_cppcheck(tree, build, flags))
-    found += timed("clang-tidy", check_tidy(tree, build, flags))
+    found = []
+    for name, check in (
+        ("text rules", lambda: text_problems(tree)),
+        ("function lengths", lambda: check_functions(tree)),
+        ("clang-format", lambda: check_format(tree)),
+        ("docs", lambda: check_docs(tree, build)),
+        ("man pages", lambda: check_mandoc(tree)),
+        ("cppcheck", lambda: check_cppcheck(tree, build, flags)),
+        ("clang-tidy", lambda: check_tidy(tree, build, flags)),
+    ):
+        start = time.monotonic()
+        new = list(check())
+        print(f"{name}: {len(new)} problem(s), {time.monotonic() - start:.1f} s", flush=True)
+        found += new
     return found
 
 
