@@ -125,7 +125,8 @@ def check_includes(tree):
 
 def roles_outside_main(path, target):
     door, folders = rules.ROLE_HEADERS
-    return path.startswith("master/") and path != door and target.split("/")[0] in folders
+    library = layer_of(target) not in folders  # worker/lb is one, not a role
+    return path.startswith("master/") and path != door and target.split("/")[0] in folders and not library
 
 
 def check_headers(tree):
