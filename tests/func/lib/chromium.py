@@ -127,7 +127,7 @@ class Chromium:
 
         try:
             self.port = wait_until(listening, START_S, "chromium's DevTools port")
-        except AssertionError:
+        except BaseException:
             self.close()
             raise
 
@@ -145,12 +145,15 @@ class Chromium:
         return self.pages[-1]
 
     def close(self):
-        for page in self.pages:
-            page.close()
-        # The program may be a shell around the browser: the whole session ends, not the shell alone.
-        self._signal(signal.SIGTERM)
-        if not poll(lambda: not procs.in_session(self.process.pid), 10.0):
-            self._signal(signal.SIGKILL)
-        self.process.wait()
-        self._log.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        """The program may be a shell around the browser: the whole session ends, not the shell alone."""
+        try:
+            for page in self.pages:
+                page.close()
+        finally:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                self._signal(number)
+                if poll(lambda: self.process.poll() is not None and not procs.in_session(self.process.pid), 10.0):
+                    break
+            self.process.wait()
+            self._log.close()
+            shutil.rmtree(self.directory, ignore_errors=True)
