@@ -18,6 +18,7 @@ enum conf_type_id {
     CONF_T_PATH, /* of the file system; kept absolute */
     CONF_T_URI_PATH,
     CONF_T_HOST,
+    CONF_T_HASH_KEY,
     CONF_T_NAME,
     CONF_T_LOG_TARGET,
     CONF_T_USER,

@@ -11,14 +11,12 @@ const char *const conf_algorithms[] = {"round_robin",
                                        "random",
                                        "power_of_two",
                                        "first",
+                                       "ip_hash",
+                                       "url_hash",
+                                       "consistent_hash",
+                                       "maglev",
                                        NULL};
-static const char *const algorithms_later[] = {"least_response_time",
-                                               "fastest_response",
-                                               "ip_hash",
-                                               "url_hash",
-                                               "consistent_hash",
-                                               "maglev",
-                                               NULL};
+static const char *const algorithms_later[] = {"least_response_time", "fastest_response", NULL};
 static const char *const health_types[] = {
     [CONF_HEALTH_NONE] = "none", [CONF_HEALTH_HTTP] = "http", [CONF_HEALTH_TCP] = "tcp", NULL};
 static const char *const health_types_later[] = {"tls", "grpc", "udp", NULL};
@@ -168,6 +166,13 @@ static const struct conf_row pool_rows[] = {
      .later = algorithms_later,
      .also = "algorithm lb_policy method",
      .help = "How a backend is chosen"},
+    {.name = "hash_key",
+     .type = CONF_T_HASH_KEY,
+     FIELD(struct conf_pool, hash_key),
+     .fallback = "client_ip",
+     .also = "hash_on hash_by hash key",
+     .help = "What `consistent_hash` and `maglev` go by; a request without that header or cookie, "
+             "and tcp, goes by the client's address"},
     {.name = "backends",
      .type = CONF_T_BACKENDS,
      .flags = CONF_REQUIRED | CONF_OWN,
@@ -191,7 +196,6 @@ static const struct conf_row pool_rows[] = {
      .fallback = "32",
      .max = 100000,
      .help = "Idle connections to backends that each worker keeps open; `0`: none"},
-    LATER("hash_key"),
     LATER("max_load"),
     LATER("passive"),
     LATER("slow_start"),

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include "base/http1.h"
 #include "conf/source.h"
 #include "conf/suggest.h"
 #include "conf/types.h"
@@ -75,6 +76,31 @@ void value_read_uri_path(struct walk *w, const struct conf_row *row, const struc
         walk_error(w, n->pos, at, "\"%.60s\" has characters that a path must percent-encode", text);
     else
         keep(w, field, text);
+}
+
+/* A name of a header or cookie, after its prefix. */
+static bool names_field(const char *text, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return strncmp(text, prefix, n) == 0 && text[n] && http1_is_token(text + n, strlen(text + n));
+}
+
+void value_read_hash_key(struct walk *w, const struct conf_row *row, const struct node *n,
+                         const struct walk_at *at, void *field)
+{
+    static const char *const plain[] = {"client_ip", "uri", "path", "host"};
+    const char *text = plain_string(w, row, n, at);
+    if (!text)
+        return;
+    bool known = names_field(text, "header:") || names_field(text, "cookie:");
+    for (unsigned i = 0; i < ARRAY_LEN(plain); i++)
+        known |= strcmp(text, plain[i]) == 0;
+    if (known)
+        keep(w, field, text);
+    else
+        walk_error(w, n->pos, at,
+                   "\"%.60s\" is not one of: client_ip, uri, path, host, header:NAME, cookie:NAME",
+                   text);
 }
 
 void value_read_host(struct walk *w, const struct conf_row *row, const struct node *n,

@@ -10,6 +10,8 @@ const struct conf_type conf_types[CONF_T_COUNT] = {
     [CONF_T_PATH] = {"path", NODE_STRING, value_read_path, write_string},
     [CONF_T_URI_PATH] = {"string", NODE_STRING, value_read_uri_path, write_string},
     [CONF_T_HOST] = {"string", NODE_STRING, value_read_host, write_string},
+    [CONF_T_HASH_KEY] = {"`client_ip`, `uri`, `path`, `host`, `header:NAME`, `cookie:NAME`",
+                         NODE_STRING, value_read_hash_key, write_string},
     [CONF_T_NAME] = {"string", NODE_STRING, value_read_name, write_string},
     [CONF_T_LOG_TARGET] = {"string", NODE_STRING, value_read_log_target, write_string},
     [CONF_T_USER] = {"string", NODE_STRING, value_read_user, write_string},

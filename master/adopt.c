@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "shm/entry.h"
 #include "shm/pool.h"
+#include "worker/lb/lb.h"
 
 /* ---- a pool's members by name
  * ------------------------------------------------------------------------------ */
@@ -113,6 +114,9 @@ static int prepare_pool(struct table *t, struct conf_pool *p, struct adoption *a
         conf_errors_add(errors, p->pos, "no place for pool \"%s\" in the table", p->name);
         return -1;
     }
+    /* While the old generation still serves it keeps its table: the new kind then comes at commit. */
+    if (word_get(&pool_at(t, p->row)->hash_kind) == HASHTABLE_NONE)
+        hashtable_set_kind(t, p->row, lb_find(p->balance)->table);
     return prepare_backends(t, p, a, errors);
 }
 
@@ -213,6 +217,7 @@ static void commit_pool(struct table *t, const struct conf_pool *p, bool *config
         configured[p->backends[i].entry] = true;
     }
     remove_others(t, p, configured);
+    hashtable_set_kind(t, p->row, lb_find(p->balance)->table);
 }
 
 void adopt_commit(struct master *m, const struct conf *conf, struct adoption *a)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/clock.h"
+#include "shm/hashtable.h"
 #include "shm/lanes.h"
 #include "shm/pool.h"
 
@@ -135,6 +136,7 @@ static void end_change(struct table *t, uint32_t pool)
     word_set(&p->seq, word_get(&p->seq) + 1);
     word_set(&t->header->membership, word_get(&t->header->membership) + 1);
     pool_touch(t, pool);
+    hashtable_mark(t, pool);
 }
 
 uint32_t entry_add(struct table *t, uint32_t pool, const struct entry_spec *spec)
@@ -200,11 +202,14 @@ unsigned entry_sweep(struct table *t)
 void entry_configure(struct table *t, uint32_t index, const struct entry_spec *spec)
 {
     struct entry *e = &t->entries[index];
+    uint32_t before = entry_weight(e);
     word_set(&e->origin, spec->origin);
     word_set(&e->backup, spec->backup);
     word_set(&e->weight, spec->weight);
     word_set(&e->max_connections, spec->max_connections);
     pool_touch(t, word_get(&e->pool));
+    if (entry_weight(e) != before)
+        hashtable_mark(t, word_get(&e->pool));
 }
 
 /* Walks the list once. Whatever happens to it meanwhile: ends, and gives only live rows of this
@@ -267,6 +272,7 @@ void entry_set_mode(struct table *t, uint32_t index, enum entry_mode mode)
 void entry_set_weight_override(struct table *t, uint32_t index, uint32_t weight)
 {
     word_set(&t->entries[index].weight_override, weight);
+    hashtable_mark(t, word_get(&t->entries[index].pool));
     pool_touch(t, word_get(&t->entries[index].pool));
 }
 

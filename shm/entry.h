@@ -51,8 +51,9 @@ uint32_t entry_find(const struct table *t, uint32_t pool, const char *name);
  * Returns the count, at most cap. */
 uint32_t entry_members(const struct table *t, uint32_t pool, uint32_t *out, uint32_t cap);
 
-/* admin: lock not needed (single words). Each touches the pool so that views follow. */
+/* admin: the lock is not needed (single words). Each touches the pool so that views follow. */
 void entry_set_mode(struct table *t, uint32_t index, enum entry_mode mode);
+/* As entry_set_mode, but a hash table follows when the lock is next given back: hold it. */
 void entry_set_weight_override(struct table *t, uint32_t index,
                                uint32_t weight); /* UINT32_MAX: none */
 uint32_t entry_weight(const struct entry *e);    /* effective */

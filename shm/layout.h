@@ -12,6 +12,7 @@
  *   cell        (slot, entry)        the slot's process only (single writer)         admin, tools,
  * lb lcell       (slot, listener)     the slot's process only                         admin, tools
  *   pcell       (slot, pool)         the slot's process only                         admin, tools
+ *   hash        unit of 4 KiB        master, admin (under the lock)                  workers
  *   event       ring place           any process (per-place sequence lock)           admin, tools
  *
  * The object is sparse: only what header.*_reserved says has memory behind it (shm/table.h
@@ -34,7 +35,7 @@
 #include "base/net.h"
 
 #define TABLE_MAGIC   0x315453414C4C4142ull /* "BALLAST1" little endian */
-#define TABLE_VERSION 1u
+#define TABLE_VERSION 2u
 #define SLOT_MAX                                                                                   \
     64u /* processes with a place: workers first, then health, admin (see shm/slot.h) */
 #define LISTENER_MAX   256u
@@ -64,7 +65,7 @@ struct table_header {
     uint64_t total_bytes;
     char boot_id[40]; /* of the kernel that made it: a table of another boot is dead */
     char product_version[16];
-    struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events;
+    struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events, hash;
     uint32_t master_pid;
     uint64_t master_start_ticks; /* /proc/PID/stat field 22: tells a reused pid */
     uint64_t pid_namespace;      /* inode of /proc/self/ns/pid: whose pids these are */
@@ -85,7 +86,8 @@ struct table_header {
     /* under the lock: what has memory, growing only; a cell array of slot s has it for rows [0,
      * ..._reserved[s]) */
     atom32 entries_reserved, pools_reserved, listeners_reserved;
-    atom32 entries_free; /* under the lock: rows below entries_high in ROW_FREE */
+    atom32 hash_reserved, hash_dirty; /* units with memory; some pool's table is to be built */
+    atom32 entries_free;              /* under the lock: rows below entries_high in ROW_FREE */
     atom32 cells_reserved[SLOT_MAX], lcells_reserved[SLOT_MAX], pcells_reserved[SLOT_MAX];
     _Alignas(CACHE_LINE) atom64 event_next; /* any: next sequence number of the ring */
     _Alignas(CACHE_LINE) atom32
@@ -131,6 +133,11 @@ struct pool_row {
     char name[NAME_MAX_BYTES];
     _Alignas(
         CACHE_LINE) atom64 cursor; /* workers: round robin position; multi-writer, fetch_add only */
+    /* under the lock, a cache line of their own: see shm/hashtable.h */
+    _Alignas(CACHE_LINE) atom32 hash_kind; /* wanted: enum hashtable_kind */
+    atom32 hash_dirty;
+    atom32 hash_seq; /* odd while the next three change */
+    atom32 hash_built, hash_unit, hash_count;
 };
 
 /* ---- backends

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "shm/entry.h"
+#include "shm/hashtable.h"
 
 /* ---- pools
  * --------------------------------------------------------------------------------------------------
@@ -80,6 +81,7 @@ void pool_remove(struct table *t, uint32_t index)
     struct pool_row *p = &t->pools[index];
     for (uint32_t i; (i = word_get(&p->head)) != INDEX_NONE;)
         entry_remove(t, i);
+    hashtable_set_kind(t, index, HASHTABLE_NONE);
     word_set(&p->state, ROW_REMOVED);
     pool_touch(t, index);
     word_set(&t->header->membership, word_get(&t->header->membership) + 1);

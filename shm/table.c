@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "shm/hashtable.h"
 
 #define PAGE_BYTES 4096u
 #define KIB        1024u
@@ -42,6 +43,7 @@ static void lay_out(struct table_header *h)
     at = place(&h->pcells, at, sizeof(struct pcell), (uint64_t)SLOT_MAX * POOL_MAX);
     at = place(&h->lcells, at, sizeof(struct lcell), (uint64_t)SLOT_MAX * LISTENER_MAX);
     at = place(&h->cells, at, sizeof(struct cell), (uint64_t)SLOT_MAX * ENTRY_MAX);
+    at = place(&h->hash, at, HASHTABLE_UNIT_BYTES, HASHTABLE_UNITS);
     h->magic = TABLE_MAGIC;
     h->version = TABLE_VERSION;
     h->header_bytes = sizeof *h;
@@ -66,6 +68,7 @@ static void resolve(struct table *t)
     t->cells = t->base + h->cells.offset_bytes;
     t->lcells = t->base + h->lcells.offset_bytes;
     t->pcells = t->base + h->pcells.offset_bytes;
+    t->hash = t->base + h->hash.offset_bytes;
 }
 
 static int map(struct table *t, size_t len_bytes, int protection)
@@ -237,7 +240,7 @@ int table_read_header(int fd, struct table_header *out, char *why, size_t why_ca
         out->total_bytes != mine.total_bytes || fstat(fd, &st) == -1 ||
         (uint64_t)st.st_size < mine.total_bytes ||
         memcmp((char *)out + sections, (char *)&mine + sections,
-               8 * sizeof(struct table_section)) != 0) {
+               9 * sizeof(struct table_section)) != 0) {
         snprintf(why, why_cap,
                  "the table has other sizes than this program's: use the ballast that the "
                  "instance runs");

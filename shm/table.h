@@ -21,7 +21,7 @@ struct table {
     struct listener_row *listeners;
     struct pool_row *pools;
     struct entry *entries;
-    char *cells, *lcells, *pcells;
+    char *cells, *lcells, *pcells, *hash;
     struct event *events;
 };
 

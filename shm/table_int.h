@@ -34,6 +34,14 @@ enum table_life {
 }; /* foreign: pids of another namespace, nothing can be said */
 enum table_life table_life(const struct table_header *h);
 
+/* Backs the first units of the hash heap with memory. Lock held. 0, or -1 with errno. */
+int table_reserve_hash(struct table *t, uint32_t units) MUST_CHECK;
+/* Builds a pool's hash table of the kind in memory of its own: *made is the caller's to free,
+ * *count its points or places, 0 when the pool has no member of any weight. Lock held. 0, or -1 no
+ * memory. */
+int hashtable_build(const struct table *t, uint32_t pool, uint32_t kind, void **made,
+                    uint32_t *count) MUST_CHECK;
+
 /* After a holder of the lock died: makes member lists and counts whole again. */
 void table_repair(struct table *t);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "shm/count.h"
+#include "shm/hashtable.h"
 #include "shm/pool.h"
 
 struct seen {
@@ -49,6 +50,7 @@ static void repair_pool(struct table *t, uint32_t pool, uint32_t high, struct se
     word_set(&p->count, count);
     word_set(&p->seq, (word_get(&p->seq) + 1) & ~1u);
     pool_touch(t, pool);
+    hashtable_mark(t, pool);
 }
 
 void table_repair(struct table *t)
@@ -82,6 +84,7 @@ void table_lock(struct table *t)
 
 void table_unlock(struct table *t)
 {
+    hashtable_publish(t);
     int rc = pthread_mutex_unlock(&t->header->lock);
     assert(rc == 0);
 }

@@ -12,6 +12,7 @@
 #define ENTRY_STEP    32u
 #define POOL_STEP     64u
 #define LISTENER_STEP 4u
+#define HASH_STEP     16u
 
 static int allocate(struct table *t, uint64_t offset_bytes, uint64_t len_bytes)
 {
@@ -66,6 +67,11 @@ int table_reserve_for(struct table *t, uint32_t entries, uint32_t pools, uint32_
             extend_slot(t, i, entries, pools, listeners) == -1)
             return -1;
     return 0;
+}
+
+int table_reserve_hash(struct table *t, uint32_t units)
+{
+    return extend(t, &t->header->hash, 0, &t->header->hash_reserved, units, HASH_STEP);
 }
 
 int table_reserve(struct table *t)

@@ -17,16 +17,21 @@ void pick_release(struct txn *t)
     t->entry = INDEX_NONE;
 }
 
-static bool reserve(struct txn *t, const struct lb_member *m)
+/* An index out of a hash table may have been given to another pool meanwhile. */
+static bool reserve(struct txn *t, uint32_t entry)
 {
-    return entry_reserve(t->worker->table, m->entry, m->incarnation, t->worker->slot);
+    const struct entry *e = entry_at(t->worker->table, entry);
+    uint32_t incarnation = word_get(&e->incarnation);
+    if (word_get(&e->pool) != t->pool->view.pool)
+        return false;
+    return entry_reserve(t->worker->table, entry, incarnation, t->worker->slot);
 }
 
 /* More members than `tried` holds were full: look at every one. */
 static uint32_t scan(struct txn *t, const struct lb_view *v)
 {
     for (uint32_t m = 0; m < v->count; m++)
-        if (!lb_tried(&t->lb, v->members[m].entry) && reserve(t, &v->members[m]))
+        if (!lb_tried(&t->lb, v->members[m].entry) && reserve(t, v->members[m].entry))
             return v->members[m].entry;
     return INDEX_NONE;
 }
@@ -47,18 +52,18 @@ enum pick_result pick_backend(struct txn *t)
         log_error("out of memory: pool %s keeps its old view", t->pool->conf->name);
     t->lb.random = worker_random(t->worker);
     uint32_t failed = t->lb.tried_count; /* those before were tried for good */
-    uint32_t m = INDEX_NONE;
+    uint32_t entry = INDEX_NONE;
     t->entry = INDEX_NONE;
-    while (v->count && (m = v->algorithm->select(v, &t->lb)) != INDEX_NONE) {
-        if (reserve(t, &v->members[m])) {
-            t->entry = v->members[m].entry;
+    while (v->count && (entry = v->algorithm->select(v, &t->lb)) != INDEX_NONE) {
+        if (reserve(t, entry)) {
+            t->entry = entry;
             break;
         }
         if (t->lb.tried_count == LB_TRIED_MAX) {
             t->entry = scan(t, v);
             break;
         }
-        t->lb.tried[t->lb.tried_count++] = v->members[m].entry;
+        t->lb.tried[t->lb.tried_count++] = entry;
     }
     t->lb.tried_count = failed;
     if (t->entry != INDEX_NONE)

@@ -122,3 +122,90 @@ def test_power_of_two_keeps_away_from_the_busy_one(balance, origins):
     two[0].release()
     for s in held:
         s.close()
+
+
+def ask(b, path="/", headers=()):
+    """Who answered."""
+    r = http.get(b.port, path, headers=list(headers))
+    assert r.status == 200
+    return r.text
+
+
+@pytest.mark.parametrize("algorithm", ["ip_hash", "consistent_hash", "maglev"])
+def test_a_client_keeps_its_backend(balance, origins, algorithm):
+    three = origins(3)
+    b = balance(algorithm, [group(o) for o in three])
+    assert len({ask(b, f"/{n}") for n in range(20)}) == 1
+    assert sorted(o.count for o in three) == [0, 0, 20]
+
+
+def test_url_hash_goes_by_path_and_query(balance, origins):
+    three = origins(3)
+    b = balance("url_hash", [group(o) for o in three])
+    first = [ask(b, f"/page?n={n}") for n in range(40)]
+    assert len(set(first)) == 3
+    assert [ask(b, f"/page?n={n}") for n in range(40)] == first
+
+
+@pytest.mark.parametrize("algorithm", ["consistent_hash", "maglev"])
+@pytest.mark.parametrize("key, of", [
+    ("uri", lambda n: (f"/?{n}", [])),
+    ("path", lambda n: (f"/{n}?{n % 7}", [])),
+    ("header:X-Tenant", lambda n: ("/", [("x-tenant", f"t{n}")])),
+    ("cookie:sid", lambda n: ("/", [("Cookie", f"a=b; sid=s{n}; c=d")])),
+])
+def test_hash_key(balance, origins, algorithm, key, of):
+    three = origins(3)
+    b = balance(algorithm, [group(o) for o in three], pool=f', hash_key = "{key}"')
+    first = [ask(b, *of(n)) for n in range(40)]
+    assert len(set(first)) == 3
+    assert [ask(b, *of(n)) for n in range(40)] == first
+
+
+def test_a_part_that_is_not_the_key_moves_nobody(balance, origins):
+    three = origins(3)
+    b = balance("maglev", [group(o) for o in three], pool=', hash_key = "cookie:sid"')
+    assert len({ask(b, f"/{n}", [("Cookie", f"other=s{n}; sid=1; xsid=s{n}")]) for n in range(20)}) == 1
+    assert len({ask(b, f"/{n}", [("Cookie", f"other=s{n}")]) for n in range(20)}) == 1  # by the address
+
+
+@pytest.mark.parametrize("algorithm", ["consistent_hash", "maglev"])
+def test_keys_of_a_backend_out_of_service_return(balance, origins, algorithm):
+    three = origins(3)
+    b = balance(algorithm, [group(o) for o in three], pool=', hash_key = "uri"')
+    before = [ask(b, f"/{n}") for n in range(60)]
+    out = three[1].id
+    b.admin(f"/lb/backends/{out}/disable", "POST")
+    during = [ask(b, f"/{n}") for n in range(60)]
+    assert out not in during and set(during) == {three[0].id, three[2].id}
+    assert all(d == w for d, w in zip(during, before) if w != out)
+    b.admin(f"/lb/backends/{out}/enable", "POST")
+    assert [ask(b, f"/{n}") for n in range(60)] == before
+
+
+def test_a_removed_backend_moves_only_its_own_keys(balance, origins):
+    three = origins(3)
+    b = balance("consistent_hash", [group(o) for o in three], pool=', hash_key = "uri"')
+    before = [ask(b, f"/{n}") for n in range(60)]
+    b.admin(f"/lb/backends/{three[0].id}/remove", "DELETE")
+    after = [ask(b, f"/{n}") for n in range(60)]
+    assert three[0].id not in after
+    assert all(a == w for a, w in zip(after, before) if w != three[0].id)
+
+
+def test_a_reload_changes_the_algorithm(balance, origins):
+    three = origins(3)
+    groups = [group(o) for o in three]
+    b = balance("round_robin", groups)
+
+    def reload(algorithm):
+        b.reload(CONF.format(port=b.port, algorithm=algorithm, backends=", ".join(groups), pool=', hash_key = "uri"'))
+
+    assert len({ask(b, "/x") for _ in range(6)}) == 3
+    for algorithm in ("consistent_hash", "maglev"):
+        reload(algorithm)
+        placed = [ask(b, f"/{n}") for n in range(30)]
+        assert len(set(placed)) == 3
+        assert [ask(b, f"/{n}") for n in range(30)] == placed
+    reload("round_robin")
+    assert len({ask(b, "/x") for _ in range(6)}) == 3

@@ -11,5 +11,9 @@ extern const struct lb_algorithm lb_weighted_least_connections;
 extern const struct lb_algorithm lb_random;
 extern const struct lb_algorithm lb_power_of_two;
 extern const struct lb_algorithm lb_first;
+extern const struct lb_algorithm lb_ip_hash;
+extern const struct lb_algorithm lb_url_hash;
+extern const struct lb_algorithm lb_consistent_hash;
+extern const struct lb_algorithm lb_maglev;
 
 #endif

@@ -12,7 +12,7 @@ static uint32_t select_first(const struct lb_view *v, const struct lb_request *r
         uint32_t limit = word_get(&e->max_connections);
         bool full = limit && entry_inflight(v->table, v->members[m].entry) >= limit;
         if (!full && !lb_tried(r, v->members[m].entry))
-            return m;
+            return v->members[m].entry;
     }
     return INDEX_NONE;
 }

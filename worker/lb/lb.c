@@ -13,6 +13,10 @@ const struct lb_algorithm *const lb_algorithms[] = {
     &lb_random,
     &lb_power_of_two,
     &lb_first,
+    &lb_ip_hash,
+    &lb_url_hash,
+    &lb_consistent_hash,
+    &lb_maglev,
     NULL,
 };
 
@@ -52,12 +56,28 @@ static int reserve_members(struct lb_view *v, uint32_t n)
     return 0;
 }
 
-/* Who is asked first: a known-good primary, then a primary nobody has checked yet, then the backups
- * likewise. */
-static unsigned rank_of(const struct entry *e)
+unsigned lb_rank(const struct entry *e)
 {
     unsigned unknown = word_get(&e->health) == HEALTH_HEALTHY ? 0 : 1;
     return word_get(&e->backup) * 2 + unknown;
+}
+
+bool lb_acceptable(const struct lb_view *v, const struct lb_request *r, uint32_t entry)
+{
+    if (entry >= word_get(&v->table->header->entries_high))
+        return false;
+    const struct entry *e = entry_at(v->table, entry);
+    return word_get(&e->pool) == v->pool && entry_usable(e) && lb_rank(e) == v->rank &&
+           !lb_tried(r, entry);
+}
+
+uint32_t lb_select_by_key(const struct lb_view *v, const struct lb_request *r)
+{
+    uint32_t m = v->count ? (uint32_t)(hash_mix64(r->key) % v->count) : 0;
+    for (uint32_t i = 0; i < v->count; i++, m = m + 1 == v->count ? 0 : m + 1)
+        if (!lb_tried(r, v->members[m].entry))
+            return v->members[m].entry;
+    return INDEX_NONE;
 }
 
 static void collect(struct lb_view *v, const uint32_t *ids, uint32_t n)
@@ -69,14 +89,13 @@ static void collect(struct lb_view *v, const uint32_t *ids, uint32_t n)
         uint32_t weight = entry_weight(e);
         if (!entry_usable(e) || weight == 0) /* it may change between the two looks */
             continue;
-        unsigned rank = rank_of(e);
+        unsigned rank = lb_rank(e);
         if (rank > best)
             continue;
         if (rank < best)
             v->count = 0;
-        best = rank;
-        v->members[v->count++] = (struct lb_member){
-            .entry = ids[i], .incarnation = word_get(&e->incarnation), .weight = weight};
+        best = v->rank = rank;
+        v->members[v->count++] = (struct lb_member){.entry = ids[i], .weight = weight};
     }
 }
 

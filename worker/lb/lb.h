@@ -14,13 +14,13 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "shm/entry.h"
+#include "shm/hashtable.h"
 #include "shm/pool.h"
 
 #define LB_TRIED_MAX 16u
 
 struct lb_member {
     uint32_t entry;
-    uint32_t incarnation;
     uint32_t weight;
 };
 
@@ -31,6 +31,7 @@ struct lb_view {
     const struct table *table;
     uint32_t pool;   /* row */
     uint32_t change; /* pool_row.change this view was built from */
+    unsigned rank;   /* of the members: lb_rank */
     bool built;
     struct lb_member *members; /* usable ones: primaries, or backups when no primary is usable */
     uint32_t count, cap;
@@ -45,13 +46,19 @@ struct lb_request {
     uint32_t tried_count;
 };
 
+/* What the caller hashes into lb_request.key. */
+enum lb_key { LB_KEY_NONE, LB_KEY_CONFIGURED, LB_KEY_CLIENT, LB_KEY_URI };
+
 struct lb_algorithm {
     const char *name;
     const char *help; /* one sentence, for the docs table */
     const char *cost; /* "O(1)" */
+    enum lb_key key;
+    enum hashtable_kind table; /* the master has it built for the pool */
     /* Precomputes for the view's members; may allocate. 0, or -1 no memory. NULL: nothing to do. */
     int (*build)(struct lb_view *v);
-    /* A member number (0..count-1) not yet tried, or INDEX_NONE. */
+    /* The entry index of a member not yet tried, or INDEX_NONE. The caller checks that the entry is
+     * still of the pool. */
     uint32_t (*select)(const struct lb_view *v, const struct lb_request *r);
 };
 
@@ -64,6 +71,17 @@ void lb_view_free(struct lb_view *v);
 /* Rebuilds when the pool changed since; cheap (one load) when not. 0, or -1 no memory (the old view
  * stays). */
 int lb_view_refresh(struct lb_view *v) MUST_CHECK;
+
+/* Who is asked first: a known-good primary (0), then a primary nobody has checked yet, then the
+ * backups likewise. */
+unsigned lb_rank(const struct entry *e);
+/* May this entry index, out of a hash table, be picked for this view and request? */
+bool lb_acceptable(const struct lb_view *v, const struct lb_request *r, uint32_t entry);
+/* For hash algorithms without a table, or with nobody acceptable near the key: any member, by key.
+ */
+uint32_t lb_select_by_key(const struct lb_view *v, const struct lb_request *r);
+/* Walks the pool's ring from the key (worker/lb/consistent_hash.c). */
+uint32_t lb_select_on_ring(const struct lb_view *v, const struct lb_request *r);
 
 static inline bool lb_tried(const struct lb_request *r, uint32_t entry)
 {

@@ -20,7 +20,7 @@ static uint32_t select_least(const struct lb_view *v, const struct lb_request *r
         if (load == 0)
             break;
     }
-    return best;
+    return best == INDEX_NONE ? INDEX_NONE : v->members[best].entry;
 }
 
 const struct lb_algorithm lb_least_connections = {

@@ -32,10 +32,10 @@ static uint32_t select_two(const struct lb_view *v, const struct lb_request *r)
         return INDEX_NONE;
     uint64_t random = r->random;
     uint32_t a = draw(v, r, &random);
-    if (a == INDEX_NONE || v->count == 1)
-        return a;
+    if (a == INDEX_NONE)
+        return INDEX_NONE;
     uint32_t b = draw(v, r, &random);
-    return less_loaded(v, b, a) ? b : a;
+    return v->members[less_loaded(v, b, a) ? b : a].entry;
 }
 
 const struct lb_algorithm lb_power_of_two = {

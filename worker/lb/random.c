@@ -40,12 +40,12 @@ static uint32_t select_random(const struct lb_view *v, const struct lb_request *
         /* scaled rather than modulo: no bias worth the name (Lemire 2019) */
         m = member_at(v, (uint32_t)(((random >> 32) * v->schedule[v->count - 1]) >> 32));
         if (!lb_tried(r, v->members[m].entry))
-            return m;
+            return v->members[m].entry;
         random = hash_mix64(random + 1);
     }
     for (uint32_t i = 0; i < v->count; i++, m = m + 1 == v->count ? 0 : m + 1)
         if (!lb_tried(r, v->members[m].entry))
-            return m;
+            return v->members[m].entry;
     return INDEX_NONE;
 }
 

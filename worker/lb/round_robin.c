@@ -13,11 +13,11 @@ static uint32_t select_next(const struct lb_view *v, const struct lb_request *r)
     for (uint32_t i = 0; i < v->count; i++) {
         uint32_t m = (uint32_t)(pool_cursor_next(row) % v->count);
         if (!lb_tried(r, v->members[m].entry))
-            return m;
+            return v->members[m].entry;
     }
     for (uint32_t m = 0; m < v->count; m++)
         if (!lb_tried(r, v->members[m].entry))
-            return m;
+            return v->members[m].entry;
     return INDEX_NONE;
 }
 

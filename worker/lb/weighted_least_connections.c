@@ -22,7 +22,7 @@ static uint32_t select_least(const struct lb_view *v, const struct lb_request *r
         best_load = load;
         best_weight = v->members[m].weight;
     }
-    return best;
+    return best == INDEX_NONE ? INDEX_NONE : v->members[best].entry;
 }
 
 const struct lb_algorithm lb_weighted_least_connections = {

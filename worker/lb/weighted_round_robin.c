@@ -150,7 +150,7 @@ static uint32_t select_next(const struct lb_view *v, const struct lb_request *r)
     for (uint32_t i = 0; i < v->schedule_len; i++) {
         uint32_t m = v->schedule[(at + i) % v->schedule_len];
         if (!lb_tried(r, v->members[m].entry))
-            return m;
+            return v->members[m].entry;
     }
     return INDEX_NONE;
 }

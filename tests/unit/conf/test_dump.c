@@ -61,6 +61,7 @@ TEST(text)
                                  "pools = {\n"
                                  "    p = {\n"
                                  "        balance = \"round_robin\"\n"
+                                 "        hash_key = \"client_ip\"\n"
                                  "        backends = (\n"
                                  "            { name = \"a\", address = \"10.0.0.1:1\", weight = "
                                  "5, max_connections = 1000, backup = false },\n"
@@ -197,6 +198,7 @@ static void make_value(struct made *m, const struct conf_row *row)
     case CONF_T_PATH:
     case CONF_T_LOG_TARGET:
     case CONF_T_URI_PATH: say(m, "\"/x/%u\"", m->port); break;
+    case CONF_T_HASH_KEY: say(m, "\"header:x%u\"", m->port); break;
     case CONF_T_HOST: say(m, "\"h%u.test\"", m->port); break;
     case CONF_T_NAME: say(m, "\"n%u\"", m->port++); break;
     case CONF_T_NUMBER: say(m, "%llu", (unsigned long long)pick_between(row->min, row->max)); break;

@@ -35,9 +35,9 @@ TEST(not_supported_yet)
     static const char *const listener[] = {
         "tls",        "routes",    "redirect",         "proxy_protocol", "sni",
         "access_log", "responses", "response_headers", "rate_limit"};
-    static const char *const pool[] = {
-        "sticky",     "retry",    "passive",  "circuit_breaker", "queue",   "tls",
-        "slow_start", "hash_key", "protocol", "proxy_protocol",  "max_load"};
+    static const char *const pool[] = {"sticky",         "retry",   "passive",    "circuit_breaker",
+                                       "queue",          "tls",     "slow_start", "protocol",
+                                       "proxy_protocol", "max_load"};
     char setting[64], wanted[96];
     for (size_t i = 0; i < ARRAY_LEN(top) + ARRAY_LEN(listener) + ARRAY_LEN(pool); i++) {
         size_t in_pool = i - ARRAY_LEN(top) - ARRAY_LEN(listener);
@@ -55,8 +55,8 @@ TEST(not_supported_yet)
     }
     CHECK_STR(bad_listener("limits = { connections_per_client = 0 }"),
               "t:3: error: \"connections_per_client\" is not supported yet\n");
-    CHECK_STR(bad_pool("balance = \"maglev\""),
-              "t:3: error: pools.app.balance: \"maglev\" is not supported yet\n");
+    CHECK_STR(bad_pool("balance = \"fastest_response\""),
+              "t:3: error: pools.app.balance: \"fastest_response\" is not supported yet\n");
     CHECK_STR(bad_listener("protocol = \"udp\""),
               "t:3: error: listeners.web.protocol: \"udp\" is not supported yet\n");
     CHECK_STR(bad_pool("health = { type = \"grpc\" }"),
@@ -149,13 +149,21 @@ TEST(units)
 }
 
 #define ALGORITHMS                                                                                 \
-    "least_connections, weighted_least_connections, random, power_of_two, first"
+    "least_connections, weighted_least_connections, random, power_of_two, first, ip_hash, "        \
+    "url_hash, consistent_hash, maglev"
 
 TEST(names_out_of_a_list)
 {
     CHECK_STR(bad_pool("balance = \"leastconn\""),
               "t:3: error: pools.app.balance: \"leastconn\" is not one of: round_robin, "
               "weighted_round_robin, " ALGORITHMS "; did you mean \"least_connections\"?\n");
+    CHECK_STR(
+        bad_pool("hash_key = \"header:\""),
+        "t:3: error: pools.app.hash_key: \"header:\" is not one of: client_ip, uri, path, host, "
+        "header:NAME, cookie:NAME\n");
+    CHECK_STR(bad_pool("hash_key = \"cookie:a b\""),
+              "t:3: error: pools.app.hash_key: \"cookie:a b\" is not one of: client_ip, uri, path, "
+              "host, header:NAME, cookie:NAME\n");
     CHECK_STR(bad_pool("balance = \"magic\""),
               "t:3: error: pools.app.balance: \"magic\" is not one of: round_robin, "
               "weighted_round_robin, " ALGORITHMS "\n");

@@ -52,6 +52,9 @@ static inline uint32_t fixture_add(struct fixture *f, uint32_t weight, bool back
 
 static inline void fixture_view(struct fixture *f, const char *algorithm)
 {
+    table_lock(&f->table);
+    hashtable_set_kind(&f->table, f->pool, lb_find(algorithm)->table);
+    table_unlock(&f->table);
     lb_view_init(&f->view, &f->table, f->pool, lb_find(algorithm));
     if (lb_view_refresh(&f->view) == -1)
         exit(1);
@@ -61,11 +64,11 @@ static inline void fixture_view(struct fixture *f, const char *algorithm)
 static inline uint32_t fixture_pick(struct fixture *f)
 {
     static uint64_t draws;
-    struct lb_request r = {.random = hash_mix64(draws++)};
+    struct lb_request r = {.random = hash_mix64(draws), .key = hash_mix64(~draws)};
+    draws++;
     if (lb_view_refresh(&f->view) == -1)
         exit(1);
-    uint32_t m = f->view.algorithm->select(&f->view, &r);
-    return m == INDEX_NONE ? INDEX_NONE : f->view.members[m].entry;
+    return f->view.algorithm->select(&f->view, &r);
 }
 
 #endif

@@ -23,7 +23,7 @@ static void hold(struct fixture *f, uint32_t entry, unsigned times)
 
 TEST(random_spreads_in_proportion_to_weight)
 {
-    struct fixture f;
+    static struct fixture f; /* reachable at exit */
     uint32_t e[MEMBERS];
     unsigned counts[ENTRY_MAX] = {0}, draws = 100000;
     open_weighted(&f, e, "random");
@@ -37,7 +37,7 @@ TEST(random_spreads_in_proportion_to_weight)
 
 TEST(random_follows_a_new_weight_and_a_removal)
 {
-    struct fixture f;
+    static struct fixture f; /* reachable at exit */
     uint32_t e[MEMBERS];
     unsigned counts[ENTRY_MAX] = {0};
     open_weighted(&f, e, "random");
@@ -53,7 +53,7 @@ TEST(random_follows_a_new_weight_and_a_removal)
 
 TEST(power_of_two_never_takes_the_busiest_while_it_has_a_choice)
 {
-    struct fixture f;
+    static struct fixture f; /* reachable at exit */
     uint32_t e[5];
     fixture_open(&f);
     for (unsigned i = 0; i < ARRAY_LEN(e); i++)
@@ -71,7 +71,7 @@ TEST(power_of_two_never_takes_the_busiest_while_it_has_a_choice)
 
 TEST(power_of_two_keeps_loads_close_together)
 {
-    struct fixture f;
+    static struct fixture f; /* reachable at exit */
     uint32_t e[20];
     fixture_open(&f);
     for (unsigned i = 0; i < ARRAY_LEN(e); i++)
@@ -87,7 +87,7 @@ TEST(power_of_two_keeps_loads_close_together)
 
 TEST(weighted_least_connections_fills_in_proportion_to_weight)
 {
-    struct fixture f;
+    static struct fixture f; /* reachable at exit */
     uint32_t e[MEMBERS];
     open_weighted(&f, e, "weighted_least_connections");
     for (unsigned i = 0; i < 1000; i++)
@@ -98,7 +98,7 @@ TEST(weighted_least_connections_fills_in_proportion_to_weight)
 
 TEST(weighted_least_connections_lets_idle_equals_take_turns)
 {
-    struct fixture f;
+    static struct fixture f; /* reachable at exit */
     uint32_t e[4];
     fixture_open(&f);
     for (unsigned i = 0; i < ARRAY_LEN(e); i++)
@@ -113,7 +113,7 @@ TEST(weighted_least_connections_lets_idle_equals_take_turns)
 
 TEST(first_fills_one_after_the_other)
 {
-    struct fixture f;
+    static struct fixture f; /* reachable at exit */
     uint32_t e[3];
     fixture_open(&f);
     for (unsigned i = 0; i < ARRAY_LEN(e); i++) {
