@@ -1,6 +1,7 @@
 # make bench [BENCH_ARGS="--short"]: ballast side by side with a blind relay and with the nginx and HAProxy of this system.
 # make bench-health: what checking 10,000 backends every 10 s costs.
 # make bench-http1: nanoseconds per message head.
+# make bench-pick: nanoseconds per pick for each algorithm.
 BENCH_PROGRAMS := $(BUILD)/tests/bench/floor $(BUILD)/tests/bench/origin
 
 $(BENCH_PROGRAMS): %: %.o
@@ -11,6 +12,13 @@ $(BUILD)/tests/bench/bench_http1: $(BUILD)/tests/bench/bench_http1.o $(BUILD)/li
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_PROGRAMS)
+
+$(BUILD)/tests/bench/bench_pick: $(BUILD)/tests/bench/bench_pick.o $(BUILD)/libworker.a $(BUILD)/libshm.a $(BUILD)/libbase.a
+	$(LINK) -o $@ $^
+
+.PHONY: bench-pick
+bench-pick: $(BUILD)/tests/bench/bench_pick
+	@$<
 
 .PHONY: bench
 bench: all bench-programs
@@ -24,4 +32,4 @@ bench-health: all bench-programs
 bench-http1: $(BUILD)/tests/bench/bench_http1
 	@$<
 
--include $(BENCH_PROGRAMS:%=%.d) $(BUILD)/tests/bench/bench_http1.d
+-include $(BENCH_PROGRAMS:%=%.d) $(BUILD)/tests/bench/bench_http1.d $(BUILD)/tests/bench/bench_pick.d
