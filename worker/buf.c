@@ -86,6 +86,24 @@ void buf_compact(struct buf *b)
     b->start = 0;
 }
 
+bool buf_reserve(struct buf_pool *p, struct buf **at, uint32_t bytes)
+{
+    if (!*at && !(*at = buf_get(p, bytes > BUF_SMALL_BYTES - sizeof(struct buf) - BUF_SLACK_BYTES)))
+        return false;
+    if (buf_room(*at) >= bytes)
+        return true;
+    buf_compact(*at);
+    if (buf_room(*at) >= bytes)
+        return true;
+    struct buf *large = (*at)->large ? NULL : buf_get(p, true);
+    if (!large)
+        return false;
+    buf_append(large, buf_at(*at), buf_len(*at));
+    buf_put(p, *at);
+    *at = large;
+    return buf_room(large) >= bytes;
+}
+
 ssize_t buf_recv(struct buf *b, int fd)
 {
     ssize_t n;

@@ -41,6 +41,9 @@ static inline uint32_t buf_room(const struct buf *b)
 {
     return b->cap - b->end;
 }
+/* Makes sure that *at (may be NULL) has room for so many bytes: takes one, moves its content to the
+ * front, or to a large one. False: no memory, or more than a large one holds. */
+bool buf_reserve(struct buf_pool *p, struct buf **at, uint32_t bytes) MUST_CHECK;
 /* Moves the content to the front. */
 void buf_compact(struct buf *b);
 /* recv(2) into the free part: bytes read, 0 at end of file, -1 with errno. */

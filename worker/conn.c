@@ -108,9 +108,18 @@ void conn_close(struct conn *c, const char *reason)
     worker_retire_conn(w, c);
 }
 
+void conn_reset(struct conn *c, const char *reason)
+{
+    if (c->state != CONN_CLOSED)
+        net_set_linger0(conn_fd(c));
+    conn_close(c, reason);
+}
+
 void conn_want(struct conn *c, int events)
 {
     struct ev_loop *loop = c->worker->loop;
+    if (c->eof)
+        events &= ~EV_READ; /* it would be readable for ever */
     if (ev_is_active(&c->io)) {
         if ((c->io.events & (EV_READ | EV_WRITE)) == events)
             return;
@@ -166,8 +175,8 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revent
 
 void conn_linger(struct conn *c)
 {
-    if (shutdown(conn_fd(c), SHUT_WR) == -1) {
-        conn_close(c, "client gone");
+    if (c->eof || shutdown(conn_fd(c), SHUT_WR) == -1) {
+        conn_close(c, c->eof ? "closed after answer" : "client gone");
         return;
     }
     c->state = CONN_LINGER;
@@ -188,15 +197,15 @@ static void linger_readable(struct conn *c)
 void conn_to_idle(struct conn *c)
 {
     const struct conf_listener *listener = c->worker->gen->by_row[c->listener_row];
-    if (!listener) {
-        conn_linger(c);
-        return;
-    }
-    c->state = CONN_IDLE;
     if (c->in && buf_len(c->in) == 0) {
         buf_put(&c->worker->bufs, c->in);
         c->in = NULL;
     }
+    if (!listener || (c->eof && !c->in)) {
+        conn_linger(c);
+        return;
+    }
+    c->state = CONN_IDLE;
     conn_want(c, EV_READ);
     bool draining = c->draining || c->worker->draining;
     conn_deadline(c, draining ? DRAIN_IDLE_MS : listener->timeouts.idle_ms);

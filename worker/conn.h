@@ -13,6 +13,8 @@
 void conn_open(struct worker *w, int fd, uint32_t listener_row, const struct net_addr *from);
 /* The only way a client connection ends. reason: static text for the log. Ends its txn too. */
 void conn_close(struct conn *c, const char *reason);
+/* The same with a reset: the client must not take what it got for the whole. */
+void conn_reset(struct conn *c, const char *reason);
 /* Half-closes and drops what still comes for a moment, then closes: the answer just sent is not
  * lost to a reset. */
 void conn_linger(struct conn *c);
@@ -21,8 +23,8 @@ void conn_to_idle(struct conn *c);
 /* Looks at bytes already here after a request finished; the last call of every event handler that
  * got this far. */
 void conn_continue(struct conn *c);
-/* What the watcher waits for: EV_READ, EV_WRITE, both or 0. Costs a system call only when it
- * changes between iterations. */
+/* What the watcher waits for: EV_READ (never again after the client's end), EV_WRITE, both or 0.
+ * Costs a system call only when it changes between iterations. */
 void conn_want(struct conn *c, int events);
 /* The connection is given up (conn_on_timeout) when this much time passes without another call. */
 void conn_deadline(struct conn *c, uint32_t ms);

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ADDED_BYTES 1024u /* what we add to a request at most, but for copies of its own fields */
-
 #define BIT(id) (1ull << (id))
 /* Frame or address the message: kept whatever Connection names. */
 #define KEPT_ALWAYS (BIT(HTTP1_H_HOST) | BIT(HTTP1_H_CONTENT_LENGTH))
@@ -207,12 +205,13 @@ int head_build_request(struct txn *t, const struct http1_head *h)
     const char *base = buf_at(t->conn->in);
     uint32_t need =
         2 * h->head_bytes +
-        ADDED_BYTES; /* own fields may be repeated: Host twice, X-Forwarded-For joined */
+        HEAD_ADDED_BYTES; /* own fields may be repeated: Host twice, X-Forwarded-For joined */
     t->up_head = buf_get(&t->worker->bufs, need > BUF_SMALL_BYTES - 128);
     struct buf *out = t->up_head;
     if (!out)
         return -1;
-    if (need > buf_room(out) && h->head_bytes + ADDED_BYTES + 3 * h->authority.len > buf_room(out))
+    if (need > buf_room(out) &&
+        h->head_bytes + HEAD_ADDED_BYTES + 3 * h->authority.len > buf_room(out))
         return -1;
     add_request_line(out, h, base);
     if (h->absolute_form || !(h->present & BIT(HTTP1_H_HOST)))
@@ -269,11 +268,8 @@ static void add_status_line(struct buf *out, const struct http1_head *h, const c
 int head_build_response(struct txn *t, const struct http1_head *h)
 {
     const char *base = buf_at(t->rbuf);
-    if (!t->head_out)
-        t->head_out =
-            buf_get(&t->worker->bufs, h->head_bytes + ADDED_BYTES > BUF_SMALL_BYTES - 128);
     struct buf *out = t->head_out;
-    if (!out || buf_room(out) < h->head_bytes + ADDED_BYTES)
+    if (!out || buf_room(out) < h->head_bytes + HEAD_ADDED_BYTES)
         return -1;
     add_status_line(out, h, base);
     copy_fields(out, h, base, response_drops, t);

@@ -13,34 +13,19 @@ void http1_release_head(struct conn *c)
     c->head = NULL;
 }
 
-/* Room for more of the head; a head that outgrew a small buffer moves to a large one. */
-static bool make_room(struct conn *c)
-{
-    struct worker *w = c->worker;
-    if (!c->in && !(c->in = buf_get(&w->bufs, false)))
-        return false;
-    if (buf_room(c->in) > 0)
-        return true;
-    buf_compact(c->in);
-    if (buf_room(c->in) > 0)
-        return true;
-    struct buf *large = c->in->large ? NULL : buf_get(&w->bufs, true);
-    if (!large)
-        return false;
-    buf_append(large, buf_at(c->in), buf_len(c->in));
-    buf_put(&w->bufs, c->in);
-    c->in = large;
-    return true;
-}
-
+/* Requests that came before it are answered (conn_continue); a part of one is worth nothing. */
 static void on_eof(struct conn *c)
 {
-    conn_close(c, c->state == CONN_HEAD ? "client closed within a head" : "client closed");
+    c->eof = true;
+    if (c->state == CONN_IDLE && buf_len(c->in) > 0)
+        conn_want(c, 0);
+    else
+        conn_close(c, c->state == CONN_HEAD ? "client closed within a head" : "client closed");
 }
 
 void http1_readable(struct conn *c)
 {
-    if (!make_room(c)) {
+    if (!buf_reserve(&c->worker->bufs, &c->in, 1)) {
         conn_close(c, "out of memory");
         return;
     }
@@ -70,6 +55,10 @@ static bool need_head(struct conn *c)
 
 static void wait_for_more(struct conn *c, const struct conf_listener *listener)
 {
+    if (c->eof) {
+        conn_close(c, "client closed within a head");
+        return;
+    }
     if (c->state == CONN_HEAD)
         return;
     c->state = CONN_HEAD;
@@ -94,7 +83,7 @@ void http1_process(struct conn *c)
 
 void http1_head_timeout(struct conn *c)
 {
-    if (c->in && buf_len(c->in) > 0)
+    if (c->in && buf_len(c->in) > 0 && c->worker->gen->by_row[c->listener_row])
         txn_start_refused(c, 408, "Request header timed out");
     else
         conn_close(c, "no request");

@@ -46,10 +46,10 @@ static uint32_t untaken(const struct txn *t)
     return t->conn->in ? buf_len(t->conn->in) - t->req_ready : 0;
 }
 
-static void taken(struct txn *t, uint32_t n)
+static void taken(struct txn *t, uint32_t n, uint32_t payload)
 {
     t->req_ready += n;
-    t->req_body_bytes += n;
+    t->req_body_bytes += payload;
     account_client_in(t, n);
 }
 
@@ -60,7 +60,7 @@ static void take_length(struct txn *t)
         n = (uint32_t)t->req_left;
     t->req_left -= n;
     t->req_done = t->req_left == 0;
-    taken(t, n);
+    taken(t, n, n);
 }
 
 static enum http1_result take_chunks(struct txn *t)
@@ -72,7 +72,7 @@ static enum http1_result take_chunks(struct txn *t)
             &t->req_chunked, buf_at(t->conn->in) + t->req_ready, n, &used, &payload);
         if (r == HTTP1_ERROR)
             return r;
-        taken(t, used);
+        taken(t, used, payload.len);
         if (r == HTTP1_DONE) {
             t->req_done = true;
             return r;
@@ -207,12 +207,6 @@ static struct buf *input_buffer(struct txn *t)
     return c->in;
 }
 
-static void client_gone(struct txn *t, const char *why)
-{
-    t->conn->eof = true;
-    conn_close(t->conn, why);
-}
-
 void relay_request_readable(struct txn *t)
 {
     struct conn *c = t->conn;
@@ -226,11 +220,17 @@ void relay_request_readable(struct txn *t)
         return;
     }
     ssize_t n = buf_recv(in, conn_fd(c));
-    if (n == 0 || (n == -1 && errno != EAGAIN)) {
-        client_gone(t, n == 0 ? "client closed" : "client reset");
+    if (n == 0) {
+        release_empty(t);
+        txn_client_eof(t);
         return;
     }
-    if (n == -1 || t->state == TXN_EXCHANGE)
+    if (n == -1) {
+        if (errno != EAGAIN)
+            conn_close(c, "client reset");
+        return;
+    }
+    if (t->state == TXN_EXCHANGE)
         relay_request_push(t);
     else
         conn_want(c,

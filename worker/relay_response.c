@@ -29,6 +29,25 @@ static uint32_t raw_len(const struct txn *t)
     return t->rbuf ? buf_len(t->rbuf) - t->res_ready : 0;
 }
 
+/* Returns 1 all sent, 0 blocked, -1 the client is gone. */
+static int send_ready(struct txn *t)
+{
+    while (relay_response_pending(t) > 0) {
+        uint32_t head = t->head_out ? buf_len(t->head_out) : 0;
+        uint32_t before = head + t->res_ready;
+        ssize_t n = relay_send(conn_fd(t->conn), t->head_out, t->rbuf, t->res_ready);
+        if (n == -1)
+            return errno == EAGAIN ? 0 : -1;
+        t->client_started = true;
+        account_client_out(t, (uint64_t)n);
+        if ((uint64_t)n > head)
+            t->res_ready -= (uint32_t)n - head;
+        if ((uint64_t)n < before)
+            return 0;
+    }
+    return 1;
+}
+
 /* ---- body
  * -----------------------------------------------------------------------------------------------------
  */
@@ -112,14 +131,21 @@ static bool take_body(struct txn *t)
  * -----------------------------------------------------------------------------------------------------
  */
 
+/* Heads wait in head_out; one that finds no room behind others sends those first. */
+static bool room_for_head(struct txn *t, uint32_t bytes)
+{
+    struct buf_pool *p = &t->worker->bufs;
+    if (buf_reserve(p, &t->head_out, bytes))
+        return true;
+    return t->head_out && send_ready(t) == 1 && buf_reserve(p, &t->head_out, bytes);
+}
+
 /* An interim response goes to the client at once (RFC 9110 15.2), but for HTTP/1.0 clients, who do
  * not know them. */
 static bool forward_interim(struct txn *t, uint32_t bytes)
 {
     if (!t->req_http10) {
-        if (!t->head_out)
-            t->head_out = buf_get(&t->worker->bufs, false);
-        if (!t->head_out || buf_room(t->head_out) < bytes + 4096)
+        if (!room_for_head(t, bytes))
             return false;
         buf_append(t->head_out, buf_at(t->rbuf), bytes);
     }
@@ -158,7 +184,7 @@ static bool final_head(struct txn *t)
     if (head_response_as_is(t, h)) {
         t->res_ready = h->head_bytes;
     } else {
-        if (head_build_response(t, h) == -1)
+        if (!room_for_head(t, h->head_bytes + HEAD_ADDED_BYTES) || head_build_response(t, h) == -1)
             return false;
         t->rbuf->start += h->head_bytes;
     }
@@ -184,23 +210,6 @@ static bool take_parsed(struct txn *t, bool *again)
     return final_head(t);
 }
 
-/* A head larger than a small buffer moves to a large one. */
-static bool make_room(struct txn *t)
-{
-    if (buf_room(t->rbuf) > 0)
-        return true;
-    buf_compact(t->rbuf);
-    if (buf_room(t->rbuf) > 0)
-        return true;
-    struct buf *large = t->rbuf->large ? NULL : buf_get(&t->worker->bufs, true);
-    if (!large)
-        return false;
-    buf_append(large, buf_at(t->rbuf), buf_len(t->rbuf));
-    buf_put(&t->worker->bufs, t->rbuf);
-    t->rbuf = large;
-    return true;
-}
-
 /* True when the head is complete; false with *failed or when more is needed. */
 static bool take_head(struct txn *t, bool *failed)
 {
@@ -216,7 +225,7 @@ static bool take_head(struct txn *t, bool *failed)
             http1_parse_response(t->res, buf_at(t->rbuf), buf_len(t->rbuf), &response_limits,
                                  t->req_is_head, t->req_is_connect);
         if (r == HTTP1_MORE) {
-            *failed = !make_room(t);
+            *failed = !buf_reserve(&t->worker->bufs, &t->rbuf, 1);
             return false;
         }
         if (r == HTTP1_ERROR || !take_parsed(t, &again)) {
@@ -245,6 +254,9 @@ static void response_complete(struct txn *t)
                  !t->send_broken && raw_len(t) == 0;
     if (!t->req_done)
         t->client_close = true;
+    /* Backends do send bodies where none may be: they are looked for before the connection is used
+     * again. */
+    t->up->doubtful = t->req_is_head || t->status == 204 || t->status == 304;
     txn_leave_backend(t, clean);
     buf_put(&t->worker->bufs, t->up_head);
     t->up_head = NULL;
@@ -337,25 +349,6 @@ static void release_sent(struct txn *t)
         buf_put(&t->worker->bufs, t->rbuf);
         t->rbuf = NULL;
     }
-}
-
-/* Returns 1 all sent, 0 blocked, -1 the client is gone. */
-static int send_ready(struct txn *t)
-{
-    while (relay_response_pending(t) > 0) {
-        uint32_t head = t->head_out ? buf_len(t->head_out) : 0;
-        uint32_t before = head + t->res_ready;
-        ssize_t n = relay_send(conn_fd(t->conn), t->head_out, t->rbuf, t->res_ready);
-        if (n == -1)
-            return errno == EAGAIN ? 0 : -1;
-        t->client_started = true;
-        account_client_out(t, (uint64_t)n);
-        if ((uint64_t)n > head)
-            t->res_ready -= (uint32_t)n - head;
-        if ((uint64_t)n < before)
-            return 0;
-    }
-    return 1;
 }
 
 void relay_response_push(struct txn *t)

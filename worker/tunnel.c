@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include "base/net.h"
 #include "worker/account.h"
 #include "worker/conn.h"
 #include "worker/relay.h"
@@ -26,6 +27,22 @@ static int flush(struct txn *t, int fd, struct buf **at, bool to_client)
     return 1;
 }
 
+/* One side is gone: the other is told in the same way, not by a clean end. */
+static void cut(struct txn *t, const char *why)
+{
+    net_set_linger0(upstream_fd(t->up));
+    conn_reset(t->conn, why);
+}
+
+/* The backend takes no more, but what it said before is still to be read; its end follows. */
+static void stop_sending(struct txn *t)
+{
+    t->send_broken = true;
+    t->client_eof = t->up_shut = true;
+    buf_put(&t->worker->bufs, t->conn->in);
+    t->conn->in = NULL;
+}
+
 static void pass_fin(int fd, bool eof, bool *shut)
 {
     if (!eof || *shut)
@@ -47,8 +64,14 @@ void tunnel_pump(struct txn *t)
 {
     int backend = flush(t, upstream_fd(t->up), &t->conn->in, false);
     int client = flush(t, conn_fd(t->conn), &t->rbuf, true);
-    if (backend == -1 || client == -1) {
-        conn_close(t->conn, backend == -1 ? "backend reset" : "client reset");
+    if (client == -1) {
+        cut(t, "client reset");
+        return;
+    }
+    if (backend == -1)
+        stop_sending(t);
+    if (t->send_broken && t->up_eof && client == 1) {
+        cut(t, "backend reset");
         return;
     }
     if (backend == 1)
@@ -74,7 +97,7 @@ static bool fill(struct txn *t, int fd, struct buf **at, bool *eof, uint64_t *go
         return true;
     ssize_t n = buf_recv(*at, fd);
     if (n == -1 && errno != EAGAIN) {
-        conn_close(t->conn, "reset");
+        cut(t, fd == conn_fd(t->conn) ? "client reset" : "backend reset");
         return false;
     }
     if (n == 0)
@@ -109,5 +132,6 @@ void tunnel_start(struct txn *t)
     t->up_head = NULL;
     t->req_ready = 0;
     t->res_ready = 0;
+    t->client_eof = t->conn->eof;
     tunnel_pump(t);
 }

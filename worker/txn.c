@@ -15,6 +15,11 @@
 #include "worker/upstream.h"
 #include "worker/worker_int.h"
 
+/* A client's end of file this long after its request is that of one who gave up. */
+#define HALF_CLOSE_WITHIN_MS 1000u
+/* How long a half-closed client's request waits for a backend. */
+#define HALF_CLOSED_MS 5000u
+
 void txn_set_state(struct txn *t, enum txn_state state)
 {
     t->state = (uint8_t)state;
@@ -55,9 +60,18 @@ static void free_buffers(struct txn *t)
     t->res = NULL;
 }
 
+/* A body that the backend did not take is not the next request. */
+static void drop_unsent_body(struct txn *t)
+{
+    if (t->conn->in)
+        t->conn->in->start += t->req_ready;
+    t->req_ready = 0;
+}
+
 static void end(struct txn *t)
 {
     struct worker *w = t->worker;
+    drop_unsent_body(t);
     txn_leave_backend(t, false);
     account_txn(t);
     free_buffers(t);
@@ -84,7 +98,7 @@ void txn_drop(struct txn *t, const char *why)
 void txn_finish(struct txn *t)
 {
     struct conn *c = t->conn;
-    bool close_after = t->client_close;
+    bool close_after = t->client_close || !t->req_done;
     end(t);
     if (close_after)
         conn_linger(c);
@@ -275,13 +289,13 @@ void txn_connect_failed(struct txn *t, int error)
  * --------------------------------------------------------------------------------------------------
  */
 
-/* May the same bytes be sent again? Nothing of an answer was seen, everything sent is still here,
- * and either nothing can have been acted on or acting twice does no harm (RFC 9110 9.2.2, RFC
- * 9112 9.3.1). */
+/* May the request be sent on another connection? Nothing of an answer was seen, and either nothing
+ * of it was sent, or all that was sent is still here and acting twice does no harm (RFC 9110 9.2.2,
+ * RFC 9112 9.3.1). */
 static bool may_resend(const struct txn *t)
 {
     bool answered = t->res_head_done || (t->rbuf && buf_len(t->rbuf) > 0) || t->client_started;
-    return !answered && t->req_replayable && (t->req_idempotent || !t->sent_any);
+    return !answered && (!t->sent_any || (t->req_replayable && t->req_idempotent));
 }
 
 static void resend_on_fresh(struct txn *t)
@@ -312,17 +326,29 @@ void txn_upstream_lost(struct txn *t, const char *why)
     txn_fail(t, 502, "Backend closed the connection");
 }
 
+/* Part of an answer is out. Who reads to the end of the connection must not take a clean end for
+ * the end of the answer. */
+static void cut_answer(struct txn *t, const char *text)
+{
+    if (!t->end)
+        t->end = text;
+    if (t->res_head_done && t->req_http10)
+        conn_reset(t->conn, text);
+    else
+        conn_close(t->conn, text);
+}
+
 void txn_fail(struct txn *t, unsigned status, const char *text)
 {
+    /* Interim responses that went out whole are followed by any other. */
+    bool answering = t->client_started && (t->res_head_done || relay_response_pending(t) > 0);
     t->failed = status >= 500;
-    if (t->conn->protocol == CONF_TCP || t->client_started) {
-        if (!t->end)
-            t->end = text;
-        conn_close(t->conn, text);
+    if (t->conn->protocol == CONF_TCP || answering) {
+        cut_answer(t, text);
         return;
     }
     txn_leave_backend(t, false);
-    if (!t->req_done)
+    if (!t->req_done || t->conn->draining)
         t->client_close = true;
     reply_error(t, status, text);
 }
@@ -353,6 +379,33 @@ static enum waiting waiting_for(const struct txn *t)
     return !t->req_done && t->state == TXN_EXCHANGE ? WAIT_CLIENT_BODY : WAIT_BACKEND;
 }
 
+/* Waits for a backend after the client's end of file. That may be the end of a client that only
+ * sends no more, or that of one who gave up: nobody can tell before something is written. */
+static bool half_closed(const struct txn *t)
+{
+    return t->conn->eof && !t->res_head_done &&
+           (t->state == TXN_CONNECT || t->state == TXN_EXCHANGE);
+}
+
+static uint32_t patience_ms(const struct txn *t)
+{
+    uint64_t until_us = t->started_us + HALF_CLOSED_MS * 1000ull, now_us = t->worker->now_us;
+    return until_us > now_us ? (uint32_t)((until_us - now_us) / 1000) : 0;
+}
+
+void txn_client_eof(struct txn *t)
+{
+    t->conn->eof = true;
+    bool late = t->worker->now_us > t->started_us + HALF_CLOSE_WITHIN_MS * 1000ull;
+    bool cut_short = !t->req_done && t->state != TXN_REPLY;
+    if (cut_short || (late && half_closed(t))) {
+        conn_close(t->conn, "client closed");
+        return;
+    }
+    conn_want(t->conn, t->conn->io.events & EV_WRITE);
+    txn_arm(t);
+}
+
 void txn_arm(struct txn *t)
 {
     const struct conf_timeouts *listener = &t->listener->timeouts;
@@ -366,18 +419,24 @@ void txn_arm(struct txn *t)
     case WAIT_BACKEND: ms = pool->read_ms; break;
     case WAIT_TUNNEL: ms = listener->idle_ms; break;
     }
+    if (half_closed(t) && patience_ms(t) < ms)
+        ms = patience_ms(t);
     conn_deadline(t->conn, ms);
 }
 
 void txn_on_timeout(struct txn *t)
 {
+    if (half_closed(t) && patience_ms(t) == 0) {
+        conn_close(t->conn, "client closed");
+        return;
+    }
     switch (waiting_for(t)) {
     case WAIT_CONNECT:
         attempt_failed(t, 504, true);
         txn_dispatch(t);
         return;
     case WAIT_CLIENT_BODY: txn_fail(t, 408, "Request body timed out"); return;
-    case WAIT_CLIENT_SEND: conn_close(t->conn, "client does not read"); return;
+    case WAIT_CLIENT_SEND: conn_reset(t->conn, "client does not read"); return;
     case WAIT_TUNNEL: conn_close(t->conn, "idle tunnel"); return;
     case WAIT_BACKEND_SEND:
     case WAIT_BACKEND:

@@ -35,6 +35,8 @@ void txn_drop(struct txn *t, const char *why);
 /* Answers with an error of our own, or closes the connection when part of an answer was already
  * sent. */
 void txn_fail(struct txn *t, unsigned status, const char *text);
+/* The client sent its end of file while its request is at work. */
+void txn_client_eof(struct txn *t);
 void txn_on_timeout(struct txn *t);
 /* Sets the deadline for whatever the txn now waits for. */
 void txn_arm(struct txn *t);

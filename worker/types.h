@@ -2,18 +2,20 @@
  * worker/types.h: the objects of the data path and who owns them.
  *
  *   worker    one per process; owns everything below
- *   gen       one configuration generation as this worker uses it; kept while a request that began with it is in flight
- *   conn      a client connection; owns its descriptor, its input buffer and its txn; an idle one owns no buffer
- *   txn       one request (HTTP) or tunnel (TCP, upgraded HTTP) from routing to accounting; owns its buffers, its place in
- *             entry.inflight and its upstream while it has one
- *   upstream  a connection to a backend: belongs to one txn, or idle to the worker's pool (upool.h)
+ *   gen       one configuration generation as this worker uses it; kept while a request that began
+ * with it is in flight conn      a client connection; owns its descriptor, its input buffer and its
+ * txn; an idle one owns no buffer txn       one request (HTTP) or tunnel (TCP, upgraded HTTP) from
+ * routing to accounting; owns its buffers, its place in entry.inflight and its upstream while it
+ * has one upstream  a connection to a backend: belongs to one txn, or idle to the worker's pool
+ * (upool.h)
  *
- * Flow (one file per step): accept -> proto_http1 (parse) -> txn (route, pick) -> connect -> relay_request / relay_response ->
- * txn_finish (account). Doors: conn_close() is the only place that closes a client connection, with a reason;
- * txn_set_state() the only one that changes a txn's state; account_txn() the only one that counts a request.
+ * Flow (one file per step): accept -> proto_http1 (parse) -> txn (route, pick) -> connect ->
+ * relay_request / relay_response -> txn_finish (account). Doors: conn_close() is the only place
+ * that closes a client connection, with a reason; txn_set_state() the only one that changes a txn's
+ * state; account_txn() the only one that counts a request.
  *
- * Objects that a callback up the stack may still look at are freed at the end of the loop iteration (worker.h
- * worker_retire): after conn_close() a conn's state is CONN_CLOSED until then.
+ * Objects that a callback up the stack may still look at are freed at the end of the loop iteration
+ * (worker.h worker_retire): after conn_close() a conn's state is CONN_CLOSED until then.
  */
 #ifndef BALLAST_WORKER_TYPES_H
 #define BALLAST_WORKER_TYPES_H
@@ -46,7 +48,7 @@ struct pool_rt {
 
 struct gen {
     const struct conf *conf;
-    uint32_t refs; /* txns that began with it, plus one while current */
+    uint32_t refs;         /* txns that began with it, plus one while current */
     struct pool_rt *pools; /* by index of conf.pools */
     const struct conf_listener *by_row[LISTENER_MAX];
     struct gen *next;
@@ -72,16 +74,17 @@ enum conn_state {
     CONN_IDLE,   /* between requests: no buffer, no txn */
     CONN_HEAD,   /* a request head is arriving */
     CONN_BUSY,   /* a txn is at work */
-    CONN_LINGER, /* answered and half-closed: reads and drops what still comes, so that the answer is not reset away */
+    CONN_LINGER, /* answered and half-closed: reads and drops what still comes, so that the answer
+                    is not reset away */
     CONN_CLOSED  /* to be freed at the end of the iteration */
 };
 
 struct conn {
     uint32_t magic;
-    uint8_t state; /* enum conn_state */
+    uint8_t state;    /* enum conn_state */
     uint8_t protocol; /* enum conf_protocol */
-    bool draining; /* answer what is in flight, then close */
-    bool eof;      /* the client sent FIN */
+    bool draining;    /* answer what is in flight, then close */
+    bool eof;         /* the client sent FIN */
     uint32_t listener_row;
     uint32_t served; /* requests */
     struct ev_io io;
@@ -89,7 +92,7 @@ struct conn {
     uint64_t deadline_us; /* the timer fires no later than this and looks again (conn_deadline) */
     uint64_t timer_us;    /* when the timer fires */
     struct worker *worker;
-    struct buf *in; /* bytes from the client not yet consumed */
+    struct buf *in;          /* bytes from the client not yet consumed */
     struct http1_head *head; /* while a head arrives and its request runs */
     struct txn *txn;
     struct conn *prev, *next; /* worker's list of open connections; next also links the retired */
@@ -98,14 +101,15 @@ struct conn {
 
 struct upstream {
     uint32_t magic;
-    bool reused;     /* came from the pool */
+    bool reused; /* came from the pool */
     bool connecting;
-    bool dead;       /* closed: to be freed at the end of the iteration */
+    bool doubtful; /* its last answer had no body by rule: one may have been sent all the same */
+    bool dead;     /* closed: to be freed at the end of the iteration */
     uint32_t entry, incarnation, pool_row;
     struct ev_io io;
     struct worker *worker;
-    struct txn *txn; /* NULL: idle in the pool */
-    struct upstream *prev, *next;         /* idle: newest first, per entry; next also links the retired */
+    struct txn *txn;              /* NULL: idle in the pool */
+    struct upstream *prev, *next; /* idle: newest first, per entry; next also links the retired */
     struct upstream *pool_prev, *pool_next; /* idle: oldest first, per pool */
     uint64_t idle_since_us;
 };
@@ -130,33 +134,36 @@ struct txn {
     const struct conf_listener *listener;
     struct pool_rt *pool;
     struct upstream *up;
-    uint32_t entry; /* reserved place, or INDEX_NONE */
-    bool fresh_only;    /* do not take a pooled connection: one just died under this request */
-    bool sent_any;      /* this attempt put at least one byte on the wire */
-    bool send_broken;   /* the backend takes no more of the request; its answer may still come */
-    uint16_t fail_status; /* what the last failed attempt means to the client: 502, 504; 0: none failed */
+    uint32_t entry;       /* reserved place, or INDEX_NONE */
+    bool fresh_only;      /* do not take a pooled connection: one just died under this request */
+    bool sent_any;        /* this attempt put at least one byte on the wire */
+    bool send_broken;     /* the backend takes no more; its answer may still come */
+    uint16_t fail_status; /* what the last failed attempt means to the client: 502, 504; 0: none
+                             failed */
     struct lb_request lb;
     uint8_t attempts;
     uint64_t started_us, sent_us; /* head received; request handed to the backend connection */
 
     /* the request, as later steps need it (the head itself may be gone) */
-    bool req_is_head, req_is_connect, req_idempotent, req_keep_alive, req_upgrade, req_http10, req_wants_html;
-    uint8_t req_body;   /* enum http1_body */
-    bool req_done;      /* the whole request was read from the client */
+    bool req_is_head, req_is_connect, req_idempotent, req_keep_alive, req_upgrade, req_http10,
+        req_wants_html;
+    uint8_t req_body;    /* enum http1_body */
+    bool req_done;       /* the whole request was read from the client */
     bool req_replayable; /* all that was sent is still in up_head */
-    uint64_t req_left;  /* BODY_LENGTH: bytes not yet taken from the client */
+    uint64_t req_left;   /* BODY_LENGTH: bytes not yet taken from the client */
     uint64_t req_body_bytes;
     struct http1_chunked req_chunked;
     uint32_t req_ready; /* validated body bytes at the start of conn->in, not yet sent */
-    struct buf *up_head; /* request head (and a small body) for the backend; kept while replayable */
+    struct buf
+        *up_head; /* request head (and a small body) for the backend; kept while replayable */
 
     /* the response */
     struct http1_head *res; /* while a response head arrives */
     bool res_head_done, res_done;
     bool res_upstream_keep; /* the backend connection may be used again */
-    uint8_t res_body;     /* enum http1_body */
-    uint8_t res_out;      /* enum txn_body_out */
-    uint16_t status;      /* of the answer to the client, 0: none yet */
+    uint8_t res_body;       /* enum http1_body */
+    uint8_t res_out;        /* enum txn_body_out */
+    uint16_t status;        /* of the answer to the client, 0: none yet */
     uint64_t res_left;
     struct http1_chunked res_chunked;
     uint32_t res_ready;   /* bytes at the start of rbuf to send to the client */
@@ -167,11 +174,11 @@ struct txn {
 
     /* tunnel */
     bool client_eof, up_eof, client_shut, up_shut; /* FIN received from / sent to each side */
-    uint64_t bytes_in, bytes_out; /* from and to the client */
-    bool failed;     /* no answer from a backend could be given */
-    bool aborted;    /* the client gave up */
-    const char *end; /* why it ended early, static text */
-    struct txn *next; /* retired */
+    uint64_t bytes_in, bytes_out;                  /* from and to the client */
+    bool failed;                                   /* no answer from a backend could be given */
+    bool aborted;                                  /* the client gave up */
+    const char *end;                               /* why it ended early, static text */
+    struct txn *next;                              /* retired */
 };
 
 struct worker {
@@ -183,10 +190,10 @@ struct worker {
     struct gen *offered; /* built, not yet current */
     struct gen *gens;    /* all that live */
     struct acceptor *acceptors;
-    struct conn *conns;  /* open client connections */
+    struct conn *conns; /* open client connections */
     uint32_t conn_count;
     bool draining;
-    uint64_t now_us;     /* monotonic, once per loop iteration */
+    uint64_t now_us; /* monotonic, once per loop iteration */
     struct ev_check clock;
     struct ev_prepare reaper;
     struct ev_timer pause; /* accepting is paused: at the connection limit or out of descriptors */
@@ -201,7 +208,7 @@ struct worker {
     struct upstream *idle_new[POOL_MAX];
     uint32_t idle_count[POOL_MAX];
     uint32_t idle_keep[POOL_MAX]; /* conf_pool.keepalive as of the last connection put back */
-    uint64_t random[2]; /* xorshift128+ state: request ids, draws of algorithms */
+    uint64_t random[2];           /* xorshift128+ state: request ids, draws of algorithms */
 };
 
 /* xorshift128+ (Vigna 2014): unique enough to find a request again, not a secret. */

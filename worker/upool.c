@@ -64,7 +64,7 @@ static bool alive(const struct upstream *u)
 struct upstream *upool_take(struct worker *w, uint32_t entry, uint32_t incarnation, bool verify)
 {
     for (struct upstream *u; (u = w->idle[entry]);) {
-        if (u->incarnation != incarnation || (verify && !alive(u))) {
+        if (u->incarnation != incarnation || ((verify || u->doubtful) && !alive(u))) {
             upool_drop(u);
             continue;
         }

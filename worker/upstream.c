@@ -80,7 +80,7 @@ int upstream_attach(struct txn *t)
     struct upstream *u = NULL;
     if (!t->fresh_only && t->conn->protocol == CONF_HTTP) {
         uint32_t incarnation = word_get(&entry_at(w->table, t->entry)->incarnation);
-        u = upool_take(w, t->entry, incarnation, !t->req_idempotent);
+        u = upool_take(w, t->entry, incarnation, !t->req_idempotent || !t->req_replayable);
     }
     if (!u)
         u = open_new(t);
