@@ -105,10 +105,6 @@ CPPCHECK = ["--enable=warning,performance,portability", "--std=c11", "--library=
 Suppress = namedtuple("Suppress", "id path why")
 CPPCHECK_SUPPRESS = [
     Suppress("missingIncludeSystem", "*", "system headers are not read: their prototypes are known to the tool"),
-    Suppress("readdirCalled", "*", "no process has a second thread, and readdir_r is deprecated"),
-    Suppress("getpwnamCalled", "*", "no process has a second thread"),
-    Suppress("leakReturnValNotUsed", "proc/bundle.c", "MAP_FIXED puts a mapping where the caller keeps the address already"),
-    Suppress("invalidFunctionArg", "proc/bundle.c", "-1 is the descriptor of an anonymous mapping"),
     Suppress("invalidFunctionArg", "proc/bundle.c", "mmap(2): MAP_ANONYMOUS takes -1 for the descriptor; the tool's library does not say so"),
     Suppress("leakReturnValNotUsed", "proc/bundle.c", "MAP_FIXED returns the address it was given"),
     Suppress("getpwnamCalled", "*", "no process here has threads"),

@@ -22,6 +22,12 @@ def binary():
     return os.path.abspath(os.environ.get("BALLAST_BIN") or os.path.join(ROOT, "build", "ballast"))
 
 
+def sanitized():
+    """Is the program under test built with AddressSanitizer, which brings an allocator of its own?"""
+    with open(binary(), "rb") as f:
+        return b"__asan_init" in f.read()
+
+
 def environment(extra=None):
     env = dict(os.environ)
     env.setdefault("ASAN_OPTIONS", "abort_on_error=0:exitcode=99:detect_stack_use_after_return=0")
