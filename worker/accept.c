@@ -14,6 +14,16 @@
 #define ACCEPT_BATCH 16u
 #define DRAIN_MAX    4096u /* the longest queue a listening socket is given */
 
+/* The system gives no more. It is said once a second, however often it is tried. */
+static void starve(struct worker *w, int error)
+{
+    if (w->now_us - w->starved_us >= 1000000u) {
+        log_warning("cannot accept: %s; clients wait in the queue", strerror(error));
+        w->starved_us = w->now_us;
+    }
+    accept_pause(w);
+}
+
 /* Takes one connection. False: the queue is empty, or must wait. */
 static bool take_one(struct worker *w, struct acceptor *a)
 {
@@ -30,12 +40,11 @@ static bool take_one(struct worker *w, struct acceptor *a)
         conn_open(w, fd, a->listener_row, &from);
         return true;
     }
+    int error = errno;
     slot_client_release(w->table, w->slot);
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        log_warning("cannot accept: %s; clients wait in the queue", strerror(errno));
-        accept_pause(w);
-    }
-    return errno == ECONNABORTED || errno == EINTR;
+    if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM)
+        starve(w, error);
+    return error == ECONNABORTED || error == EINTR;
 }
 
 static void on_accept(struct ev_loop *loop, struct ev_io *io, int revents)

@@ -193,7 +193,8 @@ struct worker {
     struct conn *conns; /* open client connections */
     uint32_t conn_count;
     bool draining;
-    uint64_t now_us; /* monotonic, once per loop iteration */
+    uint64_t starved_us; /* when it was last said that there is no descriptor left */
+    uint64_t now_us;     /* monotonic, once per loop iteration */
     struct ev_check clock;
     struct ev_prepare reaper;
     struct ev_timer pause; /* accepting is paused: at the connection limit or out of descriptors */

@@ -10,7 +10,7 @@ import pytest
 
 from lib import http, procs
 from lib.net import connect, free_port, reset
-from lib.origin import complete_requests, reply
+from lib.origin import reply
 from lib.wait import wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -160,7 +160,7 @@ def test_a_body_the_backend_did_not_read_is_never_taken_for_a_request(web, tcp_o
         gate = gates.get(targets[-1])
         if gate:
             assert gate.wait(20)
-        sock.sendall(OK)
+        sock.sendall(reply(200, "ok", [("Connection", "close")]))
         sock.recv(1)
 
     o = tcp_origin(handler, unix=str(tmp_path / "o.sock"))
