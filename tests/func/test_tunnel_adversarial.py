@@ -212,7 +212,8 @@ def test_neither_side_reads(tunnel):
     before, memory = cpu_ticks(t.pid), procs.memory_kb(t.pid)
     t.wait_quiet()
     assert cpu_ticks(t.pid) - before < 30
-    assert procs.memory_kb(t.pid) < memory + 2000
+    if "asan" not in os.environ.get("BALLAST_BIN", ""):  # it keeps what was freed
+        assert procs.memory_kb(t.pid) < memory + 2000
     s.close()
 
 
