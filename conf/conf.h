@@ -87,7 +87,7 @@ struct conf_backend {
 
 struct conf_pool {
     const char *name;
-    const char *balance; /* a name of worker/lb's rows; checked at load against conf_algorithms */
+    const char *balance;  /* a name of worker/lb's rows; checked at load against conf_algorithms */
     const char *hash_key; /* "client_ip", "uri", "path", "host", "header:NAME", "cookie:NAME" */
     struct conf_backend *backends;
     uint32_t backend_count;

