@@ -254,12 +254,17 @@ class Ballast:
 
     # ---- changing it -------------------------------------------------------------------------------------------------
     def reload(self, text=None, number=SIGUSR2, seconds=20.0):
-        """Replaces the configuration (if given), sends the signal and waits until the new generation serves."""
+        """Replaces the configuration (if given), sends the signal and waits until every process serves the new generation."""
         before = self.generation
         if text is not None:
             self.write(text)
         self.signal(number)
-        wait_until(lambda: self.generation > before, seconds, f"generation after {before}")
+        wait_until(lambda: self.generation > before and self.adopted(), seconds, f"all on a generation after {before}")
+
+    def adopted(self):
+        """Every process serves the instance's generation: GO reaches each of them in its own time."""
+        generation = self.generation
+        return all(w["generation"] == generation for w in self.admin("/lb/workers")["workers"] if w["state"] == "ready")
 
     def reloads(self, result):
         """How many reloads ended so: "ok" or "failed"."""
