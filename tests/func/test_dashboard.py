@@ -205,14 +205,12 @@ def test_the_last_backend_is_not_disabled_by_a_slip(fake, page):
     f = fake([server("b1"), server("b2", status="unhealthy")])
     page.open(f.url)
     page.until(f"document.querySelector('{row('app:b1')}')")
-    page.click(button("app:b1", "disable"))
-    page.until("document.querySelector('#confirm-dialog').open")
+    page.click_until(button("app:b1", "disable"), "document.querySelector('#confirm-dialog').open")
     assert "last usable backend of pool app" in page.text("#confirm-text")
     page.key("Enter", 13, "\r")  # Cancel has the focus
     page.until("!document.querySelector('#confirm-dialog').open")
     assert f.posts == []
-    page.click(button("app:b1", "disable"))
-    page.until("document.querySelector('#confirm-dialog').open")
+    page.click_until(button("app:b1", "disable"), "document.querySelector('#confirm-dialog').open")
     page.click("#confirm-ok")
     wait_until(lambda: f.posts == ["/lb/backends/app%3Ab1/disable"])
 

@@ -680,7 +680,9 @@ def test_a_request_that_came_together_with_the_stop_is_answered(web, origin):
         finally:
             os.kill(pid, 18)
         r = c.read()
-        assert r.status == 200 and r.header("Connection") == "close"
+        assert r.status == 200
+        if r.header("Connection") != "close":  # the request was read before the order to stop: one more is answered
+            assert c.get().header("Connection") == "close"
     b.stopped = True
     assert b.wait() == 0
 

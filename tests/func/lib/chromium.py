@@ -92,6 +92,17 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
+    def click_until(self, selector, condition, tries=3):
+        """Clicks again while the element moved away under the pointer, as a person would."""
+        for left in range(tries - 1, -1, -1):
+            self.click(selector)
+            try:
+                return self.until(condition, 3.0 if left else 10.0)
+            except AssertionError:
+                if left == 0:
+                    raise
+        return None
+
     def type(self, text):
         self.call("Input.insertText", text=text)
 
