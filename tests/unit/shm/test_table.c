@@ -201,7 +201,7 @@ TEST(attach_refuses_what_it_does_not_know)
 {
     struct table *t = make_table();
     t->header->version++;
-    expect_refusal("layout version 3, this program reads version 2");
+    expect_refusal("layout version 4, this program reads version 3");
     t->header->version--;
     t->header->magic++;
     expect_refusal("not a table");
