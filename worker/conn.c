@@ -10,6 +10,7 @@
 #include "worker/relay.h"
 #include "worker/tunnel.h"
 #include "worker/txn.h"
+#include "worker/txn_start.h"
 #include "worker/worker_int.h"
 
 /* When draining: how long a client may still send a request on a kept connection. It is answered,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "worker/conn.h"
 #include "worker/txn.h"
+#include "worker/txn_start.h"
 
 void http1_release_head(struct conn *c)
 {

@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 #include "worker/account.h"
 #include "worker/conn.h"
+#include "worker/dispatch.h"
 #include "worker/relay.h"
 #include "worker/txn.h"
 #include "worker/upstream.h"

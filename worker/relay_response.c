@@ -4,6 +4,7 @@
 #include <string.h>
 #include "worker/account.h"
 #include "worker/conn.h"
+#include "worker/dispatch.h"
 #include "worker/head.h"
 #include "worker/relay.h"
 #include "worker/tunnel.h"

@@ -1,30 +1,16 @@
 /*
- * worker/txn.h: one request or tunnel from its head to its accounting: ROUTE, PICK and what happens
- * when an attempt fails.
+ * worker/txn.h: one request or tunnel from its head to its accounting; the
+ * way there is txn_start.h (steps) and dispatch.h (a backend), its deadlines deadline.c.
  */
 #ifndef BALLAST_WORKER_TXN_H
 #define BALLAST_WORKER_TXN_H
 
 #include "worker/types.h"
 
-#define TXN_ATTEMPTS_MAX 3u /* backends asked for one request */
-
-/* conn->head was parsed from conn->in: begins the request. */
-void txn_start_http(struct conn *c);
-/* conn->head could not be parsed: answers with this status and closes. */
-void txn_start_refused(struct conn *c, unsigned status, const char *text);
-/* A TCP connection: a tunnel from the start. */
-void txn_start_tcp(struct conn *c);
-
+/* A new request of this connection, its generation held; NULL: the connection was closed. */
+struct txn *txn_begin(struct conn *c);
 /* The only place that changes t->state. */
 void txn_set_state(struct txn *t, enum txn_state state);
-/* Picks a backend and connects; on failure asks the next one; answers or closes when there is none.
- */
-void txn_dispatch(struct txn *t);
-void txn_connected(struct txn *t);
-void txn_connect_failed(struct txn *t, int error);
-/* The backend connection broke before the response was complete. why: static text. */
-void txn_upstream_lost(struct txn *t, const char *why);
 /* The response is complete (or the tunnel at its end) as far as the backend is concerned: gives
  * connection and place back. */
 void txn_leave_backend(struct txn *t, bool keep_connection);
@@ -38,6 +24,10 @@ void txn_fail(struct txn *t, unsigned status, const char *text);
 /* The client sent its end of file while its request is at work. */
 void txn_client_eof(struct txn *t);
 void txn_on_timeout(struct txn *t);
+/* Waits, at most ms, for something else than a peer: state TXN_WAIT until txn_advance() or
+ * txn_dispatch(). */
+void txn_wait(struct txn *t, const struct txn_wait *wait, uint32_t ms);
+void txn_cancel_wait(struct txn *t);
 /* Sets the deadline for whatever the txn now waits for. */
 void txn_arm(struct txn *t);
 

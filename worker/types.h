@@ -116,11 +116,18 @@ struct upstream {
 
 enum txn_state {
     TXN_NEW,
+    TXN_WAIT,     /* for something that is neither client nor backend: txn->wait */
     TXN_CONNECT,  /* waiting for a backend connection */
     TXN_EXCHANGE, /* request and response flow */
     TXN_TUNNEL,   /* bytes both ways until both ends finished */
     TXN_REPLY,    /* an answer of our own is being sent */
     TXN_DONE
+};
+
+/* What a txn in TXN_WAIT waits for. */
+struct txn_wait {
+    void (*over)(struct txn *t);   /* it took too long: answers, or goes on */
+    void (*cancel)(struct txn *t); /* the txn ends: forgets it; may be NULL */
 };
 
 enum txn_body_out { BODY_AS_IS, BODY_DECHUNK, BODY_ENCHUNK };
@@ -142,6 +149,9 @@ struct txn {
                              failed */
     struct lb_request lb;
     uint8_t attempts;
+    uint8_t step; /* of txn_start.c, the next */
+    const struct txn_wait *wait;
+    uint64_t wait_until_us;
     uint64_t started_us, sent_us; /* head received; request handed to the backend connection */
 
     /* the request, as later steps need it (the head itself may be gone) */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "base/net.h"
 #include "worker/conn.h"
+#include "worker/dispatch.h"
 #include "worker/relay.h"
 #include "worker/tunnel.h"
 #include "worker/txn.h"

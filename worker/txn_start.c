@@ -1,0 +1,147 @@
+/*
+ * worker/txn_start.c: from a parsed head to a request on its way: the steps that a request passes.
+ * A new step is one file and one row of the table.
+ */
+#include "worker/txn_start.h"
+
+#include <string.h>
+#include "worker/account.h"
+#include "worker/conn.h"
+#include "worker/dispatch.h"
+#include "worker/head.h"
+#include "worker/key.h"
+#include "worker/proto_http1.h"
+#include "worker/relay.h"
+#include "worker/reply.h"
+#include "worker/txn.h"
+
+static void note_request(struct txn *t, const struct http1_head *h, struct buf *in)
+{
+    t->req_is_head = h->is_head;
+    t->req_is_connect = h->is_connect;
+    t->req_idempotent = h->idempotent;
+    t->req_keep_alive = h->keep_alive;
+    t->req_upgrade = h->upgrade;
+    t->req_http10 = h->minor == 0;
+    t->req_wants_html = head_accepts_html(h, buf_at(in));
+    t->req_body = h->body;
+    t->req_left = h->body == HTTP1_BODY_LENGTH ? h->content_length : 0;
+    t->req_done =
+        h->body == HTTP1_BODY_NONE || (h->body == HTTP1_BODY_LENGTH && h->content_length == 0);
+    http1_chunked_reset(&t->req_chunked);
+    t->client_close = !h->keep_alive || t->conn->draining || t->worker->draining;
+    account_client_in(t, h->head_bytes);
+}
+
+/* ---- the steps ---- */
+
+static bool step_route(struct txn *t, const struct http1_head *h, const char *base)
+{
+    (void)h, (void)base;
+    t->pool = &t->gen->pools[t->listener->pool];
+    return true;
+}
+
+static bool step_refuse(struct txn *t, const struct http1_head *h, const char *base)
+{
+    (void)h, (void)base;
+    uint64_t most = t->listener->limits.body_bytes;
+    if (t->req_is_connect)
+        txn_fail(t, 405, "CONNECT is not supported");
+    else if (most && t->req_left > most)
+        txn_fail(t, 413, "Request body too large");
+    else
+        return true;
+    return false;
+}
+
+/* A body that is here already and fits goes with the head in one write, and can be sent again to
+ * another backend. */
+static void absorb_body(struct txn *t)
+{
+    struct conn *c = t->conn;
+    if (!relay_request_take(t))
+        return;
+    t->req_replayable = t->req_done && t->req_ready <= buf_room(t->up_head);
+    if (!t->req_replayable || t->req_ready == 0)
+        return;
+    buf_append(t->up_head, buf_at(c->in), t->req_ready);
+    c->in->start += t->req_ready;
+    t->req_ready = 0;
+}
+
+/* The last one: the head for the backend is written, the client's is done with. */
+static bool step_forward(struct txn *t, const struct http1_head *h, const char *base)
+{
+    struct conn *c = t->conn;
+    key_fill(t, h, base);
+    int built = head_build_request(t, h);
+    txn_release_head(t);
+    if (built == -1) {
+        txn_fail(t, 503, "Out of memory");
+        return false;
+    }
+    absorb_body(t);
+    if (c->txn == t && t->state != TXN_REPLY)
+        txn_dispatch(t);
+    return false;
+}
+
+static bool (*const steps[])(struct txn *, const struct http1_head *, const char *base) = {
+    step_refuse,
+    step_route,
+    step_forward,
+};
+
+void txn_advance(struct txn *t)
+{
+    struct conn *c = t->conn;
+    if (t->state == TXN_WAIT)
+        txn_set_state(t, TXN_NEW);
+    t->wait = NULL;
+    while (t->step < ARRAY_LEN(steps))
+        if (!steps[t->step++](t, c->head, buf_at(c->in)))
+            return;
+}
+
+/* What is left of the request is its body. */
+void txn_release_head(struct txn *t)
+{
+    struct conn *c = t->conn;
+    if (!c->head)
+        return;
+    c->in->start += c->head->head_bytes;
+    http1_release_head(c);
+}
+
+void txn_start_http(struct conn *c)
+{
+    struct txn *t = txn_begin(c);
+    if (!t)
+        return;
+    note_request(t, c->head, c->in);
+    txn_advance(t);
+}
+
+void txn_start_refused(struct conn *c, unsigned status, const char *text)
+{
+    struct txn *t = txn_begin(c);
+    if (!t)
+        return;
+    http1_release_head(c);
+    t->client_close = true;
+    t->end = text;
+    reply_error(t, status, text);
+}
+
+void txn_start_tcp(struct conn *c)
+{
+    struct txn *t = txn_begin(c);
+    if (!t)
+        return;
+    t->req_idempotent = true;
+    t->pool = &t->gen->pools[t->listener->pool];
+    key_fill(t, NULL, NULL);
+    conn_want(c, 0);
+    txn_dispatch(t);
+}
