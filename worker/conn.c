@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "worker/link.h"
 #include "worker/proto_http1.h"
 #include "worker/relay.h"
 #include "worker/tunnel.h"
@@ -88,7 +89,7 @@ void conn_open(struct worker *w, int fd, uint32_t listener_row, const struct net
     conn_deadline(c, listener->timeouts.header_ms);
 }
 
-void conn_close(struct conn *c, const char *reason)
+static void end(struct conn *c, const char *reason, bool reset)
 {
     struct worker *w = c->worker;
     if (c->state == CONN_CLOSED)
@@ -97,9 +98,9 @@ void conn_close(struct conn *c, const char *reason)
     if (c->txn)
         txn_drop(c->txn, reason);
     log_debug("connection closed fd=%d requests=%u reason=\"%s\"", conn_fd(c), c->served, reason);
-    ev_io_stop(w->loop, &c->io);
     ev_timer_stop(w->loop, &c->timer);
-    close(conn_fd(c));
+    link_close(c->link, w->loop, &c->io, reset);
+    c->link = NULL;
     buf_put(&w->bufs, c->in);
     c->in = NULL;
     http1_release_head(c);
@@ -109,27 +110,21 @@ void conn_close(struct conn *c, const char *reason)
     worker_retire_conn(w, c);
 }
 
+void conn_close(struct conn *c, const char *reason)
+{
+    end(c, reason, false);
+}
+
 void conn_reset(struct conn *c, const char *reason)
 {
-    if (c->state != CONN_CLOSED)
-        net_set_linger0(conn_fd(c));
-    conn_close(c, reason);
+    end(c, reason, true);
 }
 
 void conn_want(struct conn *c, int events)
 {
-    struct ev_loop *loop = c->worker->loop;
     if (c->eof)
         events &= ~EV_READ; /* it would be readable for ever */
-    if (ev_is_active(&c->io)) {
-        if ((c->io.events & (EV_READ | EV_WRITE)) == events)
-            return;
-        ev_io_stop(loop, &c->io);
-    }
-    if (events == 0)
-        return;
-    ev_io_modify(&c->io, events);
-    ev_io_start(loop, &c->io);
+    link_watch(c->link, c->worker->loop, &c->io, events);
 }
 
 static void arm(struct conn *c, uint64_t at_us)
@@ -176,7 +171,7 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revent
 
 void conn_linger(struct conn *c)
 {
-    if (c->eof || shutdown(conn_fd(c), SHUT_WR) == -1) {
+    if (c->eof || link_shut(c->link, conn_fd(c)) == -1) {
         conn_close(c, c->eof ? "closed after answer" : "client gone");
         return;
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "worker/conn.h"
+#include "worker/link.h"
 #include "worker/txn.h"
 #include "worker/txn_start.h"
 
@@ -30,7 +31,7 @@ void http1_readable(struct conn *c)
         conn_close(c, "out of memory");
         return;
     }
-    ssize_t n = buf_recv(c->in, conn_fd(c));
+    ssize_t n = conn_recv(c, c->in);
     if (n > 0)
         http1_process(c);
     else if (n == 0)

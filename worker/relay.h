@@ -23,9 +23,4 @@ void relay_response_readable(struct txn *t);
 void relay_response_push(struct txn *t);
 uint32_t relay_response_pending(const struct txn *t);
 
-/* Sends up to two runs with one system call (either may be NULL or empty) and consumes what was
- * taken. second_ready: how much of the second buffer may go. Returns bytes sent, or -1 with errno
- * (EAGAIN: none). */
-ssize_t relay_send(int fd, struct buf *first, struct buf *second, uint32_t second_ready) MUST_CHECK;
-
 #endif

@@ -1,43 +1,12 @@
 /* worker/relay_request.c: the client's bytes to the backend. */
 #include <errno.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include "worker/account.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
+#include "worker/link.h"
 #include "worker/relay.h"
 #include "worker/txn.h"
 #include "worker/upstream.h"
-
-static void consume(struct buf *b, size_t *sent)
-{
-    if (!b)
-        return;
-    uint32_t n = buf_len(b) < *sent ? buf_len(b) : (uint32_t)*sent;
-    b->start += n;
-    *sent -= n;
-}
-
-ssize_t relay_send(int fd, struct buf *first, struct buf *second, uint32_t second_ready)
-{
-    struct iovec iov[2];
-    struct msghdr m = {.msg_iov = iov};
-    if (first && buf_len(first))
-        iov[m.msg_iovlen++] = (struct iovec){buf_at(first), buf_len(first)};
-    if (second && second_ready)
-        iov[m.msg_iovlen++] = (struct iovec){buf_at(second), second_ready};
-    ssize_t n;
-    do
-        n = m.msg_iovlen == 1 ? send(fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
-                              : sendmsg(fd, &m, MSG_NOSIGNAL);
-    while (n == -1 && errno == EINTR);
-    if (n <= 0)
-        return n;
-    size_t left = (size_t)n;
-    consume(first, &left);
-    consume(second, &left);
-    return n;
-}
 
 /* ---- what may be forwarded
  * ------------------------------------------------------------------------------------ */
@@ -157,7 +126,7 @@ static int send_ready(struct txn *t)
     while (relay_request_pending(t) > 0) {
         uint32_t head = t->up_head ? buf_len(t->up_head) : 0;
         uint32_t offered = head + t->req_ready;
-        ssize_t n = relay_send(upstream_fd(t->up), t->up_head, t->conn->in, t->req_ready);
+        ssize_t n = upstream_send(t->up, t->up_head, t->conn->in, t->req_ready);
         if (n == -1)
             return errno == EAGAIN ? 0 : -1;
         t->sent_any = true;
@@ -220,7 +189,7 @@ void relay_request_readable(struct txn *t)
         conn_want(c, c->io.events & EV_WRITE);
         return;
     }
-    ssize_t n = buf_recv(in, conn_fd(c));
+    ssize_t n = conn_recv(c, in);
     if (n == 0) {
         release_empty(t);
         txn_client_eof(t);

@@ -6,6 +6,7 @@
 #include "worker/conn.h"
 #include "worker/dispatch.h"
 #include "worker/head.h"
+#include "worker/link.h"
 #include "worker/relay.h"
 #include "worker/tunnel.h"
 #include "worker/txn.h"
@@ -36,7 +37,7 @@ static int send_ready(struct txn *t)
     while (relay_response_pending(t) > 0) {
         uint32_t head = t->head_out ? buf_len(t->head_out) : 0;
         uint32_t before = head + t->res_ready;
-        ssize_t n = relay_send(conn_fd(t->conn), t->head_out, t->rbuf, t->res_ready);
+        ssize_t n = conn_send(t->conn, t->head_out, t->rbuf, t->res_ready);
         if (n == -1)
             return errno == EAGAIN ? 0 : -1;
         t->client_started = true;
@@ -324,7 +325,7 @@ void relay_response_readable(struct txn *t)
         conn_close(t->conn, "out of memory");
         return;
     }
-    ssize_t n = buf_recv(b, upstream_fd(t->up));
+    ssize_t n = upstream_recv(t->up, b);
     if (n == -1 && errno == EAGAIN)
         return;
     if (n <= 0) {

@@ -2,19 +2,18 @@
 #include "worker/tunnel.h"
 
 #include <errno.h>
-#include <sys/socket.h>
-#include "base/net.h"
 #include "worker/account.h"
 #include "worker/conn.h"
-#include "worker/relay.h"
+#include "worker/link.h"
 #include "worker/txn.h"
 #include "worker/upstream.h"
 
 /* Sends what waits. Returns 1 nothing waits any more, 0 blocked, -1 the receiver is gone. */
-static int flush(struct txn *t, int fd, struct buf **at, bool to_client)
+static int flush(struct txn *t, struct buf **at, bool to_client)
 {
     while (*at && buf_len(*at) > 0) {
-        ssize_t n = relay_send(fd, *at, NULL, 0);
+        ssize_t n =
+            to_client ? conn_send(t->conn, *at, NULL, 0) : upstream_send(t->up, *at, NULL, 0);
         if (n == -1)
             return errno == EAGAIN ? 0 : -1;
         if (to_client)
@@ -30,7 +29,7 @@ static int flush(struct txn *t, int fd, struct buf **at, bool to_client)
 /* One side is gone: the other is told in the same way, not by a clean end. */
 static void cut(struct txn *t, const char *why)
 {
-    net_set_linger0(upstream_fd(t->up));
+    upstream_reset(t);
     conn_reset(t->conn, why);
 }
 
@@ -43,12 +42,12 @@ static void stop_sending(struct txn *t)
     t->conn->in = NULL;
 }
 
-static void pass_fin(int fd, bool eof, bool *shut)
+static void pass_fin(struct link *l, int fd, bool eof, bool *shut)
 {
     if (!eof || *shut)
         return;
     *shut = true;
-    if (shutdown(fd, SHUT_WR) == -1)
+    if (link_shut(l, fd) == -1)
         return; /* the peer is gone already: its own watcher says so */
 }
 
@@ -62,8 +61,8 @@ static void set_watchers(struct txn *t)
 
 void tunnel_pump(struct txn *t)
 {
-    int backend = flush(t, upstream_fd(t->up), &t->conn->in, false);
-    int client = flush(t, conn_fd(t->conn), &t->rbuf, true);
+    int backend = flush(t, &t->conn->in, false);
+    int client = flush(t, &t->rbuf, true);
     if (client == -1) {
         cut(t, "client reset");
         return;
@@ -75,9 +74,9 @@ void tunnel_pump(struct txn *t)
         return;
     }
     if (backend == 1)
-        pass_fin(upstream_fd(t->up), t->client_eof, &t->up_shut);
+        pass_fin(t->up->link, upstream_fd(t->up), t->client_eof, &t->up_shut);
     if (client == 1)
-        pass_fin(conn_fd(t->conn), t->up_eof, &t->client_shut);
+        pass_fin(t->conn->link, conn_fd(t->conn), t->up_eof, &t->client_shut);
     if (t->up_shut && t->client_shut) {
         conn_close(t->conn, "finished");
         return;
@@ -86,7 +85,7 @@ void tunnel_pump(struct txn *t)
 }
 
 /* Reads into *at. False: the tunnel ended. */
-static bool fill(struct txn *t, int fd, struct buf **at, bool *eof, uint64_t *got)
+static bool fill(struct txn *t, bool from_client, struct buf **at, bool *eof, uint64_t *got)
 {
     *got = 0;
     if (!*at && !(*at = buf_get(&t->worker->bufs, true))) {
@@ -95,9 +94,9 @@ static bool fill(struct txn *t, int fd, struct buf **at, bool *eof, uint64_t *go
     }
     if (buf_room(*at) == 0)
         return true;
-    ssize_t n = buf_recv(*at, fd);
+    ssize_t n = from_client ? conn_recv(t->conn, *at) : upstream_recv(t->up, *at);
     if (n == -1 && errno != EAGAIN) {
-        cut(t, fd == conn_fd(t->conn) ? "client reset" : "backend reset");
+        cut(t, from_client ? "client reset" : "backend reset");
         return false;
     }
     if (n == 0)
@@ -110,7 +109,7 @@ static bool fill(struct txn *t, int fd, struct buf **at, bool *eof, uint64_t *go
 void tunnel_client_readable(struct txn *t)
 {
     uint64_t n = 0;
-    if (!fill(t, conn_fd(t->conn), &t->conn->in, &t->client_eof, &n))
+    if (!fill(t, true, &t->conn->in, &t->client_eof, &n))
         return;
     account_client_in(t, n);
     tunnel_pump(t);
@@ -119,7 +118,7 @@ void tunnel_client_readable(struct txn *t)
 void tunnel_upstream_readable(struct txn *t)
 {
     uint64_t n = 0;
-    if (!fill(t, upstream_fd(t->up), &t->rbuf, &t->up_eof, &n))
+    if (!fill(t, false, &t->rbuf, &t->up_eof, &n))
         return;
     account_backend_in(t, n);
     tunnel_pump(t);

@@ -39,6 +39,7 @@
 #define ACCEPTOR_MAGIC 0xACCE9708u
 
 struct worker;
+struct link; /* worker/link.h */
 
 /* What a worker adds to a pool of the configuration. */
 struct pool_rt {
@@ -88,6 +89,7 @@ struct conn {
     uint32_t listener_row;
     uint32_t served; /* requests */
     struct ev_io io;
+    struct link *link; /* NULL: a plain socket */
     struct ev_timer timer;
     uint64_t deadline_us; /* the timer fires no later than this and looks again (conn_deadline) */
     uint64_t timer_us;    /* when the timer fires */
@@ -107,6 +109,7 @@ struct upstream {
     bool dead;     /* closed: to be freed at the end of the iteration */
     uint32_t entry, incarnation, pool_row;
     struct ev_io io;
+    struct link *link; /* NULL: a plain socket */
     struct worker *worker;
     struct txn *txn;              /* NULL: idle in the pool */
     struct upstream *prev, *next; /* idle: newest first, per entry; next also links the retired */

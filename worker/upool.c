@@ -1,8 +1,7 @@
 /* worker/upool.c */
 #include "worker/upool.h"
 
-#include <errno.h>
-#include <sys/socket.h>
+#include "worker/link.h"
 #include "worker/upstream.h"
 
 #define UPOOL_IDLE_US (60u * 1000000u)
@@ -55,16 +54,11 @@ void upool_drop(struct upstream *u)
     upstream_close(u);
 }
 
-static bool alive(const struct upstream *u)
-{
-    char byte;
-    return recv(u->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 && errno == EAGAIN;
-}
-
 struct upstream *upool_take(struct worker *w, uint32_t entry, uint32_t incarnation, bool verify)
 {
     for (struct upstream *u; (u = w->idle[entry]);) {
-        if (u->incarnation != incarnation || ((verify || u->doubtful) && !alive(u))) {
+        if (u->incarnation != incarnation ||
+            ((verify || u->doubtful) && !link_alive(u->link, u->io.fd))) {
             upool_drop(u);
             continue;
         }

@@ -2,10 +2,10 @@
 #include "worker/upstream.h"
 
 #include <string.h>
-#include <unistd.h>
 #include "base/net.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
+#include "worker/link.h"
 #include "worker/relay.h"
 #include "worker/tunnel.h"
 #include "worker/txn.h"
@@ -16,25 +16,28 @@ static void on_upstream_io(struct ev_loop *loop, struct ev_io *io, int revents);
 
 void upstream_want(struct upstream *u, int events)
 {
-    struct ev_loop *loop = u->worker->loop;
-    if (ev_is_active(&u->io)) {
-        if ((u->io.events & (EV_READ | EV_WRITE)) == events)
-            return;
-        ev_io_stop(loop, &u->io);
-    }
-    if (events == 0)
-        return;
-    ev_io_modify(&u->io, events);
-    ev_io_start(loop, &u->io);
+    link_watch(u->link, u->worker->loop, &u->io, events);
+}
+
+static void end(struct upstream *u, bool reset)
+{
+    link_close(u->link, u->worker->loop, &u->io, reset);
+    u->link = NULL;
+    u->dead = true;
+    u->txn = NULL;
+    worker_retire_upstream(u->worker, u);
 }
 
 void upstream_close(struct upstream *u)
 {
-    ev_io_stop(u->worker->loop, &u->io);
-    close(u->io.fd);
-    u->dead = true;
-    u->txn = NULL;
-    worker_retire_upstream(u->worker, u);
+    end(u, false);
+}
+
+void upstream_reset(struct txn *t)
+{
+    struct upstream *u = t->up;
+    t->up = NULL;
+    end(u, true);
 }
 
 void upstream_detach(struct txn *t, bool keep)
@@ -125,7 +128,8 @@ static void on_upstream_io(struct ev_loop *loop, struct ev_io *io, int revents)
     struct upstream *u = CONTAINER_OF(io, struct upstream, io);
     MAGIC_CHECK(u, UPSTREAM_MAGIC);
     if (!u->txn) { /* an idle connection has nothing to say: closed, or out of step */
-        upool_drop(u);
+        if (!u->link || !link_alive(u->link, u->io.fd))
+            upool_drop(u);
         return;
     }
     struct conn *c = u->txn->conn;

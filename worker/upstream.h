@@ -15,6 +15,8 @@ int upstream_attach(struct txn *t) MUST_CHECK;
 void upstream_detach(struct txn *t, bool keep);
 /* Closes; it belongs to no txn and to no pool any more. */
 void upstream_close(struct upstream *u);
+/* Closes so that the backend sees a cut, not an end. t->up becomes NULL. */
+void upstream_reset(struct txn *t);
 void upstream_want(struct upstream *u, int events);
 
 static inline int upstream_fd(const struct upstream *u)
