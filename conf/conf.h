@@ -174,6 +174,16 @@ char *conf_dump_json(const struct conf *c) MUST_CHECK;
 /* Markdown tables of all options (docs/configuration.md is generated from it). malloc'd. */
 char *conf_dump_options_markdown(void) MUST_CHECK;
 
+/* The listener that a bind id belongs to, or NULL. */
+static inline const struct conf_listener *conf_listener_of_bind(const struct conf *c, uint32_t id)
+{
+    for (uint32_t i = 0; i < c->listener_count; i++)
+        for (uint32_t b = 0; b < c->listeners[i].bind_count; b++)
+            if (c->listeners[i].binds[b].id == id)
+                return &c->listeners[i];
+    return NULL;
+}
+
 /* What going from one configuration to the other changes, one line each ("pool app: backend b3
  * added"); both may be NULL. */
 struct conf_change {

@@ -23,10 +23,18 @@ static bool is_v6only(const struct conf_bind *b)
     return b->addr.u.sa.sa_family == AF_INET6 && b->text[0] != '*';
 }
 
-static struct listen_group *find_addr(const struct master *m, const struct conf_bind *b)
+/* A socket that only one kind of process can use: an address that moves between a listener and
+ * admin is opened anew while the old one still listens, and no connection is refused. */
+static bool fits(const struct listen_group *g, const struct conf_bind *b, bool admin)
+{
+    return g->inherited || b->addr.u.sa.sa_family == AF_UNIX ||
+           (g->v6only == is_v6only(b) && g->shared == admin);
+}
+
+static struct listen_group *find_addr(const struct master *m, const struct conf_bind *b, bool admin)
 {
     for (struct listen_group *g = m->listens.groups; g != NULL; g = g->next)
-        if (net_addr_equal(&g->addr, &b->addr) && (g->inherited || g->v6only == is_v6only(b)))
+        if (net_addr_equal(&g->addr, &b->addr) && fits(g, b, admin))
             return g;
     return NULL;
 }
@@ -87,7 +95,7 @@ static int fill(struct listen_group *g, const struct conf_bind *b, uint32_t work
 static int prepare(struct master *m, struct conf_bind *b, bool admin, uint32_t workers,
                    struct conf_errors *errors)
 {
-    struct listen_group *g = find_addr(m, b);
+    struct listen_group *g = find_addr(m, b, admin);
     if (g == NULL) {
         if (!own_port(m, &b->addr) && listen_probe(&b->addr, is_v6only(b)) == -1) {
             explain(errors, b);
@@ -97,12 +105,6 @@ static int prepare(struct master *m, struct conf_bind *b, bool admin, uint32_t w
     }
     if (g == NULL) {
         conf_errors_add(errors, b->pos, "out of memory");
-        return -1;
-    }
-    if (g->in_use && !g->shared && admin) {
-        conf_errors_add(
-            errors, b->pos,
-            "%s is in use by a listener: remove it there first, with a reload of its own", b->text);
         return -1;
     }
     b->id = g->id;
@@ -233,6 +235,19 @@ void listen_close_all(struct master *m)
 
 /* ---- what a process gets
  * --------------------------------------------------------------------------------------- */
+
+/* Has it a socket of this bind id already? */
+static bool has(const struct process *p, uint32_t id)
+{
+    const struct conf *now = p->master->current->conf;
+    if (p->role->slot_role == SLOT_WORKER)
+        return conf_listener_of_bind(now, id) != NULL;
+    for (uint32_t i = 0; i < now->admin.bind_count; i++)
+        if (now->admin.binds[i].id == id)
+            return true;
+    return false;
+}
+
 static uint32_t collect(const struct master *m, const struct process *p,
                         const struct conf_bind *binds, uint32_t count, bool fresh,
                         struct child_listen *out)
@@ -240,7 +255,7 @@ static uint32_t collect(const struct master *m, const struct process *p,
     uint32_t n = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct listen_group *g = listen_find(m, binds[i].id);
-        if (g == NULL || (fresh && g->in_use))
+        if (g == NULL || (fresh && has(p, g->id)))
             continue;
         uint32_t place = g->shared ? 0 : p->index;
         if (place < g->count)

@@ -59,19 +59,19 @@ static bool names(const struct conf_bind *binds, uint32_t count, uint32_t bind_i
     return false;
 }
 
-static bool configured(const struct conf *conf, uint32_t bind_id)
+static bool configured(const struct child *c, uint32_t bind_id)
 {
-    for (uint32_t i = 0; i < conf->listener_count; i++)
-        if (names(conf->listeners[i].binds, conf->listeners[i].bind_count, bind_id))
-            return true;
-    return names(conf->admin.binds, conf->admin.bind_count, bind_id);
+    const struct conf *conf = c->conf;
+    if (c->role->slot_role == SLOT_ADMIN)
+        return names(conf->admin.binds, conf->admin.bind_count, bind_id);
+    return conf_listener_of_bind(conf, bind_id) != NULL;
 }
 
 void child_listens_prune(struct child *c)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < c->listen_count; i++) {
-        if (configured(c->conf, c->listens[i].bind_id))
+        if (configured(c, c->listens[i].bind_id))
             c->listens[kept++] = c->listens[i];
         else
             (void)close(c->listens[i].fd);

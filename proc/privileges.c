@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define CAPABILITY_MAX 63 /* the kernel's sets have 64 bits; EINVAL ends the known ones */
@@ -62,9 +64,29 @@ static int change_user(const char *user, char *why, size_t why_cap)
     return 0;
 }
 
+/* Started without root but with capabilities (the systemd unit gives CAP_NET_BIND_SERVICE): they
+ * are the master's. Root itself keeps its own: whoever says user = "root" means it. */
+static int drop_capabilities(char *why, size_t why_cap)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct have[2] = {{0}}, none[2] = {{0}};
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (geteuid() == 0)
+        return 0;
+    drop_bounding_set(); /* works while the capability for it is there */
+    if (syscall(SYS_capget, &head, have) == 0 && memcmp(have, none, sizeof none) == 0)
+        return 0;
+    if (syscall(SYS_capset, &head, none) == 0)
+        return 0;
+    (void)snprintf(why, why_cap, "cannot give up capabilities: %s", strerror(errno));
+    return -1;
+}
+
 int privileges_drop(const char *user, bool keep_dumpable, char *why, size_t why_cap)
 {
     if (applies(user) && change_user(user, why, why_cap) == -1)
+        return -1;
+    if (drop_capabilities(why, why_cap) == -1)
         return -1;
     if (keep_dumpable)
         (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);

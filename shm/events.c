@@ -19,11 +19,28 @@ static void set_text(char *out, size_t cap, const char *text)
     snprintf(out, cap, "%s", text ? text : "");
 }
 
+/* Within quotes: quotes and backslashes are escaped, control characters become spaces. */
+static void quote(char *out, size_t cap, const char *text)
+{
+    size_t at = 0;
+    for (; *text && at + 2 < cap; text++) {
+        if (*text == '"' || *text == '\\')
+            out[at++] = '\\';
+        out[at++] = (unsigned char)*text < ' ' || *text == 127 ? ' ' : *text;
+    }
+    out[at] = '\0';
+}
+
 static void log_event(const struct event *e)
 {
-    log_info("event=%s object=\"%s\"%s%s%s%s%s%s%s", e->kind, e->object, e->from[0] ? " from=" : "",
-             e->from, e->to[0] ? " to=" : "", e->to, e->reason[0] ? " reason=\"" : "", e->reason,
-             e->reason[0] ? "\"" : "");
+    char object[2 * sizeof e->object], reason[2 * sizeof e->reason];
+    if (log_level_now < LOG_LEVEL_INFO)
+        return;
+    quote(object, sizeof object, e->object);
+    quote(reason, sizeof reason, e->reason);
+    log_info("event=%s object=\"%s\"%s%s%s%s%s%s%s", e->kind, object, e->from[0] ? " from=" : "",
+             e->from, e->to[0] ? " to=" : "", e->to, reason[0] ? " reason=\"" : "", reason,
+             reason[0] ? "\"" : "");
 }
 
 /* All of an event but its stamp. */

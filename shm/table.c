@@ -251,6 +251,25 @@ int table_read_header(int fd, struct table_header *out, char *why, size_t why_ca
     return 0;
 }
 
+/*
+ * /dev/shm is writable by all, and signals are sent to the pid in a table's name: a living instance
+ * is believed when the table belongs to whom the process belongs, or to us; a dead one, which is
+ * only looked at, when it is ours or we are root.
+ */
+static bool is_believed(int fd, const struct table_header *h, uint32_t pid)
+{
+    struct stat object, process;
+    char path[32];
+    if (h->master_pid != pid || fstat(fd, &object) == -1)
+        return false;
+    if (object.st_uid == geteuid())
+        return true;
+    if (table_life(h) != TABLE_ALIVE)
+        return geteuid() == 0;
+    snprintf(path, sizeof path, "/proc/%u", pid);
+    return stat(path, &process) == 0 && process.st_uid == object.st_uid;
+}
+
 int table_attach(struct table *t, uint32_t master_pid, char *why, size_t why_cap)
 {
     struct table_header copy;
@@ -265,11 +284,15 @@ int table_attach(struct table *t, uint32_t master_pid, char *why, size_t why_cap
         return -1;
     }
     if (table_read_header(t->fd, &copy, why, why_cap) == 0) {
-        if (map(t, copy.total_bytes, PROT_READ) == 0) {
+        if (!is_believed(t->fd, &copy, master_pid)) {
+            snprintf(why, why_cap, "the table of pid %u belongs to somebody else", master_pid);
+        } else if (map(t, copy.total_bytes, PROT_READ) == 0) {
             resolve(t);
             return 0;
+        } else {
+            snprintf(why, why_cap, "cannot map the table of pid %u: %s", master_pid,
+                     strerror(errno));
         }
-        snprintf(why, why_cap, "cannot map the table of pid %u: %s", master_pid, strerror(errno));
     }
     close(t->fd);
     t->fd = -1;

@@ -37,7 +37,7 @@ static bool take_one(struct worker *w, struct acceptor *a)
     from.u.sa.sa_family = AF_UNIX;
     int fd = accept4(a->io.fd, &from.u.sa, &from.len_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd != -1) {
-        conn_open(w, fd, a->listener_row, &from);
+        conn_open(w, fd, a, &from);
         return true;
     }
     int error = errno;
@@ -72,11 +72,16 @@ void accept_stop(struct worker *w)
 }
 
 /* What the kernel has already taken for us is ours: closing the socket would reset it. */
+static void take_queued(struct worker *w, struct acceptor *a)
+{
+    for (uint32_t i = 0; i < DRAIN_MAX && take_one(w, a); i++)
+        ;
+}
+
 void accept_drain(struct worker *w)
 {
     for (struct acceptor *a = w->acceptors; a; a = a->next)
-        for (uint32_t i = 0; i < DRAIN_MAX && take_one(w, a); i++)
-            ;
+        take_queued(w, a);
     accept_stop(w);
 }
 
@@ -109,22 +114,20 @@ static int add(struct worker *w, uint32_t listener_row, uint32_t bind_id)
     return 0;
 }
 
-static bool named(const struct conf *conf, struct acceptor *a)
+void accept_drain_removed(struct worker *w, const struct conf *next)
 {
-    for (uint32_t i = 0; i < conf->listener_count; i++)
-        for (uint32_t b = 0; b < conf->listeners[i].bind_count; b++)
-            if (conf->listeners[i].binds[b].id == a->bind_id) {
-                a->listener_row = conf->listeners[i].row;
-                return true;
-            }
-    return false;
+    for (struct acceptor *a = w->acceptors; a; a = a->next)
+        if (!conf_listener_of_bind(next, a->bind_id))
+            take_queued(w, a);
 }
 
 static void remove_unnamed(struct worker *w)
 {
     for (struct acceptor **at = &w->acceptors; *at;) {
         struct acceptor *a = *at;
-        if (named(w->gen->conf, a)) {
+        const struct conf_listener *l = conf_listener_of_bind(w->gen->conf, a->bind_id);
+        if (l) {
+            a->listener_row = l->row;
             at = &a->next;
             continue;
         }

@@ -14,10 +14,7 @@
 #include "worker/txn_start.h"
 #include "worker/worker_int.h"
 
-/* When draining: how long a client may still send a request on a kept connection. It is answered,
- * with Connection: close. Closing at once would reset requests that are on their way. */
-#define DRAIN_IDLE_MS 1000u
-#define LINGER_MS     2000u /* how long a half-closed client may go on sending */
+#define LINGER_MS 2000u /* how long a half-closed client may go on sending */
 
 static void on_client_io(struct ev_loop *loop, struct ev_io *io, int revents);
 static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revents);
@@ -59,8 +56,9 @@ static void list_remove(struct worker *w, struct conn *c)
     w->conn_count--;
 }
 
-void conn_open(struct worker *w, int fd, uint32_t listener_row, const struct net_addr *from)
+void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct net_addr *from)
 {
+    uint32_t listener_row = a->listener_row;
     const struct conf_listener *listener = w->gen->by_row[listener_row];
     struct conn *c = listener ? slab_get(&w->conn_slab) : NULL;
     if (!c) {
@@ -72,6 +70,7 @@ void conn_open(struct worker *w, int fd, uint32_t listener_row, const struct net
     MAGIC_SET(c, CONN_MAGIC);
     c->worker = w;
     c->listener_row = listener_row;
+    c->bind_id = a->bind_id;
     c->protocol = (uint8_t)listener->protocol;
     peer_from_addr(&c->peer, from);
     ev_io_init(&c->io, on_client_io, fd, EV_READ);
@@ -107,6 +106,11 @@ static void end(struct conn *c, const char *reason, bool reset)
     list_remove(w, c);
     count_sub(&worker_lcell(w, c->listener_row)->active, 1);
     slot_client_release(w->table, w->slot);
+    if (c->gen) {
+        gen_unref(w, c->gen);
+        c->gen = NULL;
+        w->moved_count--;
+    }
     worker_retire_conn(w, c);
 }
 
@@ -192,7 +196,7 @@ static void linger_readable(struct conn *c)
 
 void conn_to_idle(struct conn *c)
 {
-    const struct conf_listener *listener = c->worker->gen->by_row[c->listener_row];
+    const struct conf_listener *listener = conn_listener(c);
     if (c->in && buf_len(c->in) == 0) {
         buf_put(&c->worker->bufs, c->in);
         c->in = NULL;
@@ -258,17 +262,5 @@ void conn_drain_all(struct worker *w)
         c->draining = true;
         if (c->state == CONN_IDLE)
             conn_deadline(c, DRAIN_IDLE_MS);
-    }
-}
-
-void conn_drain_removed(struct worker *w)
-{
-    for (struct conn *c = w->conns, *next; c; c = next) {
-        next = c->next;
-        if (w->gen->by_row[c->listener_row])
-            continue;
-        c->draining = true;
-        if (c->state == CONN_IDLE)
-            conn_close(c, "listener removed");
     }
 }

@@ -10,7 +10,7 @@
 
 /* Takes an accepted descriptor whose place (slot_client_reserve) is reserved. On failure closes it
  * and gives the place back. */
-void conn_open(struct worker *w, int fd, uint32_t listener_row, const struct net_addr *from);
+void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct net_addr *from);
 /* The only way a client connection ends. reason: static text for the log. Ends its txn too. */
 void conn_close(struct conn *c, const char *reason);
 /* The same with a reset: the client must not take what it got for the whole. */
@@ -30,8 +30,10 @@ void conn_want(struct conn *c, int events);
 void conn_deadline(struct conn *c, uint32_t ms);
 /* Every connection closes after its next answer; idle ones after a moment without a request. */
 void conn_drain_all(struct worker *w);
-/* Closes those of listeners that the current generation does not have. */
-void conn_drain_removed(struct worker *w);
+
+/* When draining: how long a client may still send a request on a kept connection. It is answered,
+ * with Connection: close. Closing at once would reset requests that are on their way. */
+#define DRAIN_IDLE_MS 1000u
 
 static inline int conn_fd(const struct conn *c)
 {

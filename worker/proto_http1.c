@@ -70,7 +70,7 @@ static void wait_for_more(struct conn *c, const struct conf_listener *listener)
 
 void http1_process(struct conn *c)
 {
-    const struct conf_listener *listener = c->worker->gen->by_row[c->listener_row];
+    const struct conf_listener *listener = conn_listener(c);
     if (!listener || !need_head(c)) {
         conn_close(c, listener ? "out of memory" : "listener removed");
         return;
@@ -85,7 +85,7 @@ void http1_process(struct conn *c)
 
 void http1_head_timeout(struct conn *c)
 {
-    if (c->in && buf_len(c->in) > 0 && c->worker->gen->by_row[c->listener_row])
+    if (c->in && buf_len(c->in) > 0 && conn_listener(c))
         txn_start_refused(c, 408, "Request header timed out");
     else
         conn_close(c, "no request");

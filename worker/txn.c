@@ -28,7 +28,7 @@ struct txn *txn_begin(struct conn *c)
     MAGIC_SET(t, TXN_MAGIC);
     t->conn = c;
     t->worker = w;
-    t->gen = w->gen;
+    t->gen = conn_gen(c);
     gen_ref(t->gen);
     t->listener = t->gen->by_row[c->listener_row];
     t->entry = INDEX_NONE;

@@ -53,6 +53,7 @@ struct gen {
     struct pool_rt *pools; /* by index of conf.pools */
     const struct conf_listener *by_row[LISTENER_MAX];
     struct gen *next;
+    uint64_t cut_us; /* tunnels of listeners that ended with it are cut then */
 };
 
 struct acceptor {
@@ -99,6 +100,8 @@ struct conn {
     struct txn *txn;
     struct conn *prev, *next; /* worker's list of open connections; next also links the retired */
     struct peer peer;
+    uint32_t bind_id; /* of the socket that it was accepted on: the listener may be renamed */
+    struct gen *gen;  /* NULL: the worker's; else the last one that had its listener */
 };
 
 struct upstream {
@@ -206,6 +209,7 @@ struct worker {
     struct conn *conns; /* open client connections */
     uint32_t conn_count;
     bool draining;
+    uint32_t moved_count; /* connections that keep an older generation's listener */
     uint64_t starved_us; /* when it was last said that there is no descriptor left */
     uint64_t now_us;     /* monotonic, once per loop iteration */
     struct ev_check clock;
@@ -225,6 +229,15 @@ struct worker {
     uint64_t random[2];           /* xorshift128+ state: request ids, draws of algorithms */
 };
 
+/* The generation that a connection's next request begins with. */
+static inline struct gen *conn_gen(const struct conn *c)
+{
+    return c->gen ? c->gen : c->worker->gen;
+}
+static inline const struct conf_listener *conn_listener(const struct conn *c)
+{
+    return conn_gen(c)->by_row[c->listener_row];
+}
 /* xorshift128+ (Vigna 2014): unique enough to find a request again, not a secret. */
 static inline uint64_t worker_random(struct worker *w)
 {

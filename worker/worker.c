@@ -36,7 +36,9 @@ static void on_pause_over(struct ev_loop *loop, struct ev_timer *timer, int reve
 static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int revents)
 {
     (void)loop, (void)revents;
-    upool_sweep(CONTAINER_OF(timer, struct worker, sweep));
+    struct worker *w = CONTAINER_OF(timer, struct worker, sweep);
+    upool_sweep(w);
+    moved_sweep(w);
 }
 
 void worker_retire_conn(struct worker *w, struct conn *c)
@@ -162,6 +164,7 @@ static void worker_go(struct child *c, const struct conf *old)
     (void)old;
     struct worker *w = c->data;
     struct gen *before = w->gen;
+    accept_drain_removed(w, w->offered->conf);
     w->gen = w->offered;
     w->offered = NULL;
     if (accept_sync(w) == -1)
@@ -169,7 +172,7 @@ static void worker_go(struct child *c, const struct conf *old)
     child_listens_prune(c);
     if (!w->draining)
         accept_start(w);
-    conn_drain_removed(w);
+    moved_follow(w, before);
     upool_forget_removed(w);
     gen_unref(w, before);
 }

@@ -17,6 +17,12 @@ void accept_start(struct worker *w);
 void accept_stop(struct worker *w);
 void accept_drain(struct worker *w); /* takes what is queued, then stops for good */
 void accept_pause(struct worker *w); /* for PAUSE seconds */
+/* Takes what is queued on sockets that the next configuration does not name. */
+void accept_drain_removed(struct worker *w, const struct conf *next);
+
+/* moved.c: after a new generation took over from `before` */
+void moved_follow(struct worker *w, struct gen *before);
+void moved_sweep(struct worker *w); /* every second */
 
 /* gen.c */
 struct gen *gen_new(struct worker *w, const struct conf *conf, char *why,

@@ -41,6 +41,24 @@ def test_children_give_up_every_privilege(ballast, origins):
     assert procs.status(b.pid)["Uid"].split()[0] == "0"
 
 
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="only root can give capabilities")
+def test_children_have_none_of_the_masters_ambient_capabilities(ballast, origins, tmp_path):
+    """As under the systemd unit: an unprivileged user who may listen on low ports."""
+    nobody = pwd.getpwnam("nobody")
+    for path in (tmp_path, *tmp_path.parents):
+        if str(path).startswith("/tmp/") and path.stat().st_uid == 0:
+            path.chmod(path.stat().st_mode | 0o55)
+    text = conf(free_port(), origins(1), f'pid_file = ""\nadmin = {{ bind = "127.0.0.1:{free_port()}" }}')
+    prefix = ["setpriv", "--reuid", str(nobody.pw_uid), "--regid", str(nobody.pw_gid), "--clear-groups",
+              "--inh-caps", "+net_bind_service", "--ambient-caps", "+net_bind_service"]
+    b = ballast(text, prefix=prefix, env={"ASAN_OPTIONS": "detect_leaks=0"}, wait=False)
+    table = wait_until(lambda: len(b.table) == 4 and b.table)
+    assert int(procs.status(b.pid)["CapEff"], 16) != 0
+    for name, pid in table.items():
+        for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+            assert int(procs.status(pid)[kind], 16) == 0, f"{name} {kind}"
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can change the user")
 def test_reload_and_respawn_work_without_privileges(ballast, origins):
     port, two = free_port(), origins(2)

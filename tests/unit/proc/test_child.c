@@ -136,9 +136,11 @@ TEST(new_sockets_arrive_at_go_and_unnamed_ones_are_closed)
     struct conf *c = ARENA_NEW(&second.arena, struct conf);
     *c = *first.conf;
     c->generation = 2;
-    c->admin.binds = ARENA_NEW(&second.arena, struct conf_bind);
-    c->admin.binds[0].id = 41;
-    c->admin.bind_count = 1;
+    c->listeners = ARENA_NEW(&second.arena, struct conf_listener);
+    c->listener_count = 1;
+    c->listeners[0].binds = ARENA_NEW(&second.arena, struct conf_bind);
+    c->listeners[0].binds[0].id = 41;
+    c->listeners[0].bind_count = 1;
     CHECK_EQ(bundle_seal(&second, c), 0);
     struct ctl_msg offer = {.type = CTL_OFFER,
                             .generation = 2,
