@@ -67,9 +67,9 @@ def count(output):
 
 
 def pytest(build, arguments):
-    """(status, passed, failed) of one run of pytest."""
+    """(status, passed, failed, names of those that failed) of one run of pytest."""
     env = dict(os.environ, BALLAST_BIN=os.path.join(ROOT, build, "ballast"), PYTHONDONTWRITEBYTECODE="1")
-    command = ["/usr/bin/python3", "-m", "pytest", "-q", "-o", f"cache_dir={build}/pytest-cache", *arguments]
+    command = ["/usr/bin/python3", "-m", "pytest", "-q", *arguments]
     process = subprocess.Popen(["timeout", "-k", "10", str(FUNC_TIMEOUT_S), *command], env=env, cwd=ROOT,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, errors="replace")
@@ -78,16 +78,17 @@ def pytest(build, arguments):
         output.append(line)
         print(line, end="", flush=True)
     status = process.wait()
-    return (status, *count(output))
+    names = [line.split(" - ")[0].split(" ", 1)[1].strip() for line in output if line.startswith(("FAILED ", "ERROR "))]
+    return (status, *count(output), names)
 
 
 def func(build, jobs, files):
     """(passed, failed) of the end-to-end tests. What failed is run again alone: a test that passes then met a machine
     that had no time for it, and is named as unsteady; one that fails twice has failed."""
-    status, passed, failed = pytest(build, ["-r", "fEs", *(["-n", str(jobs)] if jobs > 1 else []), *files])
-    if status == 1 and 0 < failed <= AGAIN_MAX:
+    status, passed, failed, names = pytest(build, ["-r", "fEs", *(["-n", str(jobs)] if jobs > 1 else []), *files])
+    if status == 1 and 0 < failed == len(names) <= AGAIN_MAX:
         say(f"{failed} of {build} failed: again, one at a time")
-        status, again, failed = pytest(build, ["--last-failed", "-v", "-r", "f", *files])
+        status, again, failed, _ = pytest(build, ["-v", "-r", "f", *names])
         passed += again
         say(f"UNSTEADY: {again} passed only when run alone")
     if status != 0 and failed == 0:

@@ -39,7 +39,7 @@ static enum waiting waiting_for(const struct txn *t)
  * sends no more, or that of one who gave up: nobody can tell before something is written. */
 static bool half_closed(const struct txn *t)
 {
-    return t->conn->eof && !t->res_head_done &&
+    return t->conn->eof &&
            (t->state == TXN_WAIT || t->state == TXN_CONNECT || t->state == TXN_EXCHANGE);
 }
 
@@ -49,9 +49,10 @@ static uint32_t left_ms(const struct txn *t, uint64_t until_us)
     return until_us > now_us ? (uint32_t)((until_us - now_us) / 1000) : 0;
 }
 
+/* Until the answer begins it is counted from the request; then from one part to the next. */
 static uint32_t patience_ms(const struct txn *t)
 {
-    return left_ms(t, t->started_us + HALF_CLOSED_MS * 1000ull);
+    return t->res_head_done ? HALF_CLOSED_MS : left_ms(t, t->started_us + HALF_CLOSED_MS * 1000ull);
 }
 
 void txn_client_eof(struct txn *t)
@@ -59,7 +60,7 @@ void txn_client_eof(struct txn *t)
     t->conn->eof = true;
     bool late = t->worker->now_us > t->started_us + HALF_CLOSE_WITHIN_MS * 1000ull;
     bool cut_short = !t->req_done && t->state != TXN_REPLY;
-    if (cut_short || (late && half_closed(t))) {
+    if (cut_short || (late && !t->res_head_done && half_closed(t))) {
         conn_close(t->conn, "client closed");
         return;
     }
@@ -88,7 +89,7 @@ void txn_arm(struct txn *t)
 
 void txn_on_timeout(struct txn *t)
 {
-    if (half_closed(t) && patience_ms(t) == 0) {
+    if (half_closed(t) && (t->res_head_done || patience_ms(t) == 0)) {
         conn_close(t->conn, "client closed");
         return;
     }

@@ -8,6 +8,9 @@
 #include "worker/txn.h"
 #include "worker/upstream.h"
 
+/* How much of the requests behind this one is taken while it is at work. */
+#define PIPELINED_BYTES (BUF_SMALL_BYTES / 2)
+
 /* ---- what may be forwarded
  * ------------------------------------------------------------------------------------ */
 
@@ -100,14 +103,14 @@ static void release_empty(struct txn *t)
     }
 }
 
-/* Before the request is complete: its bytes, as far as there is room. After: only the client's end,
- * unless a pipelined request waits already. */
+/* Before the request is complete: its bytes, as far as there is room. After: the client's end,
+ * which may stand behind pipelined requests. */
 static bool wants_client(const struct txn *t, bool blocked)
 {
     const struct buf *in = t->conn->in;
     if (t->conn->eof || t->send_broken)
         return false;
-    return t->req_done ? !in || buf_len(in) == 0 : !blocked;
+    return t->req_done ? !in || buf_len(in) < PIPELINED_BYTES : !blocked;
 }
 
 static void set_watchers(struct txn *t, bool blocked)

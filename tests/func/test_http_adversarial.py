@@ -877,3 +877,16 @@ def test_chaos(web, origin, tmp_path):
     assert stats["successful_requests"] + stats["failed_requests"] + stats["aborted_requests"] == stats["total_requests"]
     for o in backends:
         assert http.get(b.port).status == 200
+
+
+def test_a_client_that_leaves_with_requests_in_line_is_noticed(web, origin):
+    o = origin()
+    b = web(o, workers=1)
+    o.hold()
+    s = connect(b.port)
+    s.sendall(GET * 20)
+    wait_until(lambda: in_flight(b) == 2, what="the client and its first request")
+    s.close()
+    wait_quiet(b)
+    o.release()
+    assert http.get(b.port).status == 200
