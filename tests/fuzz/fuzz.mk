@@ -12,6 +12,10 @@ $(BUILD)/fuzz/fuzz_http1_%: tests/fuzz/fuzz_http1_%.c tests/fuzz/fuzz_http1.h $(
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $< $(filter base/%.c,$^)
 
+$(BUILD)/fuzz/fuzz_proxy_proto: tests/fuzz/fuzz_proxy_proto.c $(wildcard base/proxy_proto.[ch] base/net*.[ch]) base/base.h
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
+
 $(BUILD)/fuzz/fuzz_conf: tests/fuzz/fuzz_conf.c $(wildcard conf/*.[ch] base/*.[ch])
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lconfig
