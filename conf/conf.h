@@ -52,6 +52,7 @@ struct conf_listener {
     struct conf_limits limits;
     struct net_cidr *trusted;
     uint32_t trusted_count;
+    bool proxy_protocol; /* every connection begins with a PROXY header */
     uint32_t row; /* in the table; given by the master */
     struct conf_pos pos;
 };
@@ -85,6 +86,8 @@ struct conf_backend {
     struct conf_pos pos;
 };
 
+enum conf_proxy_version { CONF_PROXY_OFF, CONF_PROXY_V1, CONF_PROXY_V2 };
+
 struct conf_pool {
     const char *name;
     const char *balance;  /* a name of worker/lb's rows; checked at load against conf_algorithms */
@@ -93,6 +96,7 @@ struct conf_pool {
     uint32_t backend_count;
     struct conf_health health;
     struct conf_timeouts timeouts; /* connect, send, read */
+    enum conf_proxy_version proxy_protocol; /* what a connection to a backend begins with */
     uint32_t keepalive;            /* 32: idle upstream connections kept per worker and pool */
     uint32_t row;                  /* in the table; given by the master */
     struct conf_pos pos;

@@ -9,7 +9,7 @@ void dump_section(struct out *o, const struct conf_section *section, const void 
 {
     for (const struct conf_row *row = section->rows; row->name; row++) {
         conf_write_fn *write = conf_types[row->type].write;
-        if (write && !(o->in_tcp && row->flags & CONF_HTTP_ONLY))
+        if (write && rows_fit(row, o->kind))
             write(o, row, (const char *)base + row->offset);
     }
 }
@@ -84,6 +84,8 @@ static void write_help(struct out *o, const struct conf_row *row)
         out_text(o, "See `%s`", row->section->path);
     if (row->flags & CONF_HTTP_ONLY)
         out_text(o, " (http only)");
+    else if (row->needs & CONF_KIND_PROXY)
+        out_text(o, " (tcp: only with `proxy_protocol`)");
 }
 
 static void write_later(struct out *o, const struct conf_section *section)

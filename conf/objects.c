@@ -37,12 +37,29 @@ static const struct node *find_child(const struct node *n, const char *name)
 }
 
 /* The protocol decides what else may be said, wherever it stands. */
-static bool is_tcp(const struct walk *w, const struct node *n)
+static enum conf_protocol protocol_of(const struct walk *w, const struct node *n)
 {
     const struct node *protocol = find_child(n, "protocol");
     if (!protocol || protocol->kind != NODE_STRING)
-        return w->listener_defaults.protocol == CONF_TCP;
-    return strcmp(protocol->text, "tcp") == 0;
+        return w->listener_defaults.protocol;
+    return strcmp(protocol->text, "tcp") == 0 ? CONF_TCP : CONF_HTTP;
+}
+
+unsigned types_listener_kind(const struct conf_listener *l)
+{
+    return (l->protocol == CONF_TCP ? CONF_KIND_TCP : CONF_KIND_HTTP) |
+           (l->proxy_protocol ? CONF_KIND_PROXY : 0u);
+}
+
+/* What it is going to be. */
+static unsigned kind_of(const struct walk *w, const struct node *n)
+{
+    struct conf_listener l = w->listener_defaults;
+    const struct node *proxy = find_child(n, "proxy_protocol");
+    l.protocol = protocol_of(w, n);
+    if (proxy)
+        l.proxy_protocol = proxy->kind == NODE_BOOL && proxy->number;
+    return types_listener_kind(&l);
 }
 
 static void read_listener(struct walk *w, const struct node *n, const struct walk_at *at,
@@ -53,9 +70,9 @@ static void read_listener(struct walk *w, const struct node *n, const struct wal
     l->pos = walk_keep_pos(w, n->pos);
     l->row = l->pool = INDEX_NONE;
     check_name(w, n, at);
-    w->in_tcp = is_tcp(w, n);
+    w->kind = kind_of(w, n);
     walk_group(w, n, at, &(struct walk_target){&conf_section_listener, (char *)l}, 1);
-    w->in_tcp = false;
+    w->kind = 0;
     if (l->timeouts.idle_ms == UINT32_MAX)
         l->timeouts.idle_ms = l->protocol == CONF_TCP ? IDLE_TCP_MS : IDLE_HTTP_MS;
 }

@@ -11,7 +11,7 @@
 struct out {
     const struct conf *conf; /* for indexes into it */
     bool is_json;
-    bool in_tcp; /* inside a listener of protocol tcp: rows for http are left out */
+    unsigned kind; /* of the listener being written: rows that mean nothing there are left out */
     struct json json;
     char *buf; /* text; malloc'd, NUL-terminated */
     size_t len_bytes, cap_bytes;

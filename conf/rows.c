@@ -121,6 +121,12 @@ const struct conf_section *const conf_sections[] = {&conf_section_top,
                                                     &conf_section_pool_timeouts,
                                                     NULL};
 
+bool rows_fit(const struct conf_row *row, unsigned kind)
+{
+    unsigned needs = row->flags & CONF_HTTP_ONLY ? CONF_KIND_HTTP : row->needs;
+    return kind == 0 || needs == 0 || (needs & kind);
+}
+
 const struct conf_row *rows_find(const struct conf_section *section, const char *name)
 {
     for (const struct conf_row *row = section->rows; row->name; row++)

@@ -51,6 +51,13 @@ enum conf_row_flags {
     CONF_HTTP_ONLY = 8, /* not in a listener of protocol tcp */
 };
 
+/* What a listener is; 0: not a listener. */
+enum conf_kind {
+    CONF_KIND_HTTP = 1,
+    CONF_KIND_TCP = 2,
+    CONF_KIND_PROXY = 4, /* reads a PROXY header */
+};
+
 struct conf_section;
 
 struct conf_row {
@@ -58,6 +65,7 @@ struct conf_row {
     enum conf_type_id type;
     unsigned flags;
     uint32_t offset, width;   /* of the field in the section's struct, in bytes */
+    unsigned needs;           /* enum conf_kind: the listener must be one of these; 0: any */
     const char *fallback;     /* default, as written without its quotes; NULL: none */
     uint64_t min, max;        /* bounds: numbers, milliseconds or bytes; strings: length */
     const char *const *names; /* enum and choice: what there is, NULL-terminated */
@@ -86,6 +94,9 @@ extern const struct conf_section *const conf_sections[];
 
 /* The row of this name, or NULL. */
 const struct conf_row *rows_find(const struct conf_section *section, const char *name);
+
+/* Does the option mean something in a listener of this kind? */
+bool rows_fit(const struct conf_row *row, unsigned kind);
 
 /* Names of the balancing algorithms that exist, NULL-terminated: the configuration layer cannot see
  * worker/lb, so the names stand here and a unit test of worker/lb holds both lists equal. */

@@ -17,6 +17,8 @@ const char *const conf_algorithms[] = {"round_robin",
                                        "maglev",
                                        NULL};
 static const char *const algorithms_later[] = {"least_response_time", "fastest_response", NULL};
+static const char *const proxy_versions[] = {
+    [CONF_PROXY_OFF] = "off", [CONF_PROXY_V1] = "v1", [CONF_PROXY_V2] = "v2", NULL};
 static const char *const health_types[] = {
     [CONF_HEALTH_NONE] = "none", [CONF_HEALTH_HTTP] = "http", [CONF_HEALTH_TCP] = "tcp", NULL};
 static const char *const health_types_later[] = {"tls", "grpc", "udp", NULL};
@@ -205,7 +207,15 @@ static const struct conf_row pool_rows[] = {
     LATER("queue"),
     LATER("tls"),
     LATER("protocol"),
-    LATER("proxy_protocol"),
+    {.name = "proxy_protocol",
+     .type = CONF_T_ENUM,
+     FIELD(struct conf_pool, proxy_protocol),
+     .fallback = "off",
+     .names = proxy_versions,
+     .also = "send_proxy send-proxy send-proxy-v2",
+     .help = "The header that names the client, first on every connection to a backend: `v1` (a "
+             "line), `v2` (binary) or `off`. An idle connection is then used again only for the "
+             "client connection it was made for; checks say that they come from the balancer"},
     END};
 const struct conf_section conf_section_pool = {
     "pools.*", pool_rows,

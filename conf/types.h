@@ -43,6 +43,8 @@ conf_read_fn value_read_binds, value_read_cidrs, value_read_expect;
 /* conf/objects.c */
 conf_read_fn object_read_admin, object_read_defaults, object_read_listeners, object_read_pools,
     object_read_backends, object_read_pool, object_read_address;
+/* conf/objects.c: enum conf_kind */
+unsigned types_listener_kind(const struct conf_listener *l);
 /* conf/write.c */
 conf_write_fn write_string, write_number, write_bool, write_duration, write_size, write_enum,
     write_workers, write_binds, write_cidrs, write_expect, write_pool, write_group, write_admin,

@@ -151,6 +151,19 @@ static void check_health_port(struct walk *w, const struct conf_pool *p)
                        p->backends[i].address);
 }
 
+/* Believing everybody is a choice to be written down. */
+static void check_proxy_protocol(struct walk *w, const struct conf_listener *l)
+{
+    bool ip = false;
+    for (uint32_t i = 0; i < l->bind_count; i++)
+        ip |= l->binds[i].addr.u.sa.sa_family != AF_UNIX;
+    if (l->proxy_protocol && l->trusted_count == 0 && ip)
+        walk_error(w, l->pos, NULL,
+                   "listeners.%s: proxy_protocol needs \"trusted\", the networks whose headers are "
+                   "believed: nobody else may connect",
+                   l->name);
+}
+
 void validate_conf(struct walk *w)
 {
     const struct conf *c = w->conf;
@@ -158,4 +171,6 @@ void validate_conf(struct walk *w)
     check_admin(w, &c->admin);
     for (uint32_t i = 0; i < c->pool_count; i++)
         check_health_port(w, &c->pools[i]);
+    for (uint32_t i = 0; i < c->listener_count; i++)
+        check_proxy_protocol(w, &c->listeners[i]);
 }

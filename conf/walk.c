@@ -175,8 +175,9 @@ static bool check_allowed(struct walk *w, const struct conf_row *row, const stru
     if (w->in_defaults && row->flags & CONF_OWN)
         walk_error(w, n->pos, g->at, "\"%s\" cannot be inherited: set it where it belongs",
                    n->name);
-    else if (w->in_tcp && row->flags & CONF_HTTP_ONLY)
-        walk_error(w, n->pos, g->at, "\"%s\" means nothing with protocol = \"tcp\"", n->name);
+    else if (!rows_fit(row, w->kind))
+        walk_error(w, n->pos, g->at, "\"%s\" means nothing with protocol = \"tcp\"%s", n->name,
+                   row->needs & CONF_KIND_PROXY ? " without proxy_protocol" : "");
     else
         return true;
     return false;

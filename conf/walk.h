@@ -24,7 +24,8 @@ struct walk {
     struct names backends;        /* scope: index of the pool */
     const char *file, *kept_file; /* the last file name that was copied */
     uint32_t backends_left;
-    bool in_defaults, in_tcp;
+    bool in_defaults;
+    unsigned kind; /* enum conf_kind of the listener being read */
 };
 
 /* A place in the file, as "pools.app.backends[0]"; built on the stack on the way down. */

@@ -119,9 +119,9 @@ void write_listeners(struct out *o, const struct conf_row *row, const void *fiel
     for (uint32_t i = 0; i < o->conf->listener_count; i++) {
         const struct conf_listener *l = &o->conf->listeners[i];
         out_group(o, l->name);
-        o->in_tcp = l->protocol == CONF_TCP;
+        o->kind = types_listener_kind(l);
         dump_section(o, row->section, l);
-        o->in_tcp = false;
+        o->kind = 0;
         out_group_end(o);
     }
     out_group_end(o);

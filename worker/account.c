@@ -23,6 +23,11 @@ void account_txn(struct txn *t)
     histo_add(cell->histo, took_us);
 }
 
+void account_refused(struct worker *w, uint32_t listener_row)
+{
+    count_add(&worker_lcell(w, listener_row)->refused, 1);
+}
+
 void account_sent(struct txn *t)
 {
     struct cell *cell = worker_cell(t->worker, t->entry);

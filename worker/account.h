@@ -6,6 +6,8 @@
 #include "worker/types.h"
 
 void account_txn(struct txn *t);  /* once, when it ends */
+/* A connection was closed before its protocol began. */
+void account_refused(struct worker *w, uint32_t listener_row);
 void account_sent(struct txn *t); /* an attempt was handed to a backend connection */
 void account_response(struct txn *t, unsigned status); /* its response head arrived */
 void account_attempt_failed(struct txn *t, bool connect_error, bool timeout);

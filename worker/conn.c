@@ -7,7 +7,10 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "worker/link.h"
+#include "worker/peer.h"
+#include "worker/preface.h"
 #include "worker/proto_http1.h"
+#include "worker/proxy_out.h"
 #include "worker/relay.h"
 #include "worker/tunnel.h"
 #include "worker/txn.h"
@@ -18,22 +21,6 @@
 
 static void on_client_io(struct ev_loop *loop, struct ev_io *io, int revents);
 static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revents);
-
-static void peer_from_addr(struct peer *p, const struct net_addr *a)
-{
-    memset(p, 0, sizeof *p);
-    p->family = AF_UNIX;
-    if (a->u.sa.sa_family == AF_INET) {
-        p->family = AF_INET;
-        memcpy(p->ip, &a->u.in.sin_addr, 4);
-        p->port = net_addr_port(a);
-    } else if (a->u.sa.sa_family == AF_INET6) {
-        bool mapped = IN6_IS_ADDR_V4MAPPED(&a->u.in6.sin6_addr);
-        p->family = mapped ? AF_INET : AF_INET6;
-        memcpy(p->ip, a->u.in6.sin6_addr.s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
-        p->port = net_addr_port(a);
-    }
-}
 
 static void list_add(struct worker *w, struct conn *c)
 {
@@ -81,6 +68,15 @@ void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct 
     count_add(&cell->active, 1);
     count_add(&w->table->slots[w->slot].accepted, 1);
     ev_io_start(w->loop, &c->io);
+    if (listener->proxy_protocol)
+        preface_begin(c, listener);
+    else
+        conn_begin(c, listener);
+}
+
+void conn_begin(struct conn *c, const struct conf_listener *listener)
+{
+    c->state = CONN_IDLE;
     if (listener->protocol == CONF_TCP) {
         txn_start_tcp(c);
         return;
@@ -96,6 +92,8 @@ static void end(struct conn *c, const char *reason, bool reset)
     c->state = CONN_CLOSED;
     if (c->txn)
         txn_drop(c->txn, reason);
+    if (c->kept)
+        proxy_out_drop(c->kept);
     log_debug("connection closed fd=%d requests=%u reason=\"%s\"", conn_fd(c), c->served, reason);
     ev_timer_stop(w->loop, &c->timer);
     link_close(c->link, w->loop, &c->io, reset);
@@ -156,6 +154,7 @@ static void on_timeout(struct conn *c)
     case CONN_BUSY: txn_on_timeout(c->txn); break;
     case CONN_HEAD: http1_head_timeout(c); break;
     case CONN_IDLE: conn_close(c, "idle timeout"); break;
+    case CONN_PROXY: preface_timeout(c); break;
     case CONN_LINGER: conn_close(c, "linger timeout"); break;
     case CONN_CLOSED: break;
     }
@@ -222,6 +221,7 @@ static void readable(struct conn *c)
     switch ((enum conn_state)c->state) {
     case CONN_IDLE:
     case CONN_HEAD: http1_readable(c); break;
+    case CONN_PROXY: preface_readable(c); break;
     case CONN_BUSY:
         if (c->txn->state == TXN_TUNNEL)
             tunnel_client_readable(c->txn);

@@ -11,6 +11,8 @@
 /* Takes an accepted descriptor whose place (slot_client_reserve) is reserved. On failure closes it
  * and gives the place back. */
 void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct net_addr *from);
+/* What came before the protocol (preface.h) is read: the protocol begins. */
+void conn_begin(struct conn *c, const struct conf_listener *listener);
 /* The only way a client connection ends. reason: static text for the log. Ends its txn too. */
 void conn_close(struct conn *c, const char *reason);
 /* The same with a reset: the client must not take what it got for the whole. */

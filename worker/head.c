@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include "worker/peer.h"
 
 #define BIT(id) (1ull << (id))
 /* Frame or address the message: kept whatever Connection names. */
@@ -115,24 +116,6 @@ static const char *format_peer(const struct peer *p, char out[INET6_ADDRSTRLEN])
     return out;
 }
 
-static bool peer_trusted(const struct txn *t)
-{
-    const struct conf_listener *l = t->listener;
-    if (l->trusted_count == 0)
-        return false;
-    struct net_addr a = {0};
-    const struct peer *p = &t->conn->peer;
-    a.u.sa.sa_family = p->family;
-    if (p->family == AF_INET)
-        memcpy(&a.u.in.sin_addr, p->ip, 4);
-    else if (p->family == AF_INET6)
-        memcpy(&a.u.in6.sin6_addr, p->ip, 16);
-    for (uint32_t i = 0; i < l->trusted_count; i++)
-        if (net_cidr_match(&l->trusted[i], &a))
-            return true;
-    return false;
-}
-
 static void add_forwarded_for(struct buf *out, const struct http1_head *h, const char *base,
                               const char *ip)
 {
@@ -182,7 +165,7 @@ static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_
 {
     char ip[INET6_ADDRSTRLEN];
     format_peer(&t->conn->peer, ip);
-    bool trusted = peer_trusted(t);
+    bool trusted = peer_trusted(&t->conn->peer, t->listener);
     const char *host = base + h->authority.off;
     add_forwarded_for(out, h, base, ip);
     add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_PROTO, trusted, "X-Forwarded-Proto: ", "http", 4);

@@ -74,6 +74,7 @@ struct peer {
 
 enum conn_state {
     CONN_IDLE,   /* between requests: no buffer, no txn */
+    CONN_PROXY,  /* a PROXY header is awaited (preface.h) */
     CONN_HEAD,   /* a request head is arriving */
     CONN_BUSY,   /* a txn is at work */
     CONN_LINGER, /* answered and half-closed: reads and drops what still comes, so that the answer
@@ -98,10 +99,12 @@ struct conn {
     struct buf *in;          /* bytes from the client not yet consumed */
     struct http1_head *head; /* while a head arrives and its request runs */
     struct txn *txn;
+    struct upstream *kept;    /* idle, announced to its backend as this client's (proxy_out.h) */
     struct conn *prev, *next; /* worker's list of open connections; next also links the retired */
-    struct peer peer;
     uint32_t bind_id; /* of the socket that it was accepted on: the listener may be renamed */
     struct gen *gen;  /* NULL: the worker's; else the last one that had its listener */
+    struct peer peer; /* the client: a PROXY header may have named it */
+    struct peer dest; /* where it connected to, as a PROXY header said; family 0: nobody said */
 };
 
 struct upstream {
@@ -115,6 +118,7 @@ struct upstream {
     struct link *link; /* NULL: a plain socket */
     struct worker *worker;
     struct txn *txn;              /* NULL: idle in the pool */
+    struct conn *keeper;          /* the client for which it idles outside the pool; else NULL */
     struct upstream *prev, *next; /* idle: newest first, per entry; next also links the retired */
     struct upstream *pool_prev, *pool_next; /* idle: oldest first, per pool */
     uint64_t idle_since_us;
@@ -210,8 +214,9 @@ struct worker {
     uint32_t conn_count;
     bool draining;
     uint32_t moved_count; /* connections that keep an older generation's listener */
-    uint64_t starved_us; /* when it was last said that there is no descriptor left */
-    uint64_t now_us;     /* monotonic, once per loop iteration */
+    uint64_t starved_us;  /* when it was last said that there is no descriptor left */
+    uint64_t refused_us;  /* ... that a connection without an acceptable PROXY header came */
+    uint64_t now_us;      /* monotonic, once per loop iteration */
     struct ev_check clock;
     struct ev_prepare reaper;
     struct ev_timer pause; /* accepting is paused: at the connection limit or out of descriptors */

@@ -6,6 +6,7 @@
 #include "worker/conn.h"
 #include "worker/dispatch.h"
 #include "worker/link.h"
+#include "worker/proxy_out.h"
 #include "worker/relay.h"
 #include "worker/tunnel.h"
 #include "worker/txn.h"
@@ -47,7 +48,9 @@ void upstream_detach(struct txn *t, bool keep)
         return;
     t->up = NULL;
     u->txn = NULL;
-    if (keep)
+    if (keep && t->pool->conf->proxy_protocol)
+        proxy_out_keep(t, u);
+    else if (keep)
         upool_put(u, t->pool->conf->keepalive);
     else
         upstream_close(u);
@@ -84,7 +87,9 @@ int upstream_attach(struct txn *t)
     struct upstream *u = NULL;
     if (!t->fresh_only && t->conn->protocol == CONF_HTTP) {
         uint32_t incarnation = word_get(&entry_at(w->table, t->entry)->incarnation);
-        u = upool_take(w, t->entry, incarnation, !t->req_idempotent || !t->req_replayable);
+        bool verify = !t->req_idempotent || !t->req_replayable;
+        u = t->pool->conf->proxy_protocol ? proxy_out_take(t, incarnation, verify)
+                                          : upool_take(w, t->entry, incarnation, verify);
     }
     if (!u)
         u = open_new(t);
@@ -98,6 +103,8 @@ int upstream_attach(struct txn *t)
 static void on_connected(struct upstream *u)
 {
     int error = net_connect_result(u->io.fd);
+    if (error == 0 && u->txn->pool->conf->proxy_protocol)
+        error = proxy_out_announce(u->txn);
     if (error != 0) {
         txn_connect_failed(u->txn, error);
         return;
@@ -128,7 +135,11 @@ static void on_upstream_io(struct ev_loop *loop, struct ev_io *io, int revents)
     struct upstream *u = CONTAINER_OF(io, struct upstream, io);
     MAGIC_CHECK(u, UPSTREAM_MAGIC);
     if (!u->txn) { /* an idle connection has nothing to say: closed, or out of step */
-        if (!u->link || !link_alive(u->link, u->io.fd))
+        if (u->link && link_alive(u->link, u->io.fd))
+            return;
+        if (u->keeper)
+            proxy_out_drop(u);
+        else
             upool_drop(u);
         return;
     }

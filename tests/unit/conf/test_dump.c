@@ -56,6 +56,7 @@ TEST(text)
                                  "        timeouts = {\n"
                                  "            idle = \"1h\"\n"
                                  "        }\n"
+                                 "        proxy_protocol = false\n"
                                  "    }\n"
                                  "}\n"
                                  "pools = {\n"
@@ -231,26 +232,33 @@ static void make_value(struct made *m, const struct conf_row *row)
     }
 }
 
-static bool made_tcp; /* the listener being made */
+static unsigned made_kind; /* enum conf_kind of the listener being made; 0: none is */
+
+/* These hang on others of their listener: they have tests of their own. */
+static bool hangs_on_others(const struct conf_section *section, const struct conf_row *row)
+{
+    return section == &conf_section_listener && strcmp(row->name, "proxy_protocol") == 0;
+}
 
 static void make_section(struct made *m, const struct conf_section *section, const char *name)
 {
     if (section == &conf_section_listener)
-        made_tcp = pick_number(2) == 0;
+        made_kind = pick_number(2) == 0 ? CONF_KIND_TCP : CONF_KIND_HTTP;
     for (const struct conf_row *row = section->rows; row->name; row++) {
         bool wanted = pick_number(1) || row->flags & CONF_REQUIRED || row->type == CONF_T_POOLS;
-        if (row->type == CONF_T_LATER || row->type == CONF_T_DEFAULTS)
+        if (row->type == CONF_T_LATER || row->type == CONF_T_DEFAULTS ||
+            hangs_on_others(section, row))
             continue;
         if (row->type == CONF_T_ENUM && section == &conf_section_listener) {
-            say(m, "protocol = \"%s\"\n", made_tcp ? "tcp" : "http");
-        } else if (wanted && !(made_tcp && row->flags & CONF_HTTP_ONLY)) {
+            say(m, "protocol = \"%s\"\n", made_kind == CONF_KIND_TCP ? "tcp" : "http");
+        } else if (wanted && rows_fit(row, made_kind)) {
             say(m, "%s = ", row->name);
             make_value(m, row);
             say(m, *name ? "\n" : " ");
         }
     }
     if (section == &conf_section_listener)
-        made_tcp = false;
+        made_kind = 0;
 }
 
 TEST(whatever_the_rows_allow)

@@ -33,11 +33,11 @@ TEST(not_supported_yet)
 {
     static const char *const top[] = {"state_file"};
     static const char *const listener[] = {
-        "tls",        "routes",    "redirect",         "proxy_protocol", "sni",
+        "tls",        "routes",    "redirect",         "sni",
         "access_log", "responses", "response_headers", "rate_limit"};
-    static const char *const pool[] = {"sticky",         "retry",   "passive",    "circuit_breaker",
-                                       "queue",          "tls",     "slow_start", "protocol",
-                                       "proxy_protocol", "max_load"};
+    static const char *const pool[] = {"sticky",          "retry",    "passive",
+                                       "circuit_breaker", "queue",    "tls",
+                                       "slow_start",      "protocol", "max_load"};
     char setting[64], wanted[96];
     for (size_t i = 0; i < ARRAY_LEN(top) + ARRAY_LEN(listener) + ARRAY_LEN(pool); i++) {
         size_t in_pool = i - ARRAY_LEN(top) - ARRAY_LEN(listener);
@@ -285,8 +285,10 @@ TEST(http_settings_of_a_tcp_listener)
         bad_listener(
             "protocol = \"tcp\"\nlimits = { }\ntrusted = [ ]\ntimeouts = { header = \"1s\" }"),
         "t:4: error: listeners.web: \"limits\" means nothing with protocol = \"tcp\"\n"
-        "t:5: error: listeners.web: \"trusted\" means nothing with protocol = \"tcp\"\n"
-        "t:6: error: listeners.web.timeouts: \"header\" means nothing with protocol = \"tcp\"\n");
+        "t:5: error: listeners.web: \"trusted\" means nothing with protocol = \"tcp\" without "
+        "proxy_protocol\n"
+        "t:6: error: listeners.web.timeouts: \"header\" means nothing with protocol = \"tcp\" "
+        "without proxy_protocol\n");
 }
 
 TEST(networks)

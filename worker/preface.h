@@ -1,0 +1,17 @@
+/*
+ * worker/preface.h: what comes before the protocol of a connection: the PROXY header of a listener
+ * with proxy_protocol. Exactly the header is taken from the socket, so whatever speaks next (HTTP,
+ * TLS, a tunnel) finds the connection as if it began there; the client it names becomes conn->peer.
+ * Who is not trusted, sends no header, a malformed one or not in time, is closed without an answer:
+ * it speaks another protocol.
+ */
+#ifndef BALLAST_WORKER_PREFACE_H
+#define BALLAST_WORKER_PREFACE_H
+
+#include "worker/types.h"
+
+void preface_begin(struct conn *c, const struct conf_listener *listener);
+void preface_readable(struct conn *c);
+void preface_timeout(struct conn *c);
+
+#endif
