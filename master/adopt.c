@@ -116,8 +116,11 @@ static int prepare_pool(struct table *t, struct conf_pool *p, struct adoption *a
     }
     /* While the old generation still serves it keeps its table: the new kind then comes at commit.
      */
+    const struct lb_algorithm *algorithm = lb_find(p->balance);
     if (word_get(&pool_at(t, p->row)->hash_kind) == HASHTABLE_NONE)
-        hashtable_set_kind(t, p->row, lb_find(p->balance)->table);
+        hashtable_set_kind(t, p->row, algorithm->table);
+    if (word_get(&pool_at(t, p->row)->loads_kind) == LOADS_NONE)
+        loads_set_kind(t, p->row, algorithm->loads);
     return prepare_backends(t, p, a, errors);
 }
 
@@ -218,7 +221,7 @@ static void commit_pool(struct table *t, const struct conf_pool *p, bool *config
         configured[p->backends[i].entry] = true;
     }
     remove_others(t, p, configured);
-    hashtable_set_kind(t, p->row, lb_find(p->balance)->table);
+    lb_prepare(t, p->row, lb_find(p->balance));
 }
 
 void adopt_commit(struct master *m, const struct conf *conf, struct adoption *a)

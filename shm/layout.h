@@ -13,6 +13,7 @@
  * lb lcell       (slot, listener)     the slot's process only                         admin, tools
  *   pcell       (slot, pool)         the slot's process only                         admin, tools
  *   hash        unit of 4 KiB        master, admin (under the lock)                  workers
+ *   loads       pool name            any: nodes (shm/loads.h); places under the lock  workers
  *   event       ring place           any process (per-place sequence lock)           admin, tools
  *
  * The object is sparse: only what header.*_reserved says has memory behind it (shm/table.h
@@ -65,7 +66,8 @@ struct table_header {
     uint64_t total_bytes;
     char boot_id[40]; /* of the kernel that made it: a table of another boot is dead */
     char product_version[16];
-    struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events, hash;
+    struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events, hash,
+        loads;
     uint32_t master_pid;
     uint64_t master_start_ticks; /* /proc/PID/stat field 22: tells a reused pid */
     uint64_t pid_namespace;      /* inode of /proc/self/ns/pid: whose pids these are */
@@ -133,11 +135,17 @@ struct pool_row {
     char name[NAME_MAX_BYTES];
     _Alignas(
         CACHE_LINE) atom64 cursor; /* workers: round robin position; multi-writer, fetch_add only */
+    _Alignas(CACHE_LINE) atom64
+        turn; /* who picks: where the line of equals is (shm/loads.h); one word, any may store */
     /* under the lock, a cache line of their own: see shm/hashtable.h */
     _Alignas(CACHE_LINE) atom32 hash_kind; /* wanted: enum hashtable_kind */
     atom32 hash_dirty;
     atom32 hash_seq; /* odd while the next three change */
     atom32 hash_built, hash_unit, hash_count;
+    atom32 loads_kind;                   /* under the lock: enum loads_kind */
+    atom32 places_high, places_free;     /* under the lock: places ever given; free ones below */
+    atom32 loads_depth;                  /* under the lock: levels above the leaves in use */
+    atom32 loads_reserved, loads_change; /* places with memory (lock); as of which `change` (any) */
 };
 
 /* ---- backends
@@ -164,11 +172,12 @@ struct entry {
     atom32 weight, weight_override;
     atom32 max_connections; /* 0: no limit */
     atom32 mode;            /* enum entry_mode; admin */
+    atom32 leaf;            /* under the lock: its place among the pool's loads + 1; 0: none */
     /* observed: health process only (packed: see shm/entry.h entry_health_*) */
     atom32 health;                   /* enum entry_health */
-    atom32 health_streak;            /* consecutive results against the current verdict */
     atom64 health_since_us;          /* clock_mono_us of the last verdict change */
     atom64 health_checked_us;        /* of the last check, 0: never */
+    atom32 health_streak;            /* consecutive results against the current verdict */
     atom32 health_latency_us;        /* of the last check */
     atom32 health_code;              /* of the last check: HTTP status, or -errno as uint32, or 0 */
     atom64 checks_ok, checks_failed; /* totals */
@@ -242,6 +251,18 @@ struct pcell {
     atom64 queue;      /* gauge: requests waiting for a backend */
     atom64 no_backend; /* total: requests that found no usable backend */
     atom64 spare[6];
+};
+
+/* ---- loads (shm/loads.h)
+ * --------------------------------------------------------------------------------------------- */
+#define LOADS_SHIFT 3u                        /* children of a node: 8, a cache line */
+#define LOADS_UPPER (8u + 32u + 256u)         /* nodes of the three levels at the top */
+#define LOADS_NODES (LOADS_UPPER + 2048u)     /* and of the one above the leaves */
+#define LOADS_WORDS (LOADS_NODES + ENTRY_MAX) /* and the leaves */
+
+struct loads {
+    _Alignas(CACHE_LINE) atom64 words[LOADS_WORDS]; /* top level first, leaves last; 0: nobody */
+    atom32 entries[ENTRY_MAX]; /* by place: entry + 1, 0: none; under the lock */
 };
 
 /* ---- events

@@ -36,6 +36,8 @@ enum table_life table_life(const struct table_header *h);
 
 /* Backs the first units of the hash heap with memory. Lock held. 0, or -1 with errno. */
 int table_reserve_hash(struct table *t, uint32_t units) MUST_CHECK;
+/* The same for the first places of a pool's loads. */
+int table_reserve_loads(struct table *t, uint32_t pool, uint32_t places) MUST_CHECK;
 /* Builds a pool's hash table of the kind in memory of its own: *made is the caller's to free,
  * *count its points or places, 0 when the pool has no member of any weight. Lock held. 0, or -1 no
  * memory. */

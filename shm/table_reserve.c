@@ -13,6 +13,7 @@
 #define POOL_STEP     64u
 #define LISTENER_STEP 4u
 #define HASH_STEP     16u
+#define LOADS_STEP    512u /* a page of leaves */
 
 static int allocate(struct table *t, uint64_t offset_bytes, uint64_t len_bytes)
 {
@@ -72,6 +73,21 @@ int table_reserve_for(struct table *t, uint32_t entries, uint32_t pools, uint32_
 int table_reserve_hash(struct table *t, uint32_t units)
 {
     return extend(t, &t->header->hash, 0, &t->header->hash_reserved, units, HASH_STEP);
+}
+
+int table_reserve_loads(struct table *t, uint32_t pool, uint32_t places)
+{
+    atom32 *reserved = &t->pools[pool].loads_reserved;
+    uint64_t base = t->header->loads.offset_bytes + (uint64_t)pool * sizeof(struct loads);
+    if (places <= word_get(reserved))
+        return 0;
+    places = (places + LOADS_STEP - 1) / LOADS_STEP * LOADS_STEP;
+    if (allocate(t, base, (LOADS_UPPER + (places >> LOADS_SHIFT)) * sizeof(atom64)) == -1 ||
+        allocate(t, base + LOADS_NODES * sizeof(atom64), places * sizeof(atom64)) == -1 ||
+        allocate(t, base + offsetof(struct loads, entries), places * sizeof(atom32)) == -1)
+        return -1;
+    word_set(reserved, places);
+    return 0;
 }
 
 int table_reserve(struct table *t)
