@@ -57,22 +57,65 @@ struct conf_listener {
     struct conf_pos pos;
 };
 
-enum conf_health_type { CONF_HEALTH_NONE, CONF_HEALTH_HTTP, CONF_HEALTH_TCP };
+enum conf_health_type {
+    CONF_HEALTH_NONE,
+    CONF_HEALTH_HTTP,
+    CONF_HEALTH_TCP,
+    CONF_HEALTH_TLS,
+    CONF_HEALTH_GRPC,
+    CONF_HEALTH_UDP
+};
 
 struct conf_status_range {
     uint16_t from, to;
 };
 
+/* Bytes that may hold zeros. */
+struct conf_bytes {
+    const char *text; /* as written, escapes included */
+    const char *data;
+    uint32_t len;
+};
+
+struct conf_pair {
+    const char *name, *value;
+};
+
+/* A string with its place, for what can be judged only when the rest is known. */
+struct conf_text {
+    const char *text;
+    struct conf_pos pos;
+};
+
+/*
+ * One set of checks: of a pool, or of a backend that differs from its pool. Complete: what was
+ * inherited is filled in. Only what conf_health_kinds says belongs to the type is to be read.
+ */
 struct conf_health {
     enum conf_health_type type; /* default http for http pools, tcp for pools only used by tcp
                                    listeners; "none" turns it off */
     const char *path;           /* /health */
     const char *host;           /* Host field; "": the backend's endpoint */
-    uint16_t port;              /* 0: the traffic port */
-    struct conf_status_range *expect;
+    const char *method;         /* GET */
+    struct conf_pair *headers;
+    uint32_t header_count;
+    const char *body;    /* a part of it; "": the body is not read */
+    const char *service; /* grpc; "": the whole server */
+    struct conf_bytes send;
+    struct conf_text *expect_texts; /* as written */
+    uint32_t expect_text_count;
+    struct conf_status_range *expect; /* http: statuses */
     uint32_t expect_count;
+    struct conf_bytes expect_bytes; /* tcp, udp: a part of the answer; len 0: none wanted */
+    bool tls;                       /* http, tcp, grpc: inside TLS */
+    bool verify;
+    const char *sni;                                 /* "": the host, when it has a name */
+    const char *ca;                                  /* absolute; "": the system's */
+    const char *ca_pem;                              /* contents; "": the system's */
+    uint16_t port;                                   /* 0: the traffic port */
     uint32_t interval_ms, timeout_ms;                /* 10s, 5s */
     uint32_t healthy_threshold, unhealthy_threshold; /* 2, 3 */
+    struct conf_pos *said; /* by row: where it was set here, not inherited; file NULL: it was not */
 };
 
 struct conf_backend {
@@ -82,7 +125,8 @@ struct conf_backend {
     uint32_t weight;          /* 1; 0..256, 0: no new requests */
     uint32_t max_connections; /* 1000; 0: no limit */
     bool backup;
-    uint32_t entry; /* in the table; given by the master */
+    struct conf_health *health; /* NULL: as the pool's */
+    uint32_t entry;             /* in the table; given by the master */
     struct conf_pos pos;
 };
 

@@ -9,7 +9,7 @@ void dump_section(struct out *o, const struct conf_section *section, const void 
 {
     for (const struct conf_row *row = section->rows; row->name; row++) {
         conf_write_fn *write = conf_types[row->type].write;
-        if (write && rows_fit(row, o->kind))
+        if (write && rows_fit(row, o->kind) && rows_apply(section, row, base))
             write(o, row, (const char *)base + row->offset);
     }
 }
@@ -59,6 +59,8 @@ static void write_default(struct out *o, const struct conf_row *row)
         out_text(o, "%s", row->fallback);
     else if (literal == NODE_ARRAY)
         out_text(o, "`[ ]`");
+    else if (literal == NODE_LIST)
+        out_text(o, "`( )`");
     else
         out_text(o, literal == NODE_STRING ? "`\"%s\"`" : "`%s`", row->fallback);
 }

@@ -1,5 +1,6 @@
 /* From bytes to a configuration: source -> prelex -> libconfig -> walk -> validate. */
 #include <string.h>
+#include "conf/health.h"
 #include "conf/source.h"
 #include "conf/validate.h"
 #include "shm/layout.h"
@@ -68,6 +69,7 @@ static struct conf *build(const struct source *s, const char *path, struct arena
     w.conf->path = *path ? source_absolute("", path, arena) : arena_strdup(arena, "");
     walk_root(&w, root);
     validate_derive(w.conf);
+    health_resolve(&w, w.conf);
     validate_conf(&w);
     return w.conf;
 }

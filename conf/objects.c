@@ -114,6 +114,21 @@ void object_read_pool(struct walk *w, const struct conf_row *row, const struct n
 
 /* ---- pools ---- */
 
+/* A pool's settings in an order in which its backends can inherit from the rest. */
+static struct node backends_last(struct walk *w, const struct node *n)
+{
+    struct node sorted = *n;
+    uint32_t out = 0;
+    if (n->kind != NODE_GROUP || n->count == 0)
+        return sorted;
+    sorted.children = ARENA_ARRAY(w->scratch, struct node, n->count);
+    for (unsigned last = 0; last < 2; last++)
+        for (uint32_t i = 0; i < n->count; i++)
+            if ((strcmp(n->children[i].name, "backends") == 0) == (last == 1))
+                sorted.children[out++] = n->children[i];
+    return sorted;
+}
+
 void object_read_pools(struct walk *w, const struct conf_row *row UNUSED, const struct node *n,
                        const struct walk_at *at, void *field UNUSED)
 {
@@ -131,7 +146,9 @@ void object_read_pools(struct walk *w, const struct conf_row *row UNUSED, const 
         p->row = INDEX_NONE;
         check_name(w, child, &below);
         names_add(&w->pools, 0, p->name, i);
-        walk_group(w, child, &below, &(struct walk_target){&conf_section_pool, (char *)p}, 1);
+        struct node sorted = backends_last(w, child);
+        w->pool = p;
+        walk_group(w, &sorted, &below, &(struct walk_target){&conf_section_pool, (char *)p}, 1);
     }
 }
 

@@ -127,6 +127,13 @@ void out_group(struct out *o, const char *key)
         json_object_begin(&o->json);
         return;
     }
+    if (key && o->flat) {
+        begin_value(o, key);
+        append(o, "{ ", 2);
+        o->flat++;
+        o->first = true;
+        return;
+    }
     if (key) {
         begin_value(o, key);
         append(o, "{\n", 2);
@@ -204,6 +211,31 @@ void out_array_end(struct out *o)
         return;
     }
     append(o, o->first ? "]" : " ]", o->first ? 1 : 2);
+    o->flat--;
+    o->first = false;
+    end_value(o);
+}
+
+void out_tuple(struct out *o, const char *key)
+{
+    if (o->is_json) {
+        json_key_of(o, key);
+        json_array_begin(&o->json);
+        return;
+    }
+    begin_value(o, key);
+    append(o, "( ", 2);
+    o->flat++;
+    o->first = true;
+}
+
+void out_tuple_end(struct out *o)
+{
+    if (o->is_json) {
+        json_array_end(&o->json);
+        return;
+    }
+    append(o, o->first ? ")" : " )", o->first ? 1 : 2);
     o->flat--;
     o->first = false;
     end_value(o);

@@ -45,7 +45,7 @@ static void plan_leaf(struct plan *p, const char *prefix, const struct conf_row 
 static bool is_collection(const struct conf_row *row)
 {
     return row->type == CONF_T_LISTENERS || row->type == CONF_T_POOLS ||
-           row->type == CONF_T_BACKENDS || row->type == CONF_T_ADMIN;
+           row->type == CONF_T_BACKENDS || row->type == CONF_T_ADMIN || row->type == CONF_T_HEALTH;
 }
 
 static void plan_section(struct plan *p, const char *prefix, const struct conf_section *section,
@@ -63,11 +63,22 @@ static void plan_section(struct plan *p, const char *prefix, const struct conf_s
 
 /* ---- backends ---- */
 
+static void plan_backend_health(struct plan *p, const char *below, const struct conf_health *from,
+                                const struct conf_health *to)
+{
+    if (from && to)
+        plan_section(p, arena_printf(&p->scratch, "%shealth.", below), &conf_section_health, from,
+                     to);
+    else if (from || to)
+        add_change(p, below, to ? "health: its own" : "health: as the pool's");
+}
+
 static void plan_backend(struct plan *p, const char *prefix, const struct conf_backend *from,
                          const struct conf_backend *to)
 {
     const char *below = arena_printf(&p->scratch, "%sbackend %s: ", prefix, to->name);
     plan_section(p, below, &conf_section_backend, from, to);
+    plan_backend_health(p, below, from->health, to->health);
     if (strcmp(from->address, to->address) == 0 && !net_addr_equal(&from->addr, &to->addr)) {
         char a[NET_ADDR_STRLEN], b[NET_ADDR_STRLEN];
         add_change(p, below,

@@ -134,3 +134,14 @@ const struct conf_row *rows_find(const struct conf_section *section, const char 
             return row;
     return NULL;
 }
+
+const struct conf_kinds *rows_kinds(const struct conf_section *section)
+{
+    return section == conf_kinds_health.section ? &conf_kinds_health : NULL;
+}
+
+bool rows_apply(const struct conf_section *section, const struct conf_row *row, const void *base)
+{
+    const struct conf_kinds *kinds = rows_kinds(section);
+    return row->kinds == 0 || kinds == NULL || row->kinds & kinds->kind(base);
+}

@@ -33,6 +33,10 @@ enum conf_type_id {
     CONF_T_BINDS,
     CONF_T_CIDRS,
     CONF_T_EXPECT,
+    CONF_T_BYTES, /* struct conf_bytes */
+    CONF_T_PAIRS, /* struct conf_pair and a count */
+    CONF_T_CA_FILE,
+    CONF_T_HEALTH,  /* of one backend: NULL or a section of its own */
     CONF_T_POOL,    /* name of a pool, kept as its index */
     CONF_T_ADDRESS, /* of a backend; resolved */
     CONF_T_ADMIN,   /* a group, or "off" */
@@ -59,6 +63,7 @@ enum conf_kind {
 };
 
 struct conf_section;
+struct walk;
 
 struct conf_row {
     const char *name;
@@ -71,6 +76,7 @@ struct conf_row {
     const char *const *names; /* enum and choice: what there is, NULL-terminated */
     const char *const *later; /* enum and choice: what a future version knows */
     const struct conf_section *section; /* of what is nested here */
+    uint32_t kinds;   /* of the section's kinds (struct conf_kinds), those that have it; 0: all */
     const char *also; /* names other systems give it, for hints; separated by spaces */
     const char *help;
 };
@@ -81,7 +87,21 @@ struct conf_section {
     const char *help;
 };
 
+/* A section in which one setting decides which of the others mean anything. */
+struct conf_kinds {
+    const struct conf_section *section;
+    uint32_t (*kind)(const void *base); /* the bit of what this one is */
+    /* Told of each setting that stands in a file, `defaults` excepted. */
+    void (*said)(struct walk *w, void *base, const struct conf_row *row, struct conf_pos pos);
+};
+/* NULL: all rows of the section always mean something. */
+const struct conf_kinds *rows_kinds(const struct conf_section *section);
+/* Does this row mean something in this object? */
+bool rows_apply(const struct conf_section *section, const struct conf_row *row, const void *base);
+
 extern const struct conf_section conf_section_top;
+/* rows_health.c */
+extern const struct conf_kinds conf_kinds_health;
 /* rows_listener.c */
 extern const struct conf_section conf_section_listener, conf_section_listener_timeouts,
     conf_section_limits;

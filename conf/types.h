@@ -40,6 +40,14 @@ conf_read_fn value_read_number, value_read_bool, value_read_duration, value_read
     value_read_enum, value_read_choice, value_read_workers;
 /* conf/lists.c */
 conf_read_fn value_read_binds, value_read_cidrs, value_read_expect;
+/* conf/bytes.c */
+conf_read_fn value_read_bytes, value_read_pairs, value_read_ca_file;
+conf_write_fn write_bytes, write_pairs;
+/* Escapes (\r \n \t \xHH \\) become bytes; returns NULL, or what is wrong with it. */
+const char *bytes_decode(struct arena *arena, const char *text, struct conf_bytes *out) MUST_CHECK;
+/* conf/health.c */
+conf_read_fn health_read_override;
+conf_write_fn health_write_override;
 /* conf/objects.c */
 conf_read_fn object_read_admin, object_read_defaults, object_read_listeners, object_read_pools,
     object_read_backends, object_read_pool, object_read_address;

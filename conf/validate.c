@@ -14,7 +14,7 @@ void validate_derive(struct conf *c)
         if (l->pool >= c->pool_count)
             continue;
         struct conf_pool *p = &c->pools[l->pool];
-        if (p->health.type == CONF_HEALTH_NONE || p->health.type == CONF_HEALTH_TCP)
+        if ((unsigned)p->health.type != UINT32_MAX)
             continue;
         /* an http listener decides; tcp only stands while no other said anything */
         if (l->protocol == CONF_HTTP)
@@ -142,13 +142,18 @@ static void check_admin(struct walk *w, const struct conf_admin *admin)
                 admin->binds[i].text);
 }
 
-static void check_health_port(struct walk *w, const struct conf_pool *p)
+static void check_health_address(struct walk *w, const struct conf_pool *p,
+                                 const struct conf_backend *b)
 {
-    for (uint32_t i = 0; i < p->backend_count && p->health.port; i++)
-        if (p->backends[i].addr.u.sa.sa_family == AF_UNIX)
-            walk_error(w, p->backends[i].pos, NULL,
-                       "pools.%s: \"%s\" is a unix socket, and health.port is set", p->name,
-                       p->backends[i].address);
+    const struct conf_health *h = b->health ? b->health : &p->health;
+    if (b->addr.u.sa.sa_family != AF_UNIX)
+        return;
+    if (h->port)
+        walk_error(w, b->pos, NULL, "pools.%s: \"%s\" is a unix socket, and health.port is set",
+                   p->name, b->address);
+    if (h->type == CONF_HEALTH_UDP)
+        walk_error(w, b->pos, NULL, "pools.%s: \"%s\" is a unix socket, and health.type is udp",
+                   p->name, b->address);
 }
 
 /* Believing everybody is a choice to be written down. */
@@ -170,7 +175,8 @@ void validate_conf(struct walk *w)
     check_binds(w, c);
     check_admin(w, &c->admin);
     for (uint32_t i = 0; i < c->pool_count; i++)
-        check_health_port(w, &c->pools[i]);
+        for (uint32_t b = 0; b < c->pools[i].backend_count; b++)
+            check_health_address(w, &c->pools[i], &c->pools[i].backends[b]);
     for (uint32_t i = 0; i < c->listener_count; i++)
         check_proxy_protocol(w, &c->listeners[i]);
 }

@@ -203,6 +203,9 @@ static void read_setting(struct walk *w, const struct node *n, struct group *g)
             nested[nested_count++] = (struct walk_target){row->section, field};
         else
             conf_types[row->type].read(w, row, n, &at, field);
+        const struct conf_kinds *kinds = rows_kinds(g->targets[t].section);
+        if (kinds && !w->in_defaults)
+            kinds->said(w, g->targets[t].base, row, n->pos);
     }
     if (nested_count)
         walk_group(w, n, &at, nested, nested_count);

@@ -20,6 +20,7 @@ struct walk {
     struct conf_listener listener_defaults;
     struct conf_pool pool_defaults;
     struct conf_backend backend_defaults;
+    const struct conf_pool *pool; /* whose backends are being read */
     struct names pools;
     struct names backends;        /* scope: index of the pool */
     const char *file, *kept_file; /* the last file name that was copied */

@@ -59,8 +59,6 @@ TEST(not_supported_yet)
               "t:3: error: pools.app.balance: \"fastest_response\" is not supported yet\n");
     CHECK_STR(bad_listener("protocol = \"udp\""),
               "t:3: error: listeners.web.protocol: \"udp\" is not supported yet\n");
-    CHECK_STR(bad_pool("health = { type = \"grpc\" }"),
-              "t:3: error: pools.app.health.type: \"grpc\" is not supported yet\n");
     CHECK_STR(bad_top("defaults = { sticky = { } }"),
               "t:3: error: \"sticky\" is not supported yet\n");
     CHECK_STR(load_bad("listeners = { plain = { bind = \"*:80\", redirect = \"https\" } }"),
