@@ -14,6 +14,9 @@
  *   pcell       (slot, pool)         the slot's process only                         admin, tools
  *   hash        unit of 4 KiB        master, admin (under the lock)                  workers
  *   loads       pool name            any: nodes (shm/loads.h); places under the lock  workers
+ *   rate        rate limit           master; limited_us: workers                     all
+ *   rcell       (slot, rate limit)   the slot's process only                         admin, tools
+ *   rate heap   unit of 4 KiB        workers (shm/rate.h)                            workers
  *   event       ring place           any process (per-place sequence lock)           admin, tools
  *
  * The object is sparse: only what header.*_reserved says has memory behind it (shm/table.h
@@ -43,6 +46,7 @@
 #define POOL_MAX       4096u
 #define ENTRY_MAX      16384u /* backends */
 #define EVENT_MAX      4096u  /* power of two */
+#define RATE_MAX       512u   /* rate limits */
 #define NAME_MAX_BYTES 64u    /* names of listeners, pools, backends, NUL included */
 #define INDEX_NONE     UINT32_MAX
 #define HISTO_BUCKETS  112u
@@ -67,7 +71,7 @@ struct table_header {
     char boot_id[40]; /* of the kernel that made it: a table of another boot is dead */
     char product_version[16];
     struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events, hash,
-        loads;
+        loads, rates, rcells, rate_heap;
     uint32_t master_pid;
     uint64_t master_start_ticks; /* /proc/PID/stat field 22: tells a reused pid */
     uint64_t pid_namespace;      /* inode of /proc/self/ns/pid: whose pids these are */
@@ -91,6 +95,8 @@ struct table_header {
     atom32 hash_reserved, hash_dirty; /* units with memory; some pool's table is to be built */
     atom32 entries_free;              /* under the lock: rows below entries_high in ROW_FREE */
     atom32 cells_reserved[SLOT_MAX], lcells_reserved[SLOT_MAX], pcells_reserved[SLOT_MAX];
+    atom32 rates_high, rates_reserved; /* under the lock: rates [0, rates_high) were ever used */
+    atom32 rcells_reserved[SLOT_MAX];
     _Alignas(CACHE_LINE) atom64 event_next; /* any: next sequence number of the ring */
     _Alignas(CACHE_LINE) atom32
         clients[SLOT_MAX]; /* gauge lanes: client connections per slot (reserve-then-accept) */
@@ -236,14 +242,19 @@ struct cell {
     X(bytes_in, "bytes received from clients")                                                     \
     X(bytes_out, "bytes sent to clients")                                                          \
     X(request_us, "sum of request durations in microseconds")                                      \
-    X(finished, "requests finished: the histogram's count")
+    X(finished, "requests finished: the histogram's count")                                        \
+    X(rate_passed, "requests that a rate limit let through")                                       \
+    X(rate_delayed, "of those: requests that had to wait")                                         \
+    X(rate_limited, "requests refused by a rate limit")                                            \
+    X(client_limited, "connections refused: their client had too many")                            \
+    X(log_dropped, "lines of the access log that could not be written")
 
 struct lcell {
 #define X(name, help) atom64 name;
     LCELL_COUNTERS(X)
 #undef X
     atom64 active; /* gauge: open client connections */
-    atom64 spare;
+    atom64 spare[4];
     atom64 histo[HISTO_BUCKETS]; /* microseconds from request head received to last byte sent */
 };
 
@@ -265,6 +276,29 @@ struct loads {
     atom32 entries[ENTRY_MAX]; /* by place: entry + 1, 0: none; under the lock */
 };
 
+/* ---- rate limits: shm/rate.h
+ * ---------------------------------------------------------------------------------------------- */
+struct rate_row {
+    _Alignas(CACHE_LINE) atom32 state;      /* enum row_state: ROW_FREE or ROW_LIVE */
+    atom32 unit, units;                     /* of the heap: its hash table; units 0: none */
+    atom64 fingerprint;                     /* of what the limit says */
+    char name[120];                         /* "listeners.web" */
+    _Alignas(CACHE_LINE) atom64 limited_us; /* workers: clock_mono_us of about the last refusal */
+};
+
+#define RCELL_COUNTERS(X)                                                                          \
+    X(passed, "requests let through")                                                              \
+    X(delayed, "of those: requests that had to wait")                                              \
+    X(limited, "requests refused")                                                                 \
+    X(evicted, "keys forgotten early: the table was too small")
+
+struct rcell {
+#define X(name, help) atom64 name;
+    RCELL_COUNTERS(X)
+#undef X
+    atom64 spare[4];
+};
+
 /* ---- events
  * ------------------------------------------------------------------------------------------------
  */
@@ -282,7 +316,8 @@ struct event {
 
 _Static_assert(sizeof(struct event) == 320, "an event has no padding, all of it is checked");
 _Static_assert(sizeof(struct cell) == 1024, "a cell is 1 KiB");
-_Static_assert(sizeof(struct lcell) == 1024, "an lcell is 1 KiB");
+_Static_assert(sizeof(struct lcell) == 1088, "an lcell is whole cache lines");
+_Static_assert(sizeof(struct rcell) == CACHE_LINE, "an rcell is one cache line");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "lock-free words");
 
 #endif

@@ -21,7 +21,8 @@ struct table {
     struct listener_row *listeners;
     struct pool_row *pools;
     struct entry *entries;
-    char *cells, *lcells, *pcells, *hash, *loads;
+    char *cells, *lcells, *pcells, *hash, *loads, *rcells, *rate_heap;
+    struct rate_row *rates;
     struct event *events;
 };
 
