@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/base.h"
 #include "base/net.h"
+#include "shm/rate.h"
 
 struct conf_pos {
     const char *file;
@@ -42,6 +43,36 @@ struct conf_limits {
     uint64_t body_bytes;   /* 50m; 0: no limit */
 };
 
+struct conf_rate {
+    uint32_t count, period_ms; /* so many in so long */
+};
+enum conf_key {
+    CONF_KEY_CLIENT_IP,
+    CONF_KEY_GLOBAL,
+    CONF_KEY_URI,
+    CONF_KEY_PATH,
+    CONF_KEY_HOST,
+    CONF_KEY_HEADER,
+    CONF_KEY_COOKIE
+};
+struct conf_rate_limit {
+    enum rate_algorithm algorithm;
+    struct conf_rate rate;
+    uint32_t burst;   /* 0 with sliding_window */
+    uint32_t entries; /* 100000 */
+    const char *key;  /* as written */
+    enum conf_key key_kind;
+    const char *key_name; /* of the header or cookie */
+    uint32_t key_name_len;
+    bool headers;
+    const char *owner;            /* "listeners.web" */
+    uint64_t fingerprint;         /* of what it says */
+    struct rate_plan plan;        /* compiled */
+    uint32_t row;                 /* in the table; given by the master */
+    struct conf_rate_limit *next; /* of all in this configuration */
+    struct conf_pos pos;
+};
+
 struct conf_listener {
     const char *name;
     enum conf_protocol protocol;
@@ -53,6 +84,8 @@ struct conf_listener {
     struct net_cidr *trusted;
     uint32_t trusted_count;
     bool proxy_protocol; /* every connection begins with a PROXY header */
+    struct conf_rate_limit *rate_limits;
+    uint32_t rate_limit_count;
     uint32_t row; /* in the table; given by the master */
     struct conf_pos pos;
 };
@@ -139,10 +172,12 @@ struct conf_pool {
     struct conf_backend *backends;
     uint32_t backend_count;
     struct conf_health health;
-    struct conf_timeouts timeouts; /* connect, send, read */
+    struct conf_timeouts timeouts;          /* connect, send, read */
     enum conf_proxy_version proxy_protocol; /* what a connection to a backend begins with */
-    uint32_t keepalive;            /* 32: idle upstream connections kept per worker and pool */
-    uint32_t row;                  /* in the table; given by the master */
+    struct conf_rate_limit *rate_limits;
+    uint32_t rate_limit_count;
+    uint32_t keepalive; /* 32: idle upstream connections kept per worker and pool */
+    uint32_t row;       /* in the table; given by the master */
     struct conf_pos pos;
 };
 
@@ -174,6 +209,7 @@ struct conf {
     uint32_t listener_count;
     struct conf_pool *pools;
     uint32_t pool_count;
+    struct conf_rate_limit *rate_limits; /* all there are, linked */
 };
 
 /* One problem of a file. */

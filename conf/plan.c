@@ -25,13 +25,29 @@ static void add_change(struct plan *p, const char *prefix, const char *what)
 
 /* ---- fields ---- */
 
-/* The value as the configuration file would say it. */
+/* Lines become one. */
+static void join_lines(char *text)
+{
+    char *to = text;
+    for (const char *at = text; *at; at++) {
+        bool is_break = *at == '\n';
+        *to++ = is_break ? ' ' : *at;
+        while (is_break && (at[1] == ' ' || at[1] == '\n'))
+            at++;
+    }
+    while (to > text && to[-1] == ' ')
+        to--;
+    *to = '\0';
+}
+
+/* The value as the configuration file would say it; "none" for what it would not mention. */
 static const char *render(struct out *o, const struct conf_row *row, const void *field)
 {
     out_reset(o);
     conf_types[row->type].write(o, row, field);
-    o->buf[strcspn(o->buf, "\n")] = '\0';
-    return strchr(o->buf, '=') + 2;
+    join_lines(o->buf);
+    const char *equals = strchr(o->buf, '=');
+    return equals ? equals + 2 : "none";
 }
 
 static void plan_leaf(struct plan *p, const char *prefix, const struct conf_row *row,

@@ -44,6 +44,9 @@ enum conf_type_id {
     CONF_T_LISTENERS,
     CONF_T_POOLS,
     CONF_T_BACKENDS,
+    CONF_T_RATE,     /* how many in how long */
+    CONF_T_RATE_KEY, /* what a limit counts by */
+    CONF_T_RATE_LIMITS,
     CONF_T_COUNT
 };
 
@@ -108,6 +111,9 @@ extern const struct conf_section conf_section_listener, conf_section_listener_ti
 /* rows_pool.c */
 extern const struct conf_section conf_section_pool, conf_section_pool_timeouts, conf_section_health,
     conf_section_backend;
+
+/* rows_rate.c */
+extern const struct conf_section conf_section_rate_limit;
 
 /* All sections, in the order of the documentation; NULL-terminated. */
 extern const struct conf_section *const conf_sections[];

@@ -4,6 +4,7 @@
 
 PAIR(struct conf_listener, binds, bind_count);
 PAIR(struct conf_listener, trusted, trusted_count);
+PAIR(struct conf_listener, rate_limits, rate_limit_count);
 
 static const char *const protocols[] = {[CONF_HTTP] = "http", [CONF_TCP] = "tcp", NULL};
 static const char *const protocols_later[] = {"udp", NULL};
@@ -117,10 +118,16 @@ static const struct conf_row listener_rows[] = {
      .help = "Every connection begins with a PROXY header, version 1 or 2, that names the client; "
              "only `trusted` networks (and unix sockets) may connect. Who is not trusted, or sends "
              "no header or a malformed one, is closed"},
+    {.name = "rate_limit",
+     .type = CONF_T_RATE_LIMITS,
+     .flags = CONF_OWN,
+     FIELD(struct conf_listener, rate_limits),
+     .section = &conf_section_rate_limit,
+     .also = "limit_req ratelimit stick_table throttle",
+     .help = "How often clients may ask: see `listeners.*.rate_limit`"},
     LATER("tls"),
     LATER("access_log"),
     LATER("response_headers"),
-    LATER("rate_limit"),
     LATER("routes"),
     LATER("redirect"),
     LATER("sni"),

@@ -2,6 +2,8 @@
 #include "conf/rows_define.h"
 #include "shm/layout.h"
 
+PAIR(struct conf_pool, rate_limits, rate_limit_count);
+
 const char *const conf_algorithms[] = {"round_robin",
                                        "weighted_round_robin",
                                        "least_connections",
@@ -129,6 +131,14 @@ static const struct conf_row pool_rows[] = {
      .fallback = "32",
      .max = 100000,
      .help = "Idle connections to backends that each worker keeps open; `0`: none"},
+    {.name = "rate_limit",
+     .type = CONF_T_RATE_LIMITS,
+     .flags = CONF_OWN,
+     FIELD(struct conf_pool, rate_limits),
+     .section = &conf_section_rate_limit,
+     .also = "limit_req ratelimit stick_table throttle",
+     .help = "How often this pool may be asked, whichever listener it comes from: see "
+             "`listeners.*.rate_limit`"},
     LATER("max_load"),
     LATER("passive"),
     LATER("slow_start"),

@@ -36,6 +36,11 @@ const struct conf_type conf_types[CONF_T_COUNT] = {
     [CONF_T_DEFAULTS] = {"group", NODE_GROUP, object_read_defaults, NULL},
     [CONF_T_LISTENERS] = {"groups by name", NODE_GROUP, object_read_listeners, write_listeners},
     [CONF_T_POOLS] = {"groups by name", NODE_GROUP, object_read_pools, write_pools},
+    [CONF_T_RATE] = {"rate", NODE_STRING, rate_read_rate, rate_write_rate},
+    [CONF_T_RATE_KEY] =
+        {"`client_ip`, `global`, `uri`, `path`, `host`, `header:NAME`, `cookie:NAME`", NODE_STRING,
+         value_read_rate_key, write_string},
+    [CONF_T_RATE_LIMITS] = {"group or list", NODE_LIST, rate_read_limits, rate_write_limits},
     [CONF_T_BACKENDS] = {"list", NODE_LIST, object_read_backends, write_backends},
 };
 

@@ -33,8 +33,8 @@ void types_set(void *field, uint32_t width, uint64_t value);
 
 /* conf/strings.c */
 conf_read_fn value_read_string, value_read_path, value_read_uri_path, value_read_host,
-    value_read_hash_key, value_read_name, value_read_log_target, value_read_user,
-    value_read_token_file;
+    value_read_hash_key, value_read_rate_key, value_read_name, value_read_log_target,
+    value_read_user, value_read_token_file;
 /* conf/values.c */
 conf_read_fn value_read_number, value_read_bool, value_read_duration, value_read_size,
     value_read_enum, value_read_choice, value_read_workers;
@@ -53,6 +53,9 @@ conf_read_fn object_read_admin, object_read_defaults, object_read_listeners, obj
     object_read_backends, object_read_pool, object_read_address;
 /* conf/objects.c: enum conf_kind */
 unsigned types_listener_kind(const struct conf_listener *l);
+/* conf/rate_limit.c */
+conf_read_fn rate_read_rate, rate_read_limits;
+conf_write_fn rate_write_rate, rate_write_limits;
 /* conf/write.c */
 conf_write_fn write_string, write_number, write_bool, write_duration, write_size, write_enum,
     write_workers, write_binds, write_cidrs, write_expect, write_pool, write_group, write_admin,

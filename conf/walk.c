@@ -22,12 +22,11 @@ struct walk_system walk_system = {.resolve = net_addr_resolve, .user_missing = u
 
 /* ---- messages ---- */
 
-/* Appends "pools.app.backends[0]"; returns the length so far. */
-static size_t format_path(const struct walk_at *at, char *out, size_t cap)
+size_t walk_path(const struct walk_at *at, char *out, size_t cap)
 {
     if (!at)
         return 0;
-    size_t len = format_path(at->up, out, cap);
+    size_t len = walk_path(at->up, out, cap);
     int more;
     if (at->name)
         more = snprintf(out + len, cap - len, "%s%s", len ? "." : "", at->name);
@@ -57,7 +56,7 @@ void walk_error(struct walk *w, struct conf_pos pos, const struct walk_at *at, c
     if (is_lexical(w, pos))
         return;
     char path[PATH_CAP] = "", text[1024];
-    size_t len = format_path(at, path, sizeof path);
+    size_t len = walk_path(at, path, sizeof path);
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);

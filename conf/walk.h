@@ -59,6 +59,8 @@ struct walk_system {
 };
 extern struct walk_system walk_system;
 
+/* Writes "pools.app.backends[0]"; returns its length. */
+size_t walk_path(const struct walk_at *at, char *out, size_t cap);
 /* "pools.app.balance: text", unless the pre-lexer complained about that line already. at may be
  * NULL. */
 void walk_error(struct walk *w, struct conf_pos pos, const struct walk_at *at, const char *fmt, ...)

@@ -243,18 +243,16 @@ struct cell {
     X(bytes_out, "bytes sent to clients")                                                          \
     X(request_us, "sum of request durations in microseconds")                                      \
     X(finished, "requests finished: the histogram's count")                                        \
-    X(rate_passed, "requests that a rate limit let through")                                       \
-    X(rate_delayed, "of those: requests that had to wait")                                         \
-    X(rate_limited, "requests refused by a rate limit")                                            \
-    X(client_limited, "connections refused: their client had too many")                            \
-    X(log_dropped, "lines of the access log that could not be written")
+    X(rate_passed, "requests that rate limits let through at once")                                \
+    X(rate_delayed, "requests that had to wait for their turn")                                    \
+    X(rate_limited, "requests refused by a rate limit")
 
 struct lcell {
 #define X(name, help) atom64 name;
     LCELL_COUNTERS(X)
 #undef X
     atom64 active; /* gauge: open client connections */
-    atom64 spare[4];
+    atom64 spare[6];
     atom64 histo[HISTO_BUCKETS]; /* microseconds from request head received to last byte sent */
 };
 
@@ -287,8 +285,8 @@ struct rate_row {
 };
 
 #define RCELL_COUNTERS(X)                                                                          \
-    X(passed, "requests let through")                                                              \
-    X(delayed, "of those: requests that had to wait")                                              \
+    X(passed, "requests let through at once")                                                      \
+    X(delayed, "requests that had to wait for their turn")                                         \
     X(limited, "requests refused")                                                                 \
     X(evicted, "keys forgotten early: the table was too small")
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "worker/peer.h"
+#include "worker/rate_limit.h"
 
 #define BIT(id) (1ull << (id))
 /* Frame or address the message: kept whatever Connection names. */
@@ -230,7 +231,7 @@ static bool response_drops(const struct txn *t, const struct http1_header *f)
 bool head_response_as_is(const struct txn *t, const struct http1_head *h)
 {
     if (t->client_close || t->req_http10 || t->res_out != BODY_AS_IS || h->minor == 0 ||
-        h->status == 101)
+        h->status == 101 || rate_limit_tells(t))
         return false;
     for (uint32_t i = 0; i < h->count; i++)
         if (h->headers[i].hop || (BIT(h->headers[i].id) & CONNECTION_OWN))
@@ -258,6 +259,10 @@ int head_build_response(struct txn *t, const struct http1_head *h)
     copy_fields(out, h, base, response_drops, t);
     if (t->res_out == BODY_ENCHUNK)
         ADD_LITERAL(out, "Transfer-Encoding: chunked\r\n");
+    if (rate_limit_tells(t)) {
+        char fields[RATE_LIMIT_FIELDS_BYTES];
+        add(out, fields, rate_limit_fields(t, fields));
+    }
     if (h->status == 101)
         add_upgrade(out, h, base);
     else if (t->client_close)

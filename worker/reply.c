@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include "worker/conn.h"
+#include "worker/rate_limit.h"
 #include "worker/relay.h"
 #include "worker/txn.h"
 
@@ -23,11 +24,13 @@ static int format_body(const struct txn *t, unsigned status, const char *text, c
 
 static int format_head(const struct txn *t, unsigned status, int body_len, char *out, size_t cap)
 {
-    char extra[64] = "";
+    char extra[RATE_LIMIT_FIELDS_BYTES] = "";
     if (status == 503)
         snprintf(extra, sizeof extra, "Retry-After: %d\r\n", RETRY_AFTER_S);
     if (status == 405)
         snprintf(extra, sizeof extra, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
+    if (status == 429)
+        rate_limit_fields(t, extra);
     const char *connection = t->client_close ? "Connection: close\r\n"
                              : t->req_http10 ? "Connection: keep-alive\r\n"
                                              : "";

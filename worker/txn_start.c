@@ -11,6 +11,7 @@
 #include "worker/head.h"
 #include "worker/key.h"
 #include "worker/proto_http1.h"
+#include "worker/rate_limit.h"
 #include "worker/relay.h"
 #include "worker/reply.h"
 #include "worker/txn.h"
@@ -90,6 +91,7 @@ static bool step_forward(struct txn *t, const struct http1_head *h, const char *
 static bool (*const steps[])(struct txn *, const struct http1_head *, const char *base) = {
     step_refuse,
     step_route,
+    step_rate_limit,
     step_forward,
 };
 
@@ -143,5 +145,6 @@ void txn_start_tcp(struct conn *c)
     t->pool = &t->gen->pools[t->listener->pool];
     key_fill(t, NULL, NULL);
     conn_want(c, 0);
-    txn_dispatch(t);
+    if (rate_limit_tcp(t))
+        txn_dispatch(t);
 }

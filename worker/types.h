@@ -140,6 +140,11 @@ struct txn_wait {
     void (*cancel)(struct txn *t); /* the txn ends: forgets it; may be NULL */
 };
 
+/* What the answer says about a rate limit; limit 0: nothing. */
+struct txn_rate {
+    uint32_t limit, remaining, reset_s, retry_after_s;
+};
+
 enum txn_body_out { BODY_AS_IS, BODY_DECHUNK, BODY_ENCHUNK };
 
 struct txn {
@@ -195,6 +200,7 @@ struct txn {
     /* tunnel */
     bool client_eof, up_eof, client_shut, up_shut; /* FIN received from / sent to each side */
     uint64_t bytes_in, bytes_out;                  /* from and to the client */
+    struct txn_rate rate;
     bool failed;                                   /* no answer from a backend could be given */
     bool aborted;                                  /* the client gave up */
     const char *end;                               /* why it ended early, static text */
