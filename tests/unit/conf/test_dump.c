@@ -190,6 +190,16 @@ static void make_backends(struct made *m)
     say(m, ")");
 }
 
+static void make_limits(struct made *m)
+{
+    static const char *const periods[] = {"s", "90s", "m", "24h", "250ms"};
+    say(m, "( { rate = \"%llu/%s\", burst = %llu }, ",
+        (unsigned long long)pick_between(1, RATE_COUNT_MAX), periods[pick_number(4)],
+        (unsigned long long)pick_between(1, RATE_COUNT_MAX));
+    say(m, "{ algorithm = \"sliding_window\", key = \"global\", entries = %llu } )",
+        (unsigned long long)pick_between(1, 1000000));
+}
+
 static void make_value(struct made *m, const struct conf_row *row)
 {
     switch (row->type) {
@@ -228,6 +238,7 @@ static void make_value(struct made *m, const struct conf_row *row)
     case CONF_T_POOL: say(m, "\"pool%u\"", (unsigned)pick_number(2)); break;
     case CONF_T_ADDRESS: say(m, "\"h.test:%u\"", m->port++); break;
     case CONF_T_BACKENDS: make_backends(m); break;
+    case CONF_T_RATE_LIMITS: make_limits(m); break;
     case CONF_T_LISTENERS: make_things(m, row->section, "listener"); break;
     case CONF_T_POOLS: make_things(m, row->section, "pool"); break;
     case CONF_T_ADMIN:

@@ -32,9 +32,8 @@ TEST(unknown_settings)
 TEST(not_supported_yet)
 {
     static const char *const top[] = {"state_file"};
-    static const char *const listener[] = {
-        "tls",        "routes",    "redirect",         "sni",
-        "access_log", "responses", "response_headers", "rate_limit"};
+    static const char *const listener[] = {"tls",        "routes",    "redirect",        "sni",
+                                           "access_log", "responses", "response_headers"};
     static const char *const pool[] = {"sticky",          "retry",    "passive",
                                        "circuit_breaker", "queue",    "tls",
                                        "slow_start",      "protocol", "max_load"};
