@@ -49,6 +49,7 @@ api_handler page_dashboard;
 /* Objects that stand in several answers. */
 void api_backends_write(struct json *j, const struct api *a, uint32_t entry);
 void api_rows_workers_write(struct json *j, const struct table *t); /* an array */
+void api_rates_write(struct json *j, const struct api *a);          /* an array */
 /* The pools that take no requests and the workers that are missing, as sentences. How many pools
  * have no usable backend. */
 uint32_t api_health_reasons(struct json *j, const struct api *a, bool *degraded);

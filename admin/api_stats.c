@@ -83,9 +83,8 @@ void api_stats(struct api *a, const struct request *q, struct response *r)
     json_object_begin(j);
     write_totals(j, a);
     write_servers(j, a);
-    json_key(j, "rate_limits"); /* a list that is empty as long as nothing is limited */
-    json_array_begin(j);
-    json_array_end(j);
+    json_key(j, "rate_limits");
+    api_rates_write(j, a);
     json_key(j, "workers");
     api_rows_workers_write(j, a->table);
     json_object_end(j);

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/base.h"
 #include "base/net.h"
+#include "shm/rate.h"
 
 struct conf_pos {
     const char *file;
@@ -31,10 +32,6 @@ struct conf_bind {
     struct conf_pos pos;
 };
 
-struct conf_status_range {
-    uint16_t from, to;
-};
-
 struct conf_timeouts {
     uint32_t header_ms, body_ms, idle_ms;  /* client side: 10s, 60s, 60s (tcp: idle 1h) */
     uint32_t connect_ms, send_ms, read_ms; /* backend side: 5s, 60s, 60s */
@@ -46,67 +43,112 @@ struct conf_limits {
     uint64_t body_bytes;   /* 50m; 0: no limit */
 };
 
-/* A name and the value it must have; value NULL: any, as long as it is there. */
-struct conf_pair {
-    const char *name, *value;
-    uint32_t name_len, value_len;
+struct conf_rate {
+    uint32_t count, period_ms; /* so many in so long */
+};
+enum conf_key {
+    CONF_KEY_CLIENT_IP,
+    CONF_KEY_GLOBAL,
+    CONF_KEY_URI,
+    CONF_KEY_PATH,
+    CONF_KEY_HOST,
+    CONF_KEY_HEADER,
+    CONF_KEY_COOKIE
+};
+struct conf_rate_limit {
+    enum rate_algorithm algorithm;
+    struct conf_rate rate;
+    uint32_t burst;   /* 0 with sliding_window */
+    uint32_t entries; /* 100000 */
+    const char *key;  /* as written */
+    enum conf_key key_kind;
+    const char *key_name; /* of the header or cookie */
+    uint32_t key_name_len;
+    bool headers;
+    const char *owner;            /* "listeners.web" */
+    uint64_t fingerprint;         /* of what it says */
+    struct rate_plan plan;        /* compiled */
+    uint32_t row;                 /* in the table; given by the master */
+    struct conf_rate_limit *next; /* of all in this configuration */
     struct conf_pos pos;
 };
-
-/* Header fields as asked for. */
-struct conf_headers {
-    struct conf_pair *set; /* replaces every field of that name */
-    uint32_t set_count;
-    struct conf_pair *add;
-    uint32_t add_count;
-    const char **remove;
-    uint32_t remove_count;
-    bool always; /* responses: also on error replies of our own */
-    struct conf_pos pos;
-};
-
-/* conf/route.h */
-struct conf_routes;
-struct conf_route;
-struct conf_edits;
-struct conf_error_page;
-struct conf_condition;
-struct conf_regex;
 
 struct conf_listener {
     const char *name;
     enum conf_protocol protocol;
     struct conf_bind *binds;
     uint32_t bind_count;
-    uint32_t pool; /* index into conf.pools; INDEX_NONE: what no route takes is answered with 404 */
-    struct conf_routes *routes; /* NULL: none */
-    const char *redirect;       /* of what no route takes; NULL: none */
-    struct conf_headers request_headers, response_headers;
-    struct conf_error_page *error_pages;
-    uint32_t error_page_count;
-    const struct conf_route *fallback; /* what no route takes: never NULL with protocol http */
-
+    uint32_t pool; /* index into conf.pools */
     struct conf_timeouts timeouts;
     struct conf_limits limits;
     struct net_cidr *trusted;
     uint32_t trusted_count;
     bool proxy_protocol; /* every connection begins with a PROXY header */
-    uint32_t row;        /* in the table; given by the master */
+    struct conf_rate_limit *rate_limits;
+    uint32_t rate_limit_count;
+    uint32_t row; /* in the table; given by the master */
     struct conf_pos pos;
 };
 
-enum conf_health_type { CONF_HEALTH_NONE, CONF_HEALTH_HTTP, CONF_HEALTH_TCP };
+enum conf_health_type {
+    CONF_HEALTH_NONE,
+    CONF_HEALTH_HTTP,
+    CONF_HEALTH_TCP,
+    CONF_HEALTH_TLS,
+    CONF_HEALTH_GRPC,
+    CONF_HEALTH_UDP
+};
 
+struct conf_status_range {
+    uint16_t from, to;
+};
+
+/* Bytes that may hold zeros. */
+struct conf_bytes {
+    const char *text; /* as written, escapes included */
+    const char *data;
+    uint32_t len;
+};
+
+struct conf_pair {
+    const char *name, *value;
+};
+
+/* A string with its place, for what can be judged only when the rest is known. */
+struct conf_text {
+    const char *text;
+    struct conf_pos pos;
+};
+
+/*
+ * One set of checks: of a pool, or of a backend that differs from its pool. Complete: what was
+ * inherited is filled in. Only what conf_health_kinds says belongs to the type is to be read.
+ */
 struct conf_health {
     enum conf_health_type type; /* default http for http pools, tcp for pools only used by tcp
                                    listeners; "none" turns it off */
     const char *path;           /* /health */
     const char *host;           /* Host field; "": the backend's endpoint */
-    uint16_t port;              /* 0: the traffic port */
-    struct conf_status_range *expect;
+    const char *method;         /* GET */
+    struct conf_pair *headers;
+    uint32_t header_count;
+    const char *body;    /* a part of it; "": the body is not read */
+    const char *service; /* grpc; "": the whole server */
+    struct conf_bytes send;
+    struct conf_text *expect_texts; /* as written */
+    uint32_t expect_text_count;
+    struct conf_status_range *expect; /* http: statuses */
     uint32_t expect_count;
+    struct conf_bytes expect_bytes; /* tcp, udp: a part of the answer; len 0: none wanted */
+    bool tls;                       /* http, tcp, grpc: inside TLS */
+    bool verify;
+    const char *sni;                                 /* "": the host, when it has a name */
+    const char *ca;                                  /* absolute; "": the system's */
+    const char *ca_pem;                              /* contents; "": the system's */
+    uint16_t port;                                   /* 0: the traffic port */
     uint32_t interval_ms, timeout_ms;                /* 10s, 5s */
     uint32_t healthy_threshold, unhealthy_threshold; /* 2, 3 */
+    struct conf_pos *said; /* by row: where it was set here, not inherited; file NULL: it was not */
 };
 
 struct conf_backend {
@@ -116,7 +158,8 @@ struct conf_backend {
     uint32_t weight;          /* 1; 0..256, 0: no new requests */
     uint32_t max_connections; /* 1000; 0: no limit */
     bool backup;
-    uint32_t entry; /* in the table; given by the master */
+    struct conf_health *health; /* NULL: as the pool's */
+    uint32_t entry;             /* in the table; given by the master */
     struct conf_pos pos;
 };
 
@@ -131,6 +174,8 @@ struct conf_pool {
     struct conf_health health;
     struct conf_timeouts timeouts;          /* connect, send, read */
     enum conf_proxy_version proxy_protocol; /* what a connection to a backend begins with */
+    struct conf_rate_limit *rate_limits;
+    uint32_t rate_limit_count;
     uint32_t keepalive; /* 32: idle upstream connections kept per worker and pool */
     uint32_t row;       /* in the table; given by the master */
     struct conf_pos pos;
@@ -164,10 +209,7 @@ struct conf {
     uint32_t listener_count;
     struct conf_pool *pools;
     uint32_t pool_count;
-    struct conf_condition *conditions;
-    uint32_t condition_count;
-    struct conf_regex *regexes; /* of all routes and conditions, each once */
-    uint32_t regex_count;
+    struct conf_rate_limit *rate_limits; /* all there are, linked */
 };
 
 /* One problem of a file. */

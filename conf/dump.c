@@ -5,25 +5,12 @@
 #include "conf/types.h"
 #include "conf/units.h"
 
-/* Nothing was said: all bits of the field are 0, or 1 where it is an index. */
-bool dump_is_unset(const struct conf_row *row, const void *field)
-{
-    const unsigned char *bytes = field, unset = row->type == CONF_T_POOL ? 0xff : 0;
-    if (!(row->flags & CONF_OMIT))
-        return false;
-    for (uint32_t i = 0; i < row->width; i++)
-        if (bytes[i] != unset)
-            return false;
-    return true;
-}
-
 void dump_section(struct out *o, const struct conf_section *section, const void *base)
 {
     for (const struct conf_row *row = section->rows; row->name; row++) {
         conf_write_fn *write = conf_types[row->type].write;
-        const char *field = (const char *)base + row->offset;
-        if (write && rows_fit(row, o->kind) && !dump_is_unset(row, field))
-            write(o, row, field);
+        if (write && rows_fit(row, o->kind) && rows_apply(section, row, base))
+            write(o, row, (const char *)base + row->offset);
     }
 }
 
@@ -72,6 +59,8 @@ static void write_default(struct out *o, const struct conf_row *row)
         out_text(o, "%s", row->fallback);
     else if (literal == NODE_ARRAY)
         out_text(o, "`[ ]`");
+    else if (literal == NODE_LIST)
+        out_text(o, "`( )`");
     else
         out_text(o, literal == NODE_STRING ? "`\"%s\"`" : "`%s`", row->fallback);
 }

@@ -1,6 +1,7 @@
 /* How values that may be one or several are read: binds, networks, expected statuses. */
 #include <stdlib.h>
 #include <string.h>
+#include "conf/health.h"
 #include "conf/types.h"
 #include "shm/layout.h"
 
@@ -93,77 +94,24 @@ void value_read_cidrs(struct walk *w, const struct conf_row *row UNUSED, const s
     }
 }
 
-/* ---- expected statuses ---- */
+/* ---- what a check expects ---- */
 
-/* Three digits at s, or 0. */
-static uint16_t to_status(const char *s)
-{
-    if (strspn(s, "0123456789") < 3 || s[0] < '1' || s[0] > '5')
-        return 0;
-    return (uint16_t)((s[0] - '0') * 100 + (s[1] - '0') * 10 + (s[2] - '0'));
-}
-
-/* Reads "200" or "200-299" at *text and moves behind it and a comma. */
-static bool take_range(const char **text, struct conf_status_range *r)
-{
-    const char *at = *text + strspn(*text, " ");
-    r->from = r->to = to_status(at);
-    if (r->from == 0)
-        return false;
-    at += 3;
-    if (*at == '-') {
-        r->to = to_status(at + 1);
-        at += r->to ? 4 : 0;
-    }
-    at += strspn(at, " ");
-    if ((*at != ',' && *at) || r->to < r->from)
-        return false;
-    *text = *at ? at + 1 : at;
-    return *at == '\0' || **text != '\0';
-}
-
-static bool read_expect(struct walk *w, const struct node *n, const struct walk_at *at,
-                        struct types_list *list)
-{
-    static const char wanted[] = "statuses such as \"200\", \"200-299\" or \"200,204\"";
-    struct conf_status_range *ranges = list->items;
-    if (n->kind != NODE_STRING) {
-        walk_error_kind(w, n, at, wanted);
-        return false;
-    }
-    const char *text = n->text;
-    do {
-        if (list->count == EXPECT_MAX) {
-            walk_error(w, n->pos, at, "holds more than %u ranges", EXPECT_MAX);
-            return false;
-        }
-        if (!take_range(&text, &ranges[list->count])) {
-            walk_error_kind(w, n, at, wanted);
-            return false;
-        }
-        list->count++;
-    } while (*text);
-    return true;
-}
-
+/* Kept as written: what it means depends on the type of the check (conf/health.c). */
 void value_read_expect(struct walk *w, const struct conf_row *row UNUSED, const struct node *n,
                        const struct walk_at *at, void *field)
 {
-    struct types_list *list = list_of(field), found = {0};
-    struct conf_status_range ranges[EXPECT_MAX];
+    struct types_list *list = list_of(field);
     const struct node *first;
     uint32_t count = walk_elements(n, &first);
-    found.items = ranges;
+    if (!begin_list(w, n, at, list, sizeof(struct conf_text), EXPECT_MAX))
+        return;
+    struct conf_text *texts = list->items;
     for (uint32_t i = 0; i < count; i++) {
         struct walk_at element = {.up = at, .index = i};
-        if (!read_expect(w, &first[i], first == n ? at : &element, &found))
-            return;
+        const char *text = first[i].kind == NODE_STRING ? first[i].text : "200";
+        if (first[i].kind != NODE_STRING)
+            walk_error_kind(w, &first[i], first == n ? at : &element, HEALTH_EXPECT_WANTED);
+        texts[list->count++] =
+            (struct conf_text){arena_strdup(w->arena, text), walk_keep_pos(w, first[i].pos)};
     }
-    if (found.count == 0) {
-        walk_error(w, n->pos, at, "is empty");
-        return;
-    }
-    list->items = ARENA_ARRAY(w->arena, struct conf_status_range, found.count);
-    list->count = found.count;
-    memcpy(list->items, ranges, found.count * sizeof *ranges);
 }

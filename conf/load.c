@@ -1,5 +1,6 @@
 /* From bytes to a configuration: source -> prelex -> libconfig -> walk -> validate. */
 #include <string.h>
+#include "conf/health.h"
 #include "conf/source.h"
 #include "conf/validate.h"
 #include "shm/layout.h"
@@ -65,11 +66,10 @@ static struct conf *build(const struct source *s, const char *path, struct arena
                      .backends_left = ENTRY_MAX};
     names_init(&w.pools, s->scratch);
     names_init(&w.backends, s->scratch);
-    names_init(&w.conditions, s->scratch);
-    names_init(&w.regexes, s->scratch);
     w.conf->path = *path ? source_absolute("", path, arena) : arena_strdup(arena, "");
     walk_root(&w, root);
     validate_derive(w.conf);
+    health_resolve(&w, w.conf);
     validate_conf(&w);
     return w.conf;
 }

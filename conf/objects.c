@@ -1,7 +1,6 @@
 /* How named things and backends are read: listeners, pools, admin, defaults. */
 #include <inttypes.h>
 #include <string.h>
-#include "conf/route.h"
 #include "conf/source.h"
 #include "conf/suggest.h"
 #include "conf/types.h"
@@ -63,16 +62,6 @@ static unsigned kind_of(const struct walk *w, const struct node *n)
     return types_listener_kind(&l);
 }
 
-/* Somewhere traffic must go. */
-static void check_destination(struct walk *w, const struct node *n, const struct walk_at *at,
-                              const struct conf_listener *l)
-{
-    bool http = l->protocol == CONF_HTTP;
-    if (n->kind != NODE_GROUP || find_child(n, "pool") || (http && (find_child(n, "routes") || find_child(n, "redirect"))))
-        return;
-    walk_error(w, n->pos, at, http ? "\"pool\" or \"routes\" is missing" : "\"pool\" is missing");
-}
-
 static void read_listener(struct walk *w, const struct node *n, const struct walk_at *at,
                           struct conf_listener *l)
 {
@@ -84,8 +73,6 @@ static void read_listener(struct walk *w, const struct node *n, const struct wal
     w->kind = kind_of(w, n);
     walk_group(w, n, at, &(struct walk_target){&conf_section_listener, (char *)l}, 1);
     w->kind = 0;
-    check_destination(w, n, at, l);
-    route_compile(w, l);
     if (l->timeouts.idle_ms == UINT32_MAX)
         l->timeouts.idle_ms = l->protocol == CONF_TCP ? IDLE_TCP_MS : IDLE_HTTP_MS;
 }
@@ -127,6 +114,21 @@ void object_read_pool(struct walk *w, const struct conf_row *row, const struct n
 
 /* ---- pools ---- */
 
+/* A pool's settings in an order in which its backends can inherit from the rest. */
+static struct node backends_last(struct walk *w, const struct node *n)
+{
+    struct node sorted = *n;
+    uint32_t out = 0;
+    if (n->kind != NODE_GROUP || n->count == 0)
+        return sorted;
+    sorted.children = ARENA_ARRAY(w->scratch, struct node, n->count);
+    for (unsigned last = 0; last < 2; last++)
+        for (uint32_t i = 0; i < n->count; i++)
+            if ((strcmp(n->children[i].name, "backends") == 0) == (last == 1))
+                sorted.children[out++] = n->children[i];
+    return sorted;
+}
+
 void object_read_pools(struct walk *w, const struct conf_row *row UNUSED, const struct node *n,
                        const struct walk_at *at, void *field UNUSED)
 {
@@ -144,7 +146,9 @@ void object_read_pools(struct walk *w, const struct conf_row *row UNUSED, const 
         p->row = INDEX_NONE;
         check_name(w, child, &below);
         names_add(&w->pools, 0, p->name, i);
-        walk_group(w, child, &below, &(struct walk_target){&conf_section_pool, (char *)p}, 1);
+        struct node sorted = backends_last(w, child);
+        w->pool = p;
+        walk_group(w, &sorted, &below, &(struct walk_target){&conf_section_pool, (char *)p}, 1);
     }
 }
 

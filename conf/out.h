@@ -31,10 +31,10 @@ void out_group(struct out *o, const char *key);
 void out_group_end(struct out *o);
 void out_list(struct out *o, const char *key); /* of groups */
 void out_list_end(struct out *o);
-void out_flat_list(struct out *o, const char *key); /* of anything, on one line */
-void out_flat_list_end(struct out *o);
 void out_array(struct out *o, const char *key); /* of strings */
 void out_array_end(struct out *o);
+void out_tuple(struct out *o, const char *key); /* of anything, on one line */
+void out_tuple_end(struct out *o);
 void out_string(struct out *o, const char *key, const char *value);
 void out_number(struct out *o, const char *key, uint64_t value);
 void out_bool(struct out *o, const char *key, bool value);

@@ -25,20 +25,35 @@ static void add_change(struct plan *p, const char *prefix, const char *what)
 
 /* ---- fields ---- */
 
-/* The value as the configuration file would say it. */
+/* Lines become one. */
+static void join_lines(char *text)
+{
+    char *to = text;
+    for (const char *at = text; *at; at++) {
+        bool is_break = *at == '\n';
+        *to++ = is_break ? ' ' : *at;
+        while (is_break && (at[1] == ' ' || at[1] == '\n'))
+            at++;
+    }
+    while (to > text && to[-1] == ' ')
+        to--;
+    *to = '\0';
+}
+
+/* The value as the configuration file would say it; "none" for what it would not mention. */
 static const char *render(struct out *o, const struct conf_row *row, const void *field)
 {
     out_reset(o);
     conf_types[row->type].write(o, row, field);
-    o->buf[strcspn(o->buf, "\n")] = '\0';
-    return strchr(o->buf, '=') + 2;
+    join_lines(o->buf);
+    const char *equals = strchr(o->buf, '=');
+    return equals ? equals + 2 : "none";
 }
 
 static void plan_leaf(struct plan *p, const char *prefix, const struct conf_row *row,
                       const void *from, const void *to)
 {
-    const char *a = dump_is_unset(row, from) ? "nothing" : render(&p->a, row, from);
-    const char *b = dump_is_unset(row, to) ? "nothing" : render(&p->b, row, to);
+    const char *a = render(&p->a, row, from), *b = render(&p->b, row, to);
     if (strcmp(a, b) != 0)
         add_change(p, prefix, arena_printf(&p->scratch, "%s: %s -> %s", row->name, a, b));
 }
@@ -46,8 +61,7 @@ static void plan_leaf(struct plan *p, const char *prefix, const struct conf_row 
 static bool is_collection(const struct conf_row *row)
 {
     return row->type == CONF_T_LISTENERS || row->type == CONF_T_POOLS ||
-           row->type == CONF_T_BACKENDS || row->type == CONF_T_ADMIN ||
-           row->type == CONF_T_ROUTES || row->type == CONF_T_CONDITIONS;
+           row->type == CONF_T_BACKENDS || row->type == CONF_T_ADMIN || row->type == CONF_T_HEALTH;
 }
 
 static void plan_section(struct plan *p, const char *prefix, const struct conf_section *section,
@@ -65,11 +79,22 @@ static void plan_section(struct plan *p, const char *prefix, const struct conf_s
 
 /* ---- backends ---- */
 
+static void plan_backend_health(struct plan *p, const char *below, const struct conf_health *from,
+                                const struct conf_health *to)
+{
+    if (from && to)
+        plan_section(p, arena_printf(&p->scratch, "%shealth.", below), &conf_section_health, from,
+                     to);
+    else if (from || to)
+        add_change(p, below, to ? "health: its own" : "health: as the pool's");
+}
+
 static void plan_backend(struct plan *p, const char *prefix, const struct conf_backend *from,
                          const struct conf_backend *to)
 {
     const char *below = arena_printf(&p->scratch, "%sbackend %s: ", prefix, to->name);
     plan_section(p, below, &conf_section_backend, from, to);
+    plan_backend_health(p, below, from->health, to->health);
     if (strcmp(from->address, to->address) == 0 && !net_addr_equal(&from->addr, &to->addr)) {
         char a[NET_ADDR_STRLEN], b[NET_ADDR_STRLEN];
         add_change(p, below,

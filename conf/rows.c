@@ -92,13 +92,6 @@ static const struct conf_row top_rows[] = {
      .help =
          "What a listener or a pool may say, but `bind`, `pool` and `backends`: inherited by all "
          "of them"},
-    {.name = "conditions",
-     .type = CONF_T_CONDITIONS,
-     .flags = CONF_OMIT,
-     FIELD(struct conf, conditions),
-     .section = &conf_section_condition,
-     .also = "acl acls",
-     .help = "Named conditions that routes refer to"},
     {.name = "listeners",
      .type = CONF_T_LISTENERS,
      .flags = CONF_REQUIRED,
@@ -122,17 +115,11 @@ const struct conf_section *const conf_sections[] = {&conf_section_top,
                                                     &conf_section_listener,
                                                     &conf_section_listener_timeouts,
                                                     &conf_section_limits,
+                                                    &conf_section_rate_limit,
                                                     &conf_section_pool,
                                                     &conf_section_backend,
                                                     &conf_section_health,
                                                     &conf_section_pool_timeouts,
-                                                    &conf_section_route,
-                                                    &conf_section_split,
-                                                    &conf_section_route_timeouts,
-                                                    &conf_section_request_headers,
-                                                    &conf_section_response_headers,
-                                                    &conf_section_error_page,
-                                                    &conf_section_condition,
                                                     NULL};
 
 bool rows_fit(const struct conf_row *row, unsigned kind)
@@ -147,4 +134,15 @@ const struct conf_row *rows_find(const struct conf_section *section, const char 
         if (strcmp(row->name, name) == 0)
             return row;
     return NULL;
+}
+
+const struct conf_kinds *rows_kinds(const struct conf_section *section)
+{
+    return section == conf_kinds_health.section ? &conf_kinds_health : NULL;
+}
+
+bool rows_apply(const struct conf_section *section, const struct conf_row *row, const void *base)
+{
+    const struct conf_kinds *kinds = rows_kinds(section);
+    return row->kinds == 0 || kinds == NULL || row->kinds & kinds->kind(base);
 }

@@ -33,6 +33,10 @@ enum conf_type_id {
     CONF_T_BINDS,
     CONF_T_CIDRS,
     CONF_T_EXPECT,
+    CONF_T_BYTES, /* struct conf_bytes */
+    CONF_T_PAIRS, /* struct conf_pair and a count */
+    CONF_T_CA_FILE,
+    CONF_T_HEALTH,  /* of one backend: NULL or a section of its own */
     CONF_T_POOL,    /* name of a pool, kept as its index */
     CONF_T_ADDRESS, /* of a backend; resolved */
     CONF_T_ADMIN,   /* a group, or "off" */
@@ -40,22 +44,9 @@ enum conf_type_id {
     CONF_T_LISTENERS,
     CONF_T_POOLS,
     CONF_T_BACKENDS,
-    CONF_T_HOSTS,
-    CONF_T_PATHS,
-    CONF_T_REGEX,
-    CONF_T_METHODS,
-    CONF_T_NAMES,
-    CONF_T_PAIRS,       /* a name, with or without a value */
-    CONF_T_FIELD_PAIRS, /* the same, the name a token */
-    CONF_T_FIELDS,      /* header fields, with values */
-    CONF_T_FIELD_NAMES, /* header fields, by name */
-    CONF_T_FIELD_VALUE,
-    CONF_T_TEXT, /* may have several lines */
-    CONF_T_PAGE,
-    CONF_T_CONDITIONS,
-    CONF_T_ROUTES,
-    CONF_T_SPLIT,
-    CONF_T_ERROR_PAGES,
+    CONF_T_RATE,     /* how many in how long */
+    CONF_T_RATE_KEY, /* what a limit counts by */
+    CONF_T_RATE_LIMITS,
     CONF_T_COUNT
 };
 
@@ -65,7 +56,6 @@ enum conf_row_flags {
         2,        /* the default depends on other settings; `fallback` is only what the docs say */
     CONF_OWN = 4, /* of one object: not to be set in `defaults` */
     CONF_HTTP_ONLY = 8, /* not in a listener of protocol tcp */
-    CONF_OMIT = 16,     /* no default: left out of what is shown while it was not said */
 };
 
 /* What a listener is; 0: not a listener. */
@@ -76,6 +66,7 @@ enum conf_kind {
 };
 
 struct conf_section;
+struct walk;
 
 struct conf_row {
     const char *name;
@@ -88,6 +79,7 @@ struct conf_row {
     const char *const *names; /* enum and choice: what there is, NULL-terminated */
     const char *const *later; /* enum and choice: what a future version knows */
     const struct conf_section *section; /* of what is nested here */
+    uint32_t kinds;   /* of the section's kinds (struct conf_kinds), those that have it; 0: all */
     const char *also; /* names other systems give it, for hints; separated by spaces */
     const char *help;
 };
@@ -98,7 +90,21 @@ struct conf_section {
     const char *help;
 };
 
+/* A section in which one setting decides which of the others mean anything. */
+struct conf_kinds {
+    const struct conf_section *section;
+    uint32_t (*kind)(const void *base); /* the bit of what this one is */
+    /* Told of each setting that stands in a file, `defaults` excepted. */
+    void (*said)(struct walk *w, void *base, const struct conf_row *row, struct conf_pos pos);
+};
+/* NULL: all rows of the section always mean something. */
+const struct conf_kinds *rows_kinds(const struct conf_section *section);
+/* Does this row mean something in this object? */
+bool rows_apply(const struct conf_section *section, const struct conf_row *row, const void *base);
+
 extern const struct conf_section conf_section_top;
+/* rows_health.c */
+extern const struct conf_kinds conf_kinds_health;
 /* rows_listener.c */
 extern const struct conf_section conf_section_listener, conf_section_listener_timeouts,
     conf_section_limits;
@@ -106,10 +112,8 @@ extern const struct conf_section conf_section_listener, conf_section_listener_ti
 extern const struct conf_section conf_section_pool, conf_section_pool_timeouts, conf_section_health,
     conf_section_backend;
 
-/* rows_route.c */
-extern const struct conf_section conf_section_condition, conf_section_route, conf_section_split,
-    conf_section_route_timeouts, conf_section_request_headers, conf_section_response_headers,
-    conf_section_error_page;
+/* rows_rate.c */
+extern const struct conf_section conf_section_rate_limit;
 
 /* All sections, in the order of the documentation; NULL-terminated. */
 extern const struct conf_section *const conf_sections[];

@@ -4,7 +4,7 @@
 
 PAIR(struct conf_listener, binds, bind_count);
 PAIR(struct conf_listener, trusted, trusted_count);
-PAIR(struct conf_listener, error_pages, error_page_count);
+PAIR(struct conf_listener, rate_limits, rate_limit_count);
 
 static const char *const protocols[] = {[CONF_HTTP] = "http", [CONF_TCP] = "tcp", NULL};
 static const char *const protocols_later[] = {"udp", NULL};
@@ -88,47 +88,10 @@ static const struct conf_row listener_rows[] = {
      .help = "`http` understands requests, `tcp` forwards bytes"},
     {.name = "pool",
      .type = CONF_T_POOL,
-     .flags = CONF_OWN | CONF_OMIT,
+     .flags = CONF_REQUIRED | CONF_OWN,
      FIELD(struct conf_listener, pool),
      .also = "default_backend use_backend proxy_pass upstream backend",
-     .help = "The pool that gets the traffic; with `routes`: what none of them takes"},
-    {.name = "routes",
-     .type = CONF_T_ROUTES,
-     .flags = CONF_OWN | CONF_OMIT | CONF_HTTP_ONLY,
-     FIELD(struct conf_listener, routes),
-     .section = &conf_section_route,
-     .also = "route locations location rules paths",
-     .help =
-         "Which request goes where, see `listeners.*.routes`. What no route takes goes to `pool`; "
-         "without one it is answered with 404"},
-    {.name = "redirect",
-     .type = CONF_T_STRING,
-     .flags = CONF_OWN | CONF_OMIT | CONF_HTTP_ONLY,
-     FIELD(struct conf_listener, redirect),
-     .min = 1,
-     .max = 2048,
-     .also = "return",
-     .help = "Instead of `pool`: `https` sends clients to the same address with https, 301; or "
-             "where to, as a route's `redirect`"},
-    {.name = "request_headers",
-     .type = CONF_T_GROUP,
-     .flags = CONF_HTTP_ONLY | CONF_OMIT,
-     FIELD(struct conf_listener, request_headers),
-     .section = &conf_section_request_headers,
-     .also = "proxy_set_header"},
-    {.name = "response_headers",
-     .type = CONF_T_GROUP,
-     .flags = CONF_HTTP_ONLY | CONF_OMIT,
-     FIELD(struct conf_listener, response_headers),
-     .section = &conf_section_response_headers,
-     .also = "add_header"},
-    {.name = "error_pages",
-     .type = CONF_T_ERROR_PAGES,
-     .flags = CONF_HTTP_ONLY | CONF_OMIT,
-     FIELD(struct conf_listener, error_pages),
-     .section = &conf_section_error_page,
-     .also = "error_page errorfile",
-     .help = "Bodies for error replies of the balancer itself, see `error_pages`"},
+     .help = "The pool that gets the traffic"},
     {.name = "timeouts",
      .type = CONF_T_GROUP,
      FIELD(struct conf_listener, timeouts),
@@ -155,9 +118,18 @@ static const struct conf_row listener_rows[] = {
      .help = "Every connection begins with a PROXY header, version 1 or 2, that names the client; "
              "only `trusted` networks (and unix sockets) may connect. Who is not trusted, or sends "
              "no header or a malformed one, is closed"},
+    {.name = "rate_limit",
+     .type = CONF_T_RATE_LIMITS,
+     .flags = CONF_OWN,
+     FIELD(struct conf_listener, rate_limits),
+     .section = &conf_section_rate_limit,
+     .also = "limit_req ratelimit stick_table throttle",
+     .help = "How often clients may ask: see `listeners.*.rate_limit`"},
     LATER("tls"),
     LATER("access_log"),
-    LATER("rate_limit"),
+    LATER("response_headers"),
+    LATER("routes"),
+    LATER("redirect"),
     LATER("sni"),
     LATER("responses"),
     END};

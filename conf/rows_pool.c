@@ -2,7 +2,7 @@
 #include "conf/rows_define.h"
 #include "shm/layout.h"
 
-PAIR(struct conf_health, expect, expect_count);
+PAIR(struct conf_pool, rate_limits, rate_limit_count);
 
 const char *const conf_algorithms[] = {"round_robin",
                                        "weighted_round_robin",
@@ -19,9 +19,6 @@ const char *const conf_algorithms[] = {"round_robin",
 static const char *const algorithms_later[] = {"least_response_time", "fastest_response", NULL};
 static const char *const proxy_versions[] = {
     [CONF_PROXY_OFF] = "off", [CONF_PROXY_V1] = "v1", [CONF_PROXY_V2] = "v2", NULL};
-static const char *const health_types[] = {
-    [CONF_HEALTH_NONE] = "none", [CONF_HEALTH_HTTP] = "http", [CONF_HEALTH_TCP] = "tcp", NULL};
-static const char *const health_types_later[] = {"tls", "grpc", "udp", NULL};
 
 static const struct conf_row backend_rows[] = {
     {.name = "name",
@@ -55,81 +52,17 @@ static const struct conf_row backend_rows[] = {
      FIELD(struct conf_backend, backup),
      .fallback = "false",
      .help = "Gets traffic only while no other backend of the pool can"},
+    {.name = "health",
+     .type = CONF_T_HEALTH,
+     FIELD(struct conf_backend, health),
+     .section = &conf_section_health,
+     .also = "health_check check healthcheck",
+     .help = "What is checked otherwise than in the pool's `health`: any of its settings"},
     LATER("resolve"),
     END};
 const struct conf_section conf_section_backend = {
     "pools.*.backends", backend_rows,
     "A list of groups, or short: `[ \"10.0.0.1:8080\", \"10.0.0.2:8080\" ]`."};
-
-static const struct conf_row health_rows[] = {
-    {.name = "type",
-     .type = CONF_T_ENUM,
-     .flags = CONF_DERIVED,
-     FIELD(struct conf_health, type),
-     .fallback = "http; pools used by tcp listeners only: tcp",
-     .names = health_types,
-     .later = health_types_later,
-     .also = "mode protocol",
-     .help = "`http` asks for `path`, `tcp` connects, `none` checks nothing"},
-    {.name = "path",
-     .type = CONF_T_URI_PATH,
-     FIELD(struct conf_health, path),
-     .fallback = "/health",
-     .max = 1024,
-     .also = "uri url",
-     .help = "What an http check asks for"},
-    {.name = "host",
-     .type = CONF_T_HOST,
-     FIELD(struct conf_health, host),
-     .fallback = "",
-     .max = 255,
-     .help = "Host field of an http check; empty: the backend's address"},
-    {.name = "port",
-     .type = CONF_T_NUMBER,
-     FIELD(struct conf_health, port),
-     .fallback = "0",
-     .max = 65535,
-     .help = "Port to check; `0`: the one that gets the traffic"},
-    {.name = "expect",
-     .type = CONF_T_EXPECT,
-     FIELD(struct conf_health, expect),
-     .fallback = "200-299",
-     .also = "status match",
-     .help = "Statuses that count as healthy: `\"200\"`, `\"200-299\"`, `\"200,204\"`, or a list"},
-    {.name = "interval",
-     .type = CONF_T_DURATION,
-     FIELD(struct conf_health, interval_ms),
-     .fallback = "10s",
-     .min = 10,
-     .max = DURATION_MAX,
-     .also = "inter period",
-     .help = "Between two checks of a backend"},
-    {.name = "timeout",
-     .type = CONF_T_DURATION,
-     FIELD(struct conf_health, timeout_ms),
-     .fallback = "5s",
-     .min = 1,
-     .max = HOUR,
-     .help = "A check that takes longer has failed"},
-    {.name = "healthy_threshold",
-     .type = CONF_T_NUMBER,
-     FIELD(struct conf_health, healthy_threshold),
-     .fallback = "2",
-     .min = 1,
-     .max = 1000,
-     .also = "rise passes",
-     .help = "Checks in a row that must pass before an unhealthy backend gets traffic again"},
-    {.name = "unhealthy_threshold",
-     .type = CONF_T_NUMBER,
-     FIELD(struct conf_health, unhealthy_threshold),
-     .fallback = "3",
-     .min = 1,
-     .max = 1000,
-     .also = "fall fails",
-     .help = "Checks in a row that must fail before a healthy backend gets none"},
-    END};
-const struct conf_section conf_section_health = {"pools.*.health", health_rows,
-                                                 "Active health checks."};
 
 static const struct conf_row pool_timeout_rows[] = {
     {.name = "connect",
@@ -198,6 +131,14 @@ static const struct conf_row pool_rows[] = {
      .fallback = "32",
      .max = 100000,
      .help = "Idle connections to backends that each worker keeps open; `0`: none"},
+    {.name = "rate_limit",
+     .type = CONF_T_RATE_LIMITS,
+     .flags = CONF_OWN,
+     FIELD(struct conf_pool, rate_limits),
+     .section = &conf_section_rate_limit,
+     .also = "limit_req ratelimit stick_table throttle",
+     .help = "How often this pool may be asked, whichever listener it comes from: see "
+             "`listeners.*.rate_limit`"},
     LATER("max_load"),
     LATER("passive"),
     LATER("slow_start"),

@@ -33,12 +33,6 @@ static const char *plain_string(struct walk *w, const struct conf_row *row, cons
     return len > max || len < row->min ? NULL : n->text;
 }
 
-const char *value_string(struct walk *w, const struct node *n, const struct walk_at *at,
-                         uint32_t min, uint32_t max)
-{
-    return plain_string(w, &(struct conf_row){.min = min, .max = max}, n, at);
-}
-
 static void keep(struct walk *w, void *field, const char *text)
 {
     const char **out = field;
@@ -91,22 +85,37 @@ static bool names_field(const char *text, const char *prefix)
     return strncmp(text, prefix, n) == 0 && text[n] && http1_is_token(text + n, strlen(text + n));
 }
 
-void value_read_hash_key(struct walk *w, const struct conf_row *row, const struct node *n,
-                         const struct walk_at *at, void *field)
+/* A part of the request, or what `also` names. */
+static void read_key(struct walk *w, const struct conf_row *row, const struct node *n,
+                     const struct walk_at *at, void *field, const char *also)
 {
     static const char *const plain[] = {"client_ip", "uri", "path", "host"};
     const char *text = plain_string(w, row, n, at);
     if (!text)
         return;
     bool known = names_field(text, "header:") || names_field(text, "cookie:");
+    known |= also && strcmp(text, also) == 0;
     for (unsigned i = 0; i < ARRAY_LEN(plain); i++)
         known |= strcmp(text, plain[i]) == 0;
     if (known)
         keep(w, field, text);
     else
-        walk_error(w, n->pos, at,
-                   "\"%.60s\" is not one of: client_ip, uri, path, host, header:NAME, cookie:NAME",
-                   text);
+        walk_error(
+            w, n->pos, at,
+            "\"%.60s\" is not one of: client_ip, %s%suri, path, host, header:NAME, cookie:NAME",
+            text, also ? also : "", also ? ", " : "");
+}
+
+void value_read_hash_key(struct walk *w, const struct conf_row *row, const struct node *n,
+                         const struct walk_at *at, void *field)
+{
+    read_key(w, row, n, at, field, NULL);
+}
+
+void value_read_rate_key(struct walk *w, const struct conf_row *row, const struct node *n,
+                         const struct walk_at *at, void *field)
+{
+    read_key(w, row, n, at, field, "global");
 }
 
 void value_read_host(struct walk *w, const struct conf_row *row, const struct node *n,

@@ -33,33 +33,29 @@ void types_set(void *field, uint32_t width, uint64_t value);
 
 /* conf/strings.c */
 conf_read_fn value_read_string, value_read_path, value_read_uri_path, value_read_host,
-    value_read_hash_key, value_read_name, value_read_log_target, value_read_user,
-    value_read_token_file;
+    value_read_hash_key, value_read_rate_key, value_read_name, value_read_log_target,
+    value_read_user, value_read_token_file;
 /* conf/values.c */
 conf_read_fn value_read_number, value_read_bool, value_read_duration, value_read_size,
     value_read_enum, value_read_choice, value_read_workers;
 /* conf/lists.c */
 conf_read_fn value_read_binds, value_read_cidrs, value_read_expect;
+/* conf/bytes.c */
+conf_read_fn value_read_bytes, value_read_pairs, value_read_ca_file;
+conf_write_fn write_bytes, write_pairs;
+/* Escapes (\r \n \t \xHH \\) become bytes; returns NULL, or what is wrong with it. */
+const char *bytes_decode(struct arena *arena, const char *text, struct conf_bytes *out) MUST_CHECK;
+/* conf/health.c */
+conf_read_fn health_read_override;
+conf_write_fn health_write_override;
 /* conf/objects.c */
 conf_read_fn object_read_admin, object_read_defaults, object_read_listeners, object_read_pools,
     object_read_backends, object_read_pool, object_read_address;
 /* conf/objects.c: enum conf_kind */
 unsigned types_listener_kind(const struct conf_listener *l);
-/* conf/route_values.c */
-conf_read_fn value_read_hosts, value_read_paths, value_read_regex, value_read_methods,
-    value_read_names, value_read_pairs, value_read_field_pairs, value_read_fields,
-    value_read_field_names, value_read_field_value, value_read_text, value_read_page;
-/* conf/route_read.c */
-conf_read_fn route_read_conditions, route_read_routes, route_read_split, route_read_pages;
-/* conf/route_write.c */
-conf_write_fn write_strings, write_pairs, write_conditions, write_routes, write_split,
-    write_error_pages;
-
-/* The string that n is, without control characters and min to max bytes long, or NULL after a
- * complaint. conf/strings.c */
-const char *value_string(struct walk *w, const struct node *n, const struct walk_at *at,
-                         uint32_t min, uint32_t max) MUST_CHECK;
-
+/* conf/rate_limit.c */
+conf_read_fn rate_read_rate, rate_read_limits;
+conf_write_fn rate_write_rate, rate_write_limits;
 /* conf/write.c */
 conf_write_fn write_string, write_number, write_bool, write_duration, write_size, write_enum,
     write_workers, write_binds, write_cidrs, write_expect, write_pool, write_group, write_admin,

@@ -3,37 +3,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "conf/route.h"
 #include "shm/layout.h"
 
 /* ---- derived defaults ---- */
-
-/* An http listener decides; tcp only stands while no other said anything. */
-static void gets_requests(struct conf *c, uint32_t pool)
-{
-    if (pool >= c->pool_count)
-        return;
-    struct conf_pool *p = &c->pools[pool];
-    if (p->health.type != CONF_HEALTH_NONE && p->health.type != CONF_HEALTH_TCP)
-        p->health.type = CONF_HEALTH_HTTP;
-}
-
-static void route_gets_requests(struct conf *c, const struct conf_route *r)
-{
-    gets_requests(c, r->pool);
-    for (uint32_t i = 0; i < r->split_count; i++)
-        gets_requests(c, r->split[i].pool);
-}
 
 void validate_derive(struct conf *c)
 {
     for (uint32_t i = 0; i < c->listener_count; i++) {
         const struct conf_listener *l = &c->listeners[i];
-        if (l->protocol != CONF_HTTP)
+        if (l->pool >= c->pool_count)
             continue;
-        gets_requests(c, l->pool);
-        for (uint32_t r = 0; l->routes && r < l->routes->count; r++)
-            route_gets_requests(c, &l->routes->items[r]);
+        struct conf_pool *p = &c->pools[l->pool];
+        if ((unsigned)p->health.type != UINT32_MAX)
+            continue;
+        /* an http listener decides; tcp only stands while no other said anything */
+        if (l->protocol == CONF_HTTP)
+            p->health.type = CONF_HEALTH_HTTP;
     }
     for (uint32_t i = 0; i < c->listener_count; i++) {
         const struct conf_listener *l = &c->listeners[i];
@@ -157,13 +142,18 @@ static void check_admin(struct walk *w, const struct conf_admin *admin)
                 admin->binds[i].text);
 }
 
-static void check_health_port(struct walk *w, const struct conf_pool *p)
+static void check_health_address(struct walk *w, const struct conf_pool *p,
+                                 const struct conf_backend *b)
 {
-    for (uint32_t i = 0; i < p->backend_count && p->health.port; i++)
-        if (p->backends[i].addr.u.sa.sa_family == AF_UNIX)
-            walk_error(w, p->backends[i].pos, NULL,
-                       "pools.%s: \"%s\" is a unix socket, and health.port is set", p->name,
-                       p->backends[i].address);
+    const struct conf_health *h = b->health ? b->health : &p->health;
+    if (b->addr.u.sa.sa_family != AF_UNIX)
+        return;
+    if (h->port)
+        walk_error(w, b->pos, NULL, "pools.%s: \"%s\" is a unix socket, and health.port is set",
+                   p->name, b->address);
+    if (h->type == CONF_HEALTH_UDP)
+        walk_error(w, b->pos, NULL, "pools.%s: \"%s\" is a unix socket, and health.type is udp",
+                   p->name, b->address);
 }
 
 /* Believing everybody is a choice to be written down. */
@@ -185,7 +175,8 @@ void validate_conf(struct walk *w)
     check_binds(w, c);
     check_admin(w, &c->admin);
     for (uint32_t i = 0; i < c->pool_count; i++)
-        check_health_port(w, &c->pools[i]);
+        for (uint32_t b = 0; b < c->pools[i].backend_count; b++)
+            check_health_address(w, &c->pools[i], &c->pools[i].backends[b]);
     for (uint32_t i = 0; i < c->listener_count; i++)
         check_proxy_protocol(w, &c->listeners[i]);
 }

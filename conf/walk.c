@@ -22,12 +22,11 @@ struct walk_system walk_system = {.resolve = net_addr_resolve, .user_missing = u
 
 /* ---- messages ---- */
 
-/* Appends "pools.app.backends[0]"; returns the length so far. */
-static size_t format_path(const struct walk_at *at, char *out, size_t cap)
+size_t walk_path(const struct walk_at *at, char *out, size_t cap)
 {
     if (!at)
         return 0;
-    size_t len = format_path(at->up, out, cap);
+    size_t len = walk_path(at->up, out, cap);
     int more;
     if (at->name)
         more = snprintf(out + len, cap - len, "%s%s", len ? "." : "", at->name);
@@ -57,7 +56,7 @@ void walk_error(struct walk *w, struct conf_pos pos, const struct walk_at *at, c
     if (is_lexical(w, pos))
         return;
     char path[PATH_CAP] = "", text[1024];
-    size_t len = format_path(at, path, sizeof path);
+    size_t len = walk_path(at, path, sizeof path);
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
@@ -203,6 +202,9 @@ static void read_setting(struct walk *w, const struct node *n, struct group *g)
             nested[nested_count++] = (struct walk_target){row->section, field};
         else
             conf_types[row->type].read(w, row, n, &at, field);
+        const struct conf_kinds *kinds = rows_kinds(g->targets[t].section);
+        if (kinds && !w->in_defaults)
+            kinds->said(w, g->targets[t].base, row, n->pos);
     }
     if (nested_count)
         walk_group(w, n, &at, nested, nested_count);
@@ -252,7 +254,7 @@ static unsigned rank(const struct node *n)
     const struct conf_row *row = rows_find(&conf_section_top, n->name);
     if (row && row->type == CONF_T_DEFAULTS)
         return 0;
-    return row && (row->type == CONF_T_POOLS || row->type == CONF_T_CONDITIONS) ? 1 : 2;
+    return row && row->type == CONF_T_POOLS ? 1 : 2;
 }
 
 static struct node sort_root(struct walk *w, const struct node *root)

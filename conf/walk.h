@@ -20,10 +20,9 @@ struct walk {
     struct conf_listener listener_defaults;
     struct conf_pool pool_defaults;
     struct conf_backend backend_defaults;
+    const struct conf_pool *pool; /* whose backends are being read */
     struct names pools;
     struct names backends;        /* scope: index of the pool */
-    struct names conditions;
-    struct names regexes; /* indexes into conf.regexes */
     const char *file, *kept_file; /* the last file name that was copied */
     uint32_t backends_left;
     bool in_defaults;
@@ -60,6 +59,8 @@ struct walk_system {
 };
 extern struct walk_system walk_system;
 
+/* Writes "pools.app.backends[0]"; returns its length. */
+size_t walk_path(const struct walk_at *at, char *out, size_t cap);
 /* "pools.app.balance: text", unless the pre-lexer complained about that line already. at may be
  * NULL. */
 void walk_error(struct walk *w, struct conf_pos pos, const struct walk_at *at, const char *fmt, ...)

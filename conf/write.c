@@ -79,19 +79,25 @@ void write_cidrs(struct out *o, const struct conf_row *row, const void *field)
     out_array_end(o);
 }
 
+static void write_status(struct out *o, const struct conf_status_range *r)
+{
+    char text[16];
+    if (r->from == r->to)
+        snprintf(text, sizeof text, "%u", r->from);
+    else
+        snprintf(text, sizeof text, "%u-%u", r->from, r->to);
+    out_string(o, NULL, text);
+}
+
 void write_expect(struct out *o, const struct conf_row *row, const void *field)
 {
-    const struct types_list *list = field;
-    const struct conf_status_range *ranges = list->items;
+    const struct conf_health *h =
+        (const void *)((const char *)field - offsetof(struct conf_health, expect_texts));
     out_array(o, row->name);
-    for (uint32_t i = 0; i < list->count; i++) {
-        char text[16];
-        if (ranges[i].from == ranges[i].to)
-            snprintf(text, sizeof text, "%u", ranges[i].from);
-        else
-            snprintf(text, sizeof text, "%u-%u", ranges[i].from, ranges[i].to);
-        out_string(o, NULL, text);
-    }
+    for (uint32_t i = 0; i < h->expect_count; i++)
+        write_status(o, &h->expect[i]);
+    for (uint32_t i = 0; i < h->expect_text_count && h->expect_count == 0; i++)
+        out_string(o, NULL, h->expect_texts[i].text);
     out_array_end(o);
 }
 

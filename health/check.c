@@ -12,9 +12,12 @@
 #define STALL_US 500000u
 
 const struct check_type check_types[] = {
-    {"http", CONF_HEALTH_HTTP, check_http_start},
-    {"tcp", CONF_HEALTH_TCP, check_tcp_start},
-    {NULL, CONF_HEALTH_NONE, NULL},
+    {"http", CONF_HEALTH_HTTP, check_http_start, check_http_forget, NULL, "\x08http/1.1"},
+    {"tcp", CONF_HEALTH_TCP, check_tcp_start, check_tcp_forget, NULL, NULL},
+    {"tls", CONF_HEALTH_TLS, check_tls_start, NULL, NULL, NULL},
+    {"grpc", CONF_HEALTH_GRPC, check_grpc_start, check_grpc_forget, NULL, "\x02h2"},
+    {"udp", CONF_HEALTH_UDP, check_udp_start, NULL, check_udp_silence, NULL},
+    {NULL, CONF_HEALTH_NONE, NULL, NULL, NULL, NULL},
 };
 
 /* Lets go of everything the check holds; afterwards it may be started again. */
@@ -22,10 +25,13 @@ static void release(struct check *c)
 {
     ev_io_stop(c->loop, &c->io);
     ev_timer_stop(c->loop, &c->deadline);
+    if (c->state != NULL)
+        c->type->forget(c);
+    if (c->tls != NULL)
+        check_close_tls(c);
     if (c->fd != -1 && close(c->fd) == -1)
         assert(errno != EBADF);
     c->fd = -1;
-    check_http_forget(c);
 }
 
 static void finish(struct check *c, struct check_result *r)
@@ -35,10 +41,13 @@ static void finish(struct check *c, struct check_result *r)
     c->done(c, r);
 }
 
-void check_pass(struct check *c, uint32_t code, const char *reason)
+void check_pass(struct check *c, uint32_t code, const char *fmt, ...)
 {
     struct check_result r = {.outcome = CHECK_PASSED, .code = code};
-    snprintf(r.reason, sizeof(r.reason), "%s", reason);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(r.reason, sizeof(r.reason), fmt, args);
+    va_end(args);
     finish(c, &r);
 }
 
@@ -87,6 +96,8 @@ static void on_deadline(struct ev_loop *loop UNUSED, ev_timer *w, int revents UN
     uint64_t timeout_us = (uint64_t)c->health->timeout_ms * 1000;
     if (clock_mono_us() - c->started_us > timeout_us + STALL_US)
         check_impossible(c, "the health process was stopped or starved of CPU");
+    else if (c->type->silence != NULL)
+        c->type->silence(c);
     else
         check_fail(c, (uint32_t)-ETIMEDOUT, "timeout after %u ms while %s", c->health->timeout_ms,
                    c->phase);
@@ -114,11 +125,13 @@ void check_start(struct check *c, const struct conf_health *health, const struct
     while (row->name != NULL && row->type != health->type)
         row++;
     assert(row->name != NULL);
+    c->type = row;
     c->health = health;
     c->addr = addr;
     c->endpoint = endpoint;
     c->started_us = clock_mono_us();
     c->sent_bytes = 0;
+    c->connected = false;
     ev_timer_set(&c->deadline, (double)health->timeout_ms / 1000, 0.);
     ev_timer_start(c->loop, &c->deadline);
     row->start(c);
@@ -136,25 +149,4 @@ void check_wait(struct check *c, int events, const char *phase, void (*ready)(st
     ev_io_start(c->loop, &c->io);
     c->phase = phase;
     c->ready = ready;
-}
-
-static struct net_addr with_port(const struct net_addr *addr, uint16_t port)
-{
-    struct net_addr a = *addr;
-    if (port != 0 && a.u.sa.sa_family == AF_INET)
-        a.u.in.sin_port = htons(port);
-    if (port != 0 && a.u.sa.sa_family == AF_INET6)
-        a.u.in6.sin6_port = htons(port);
-    return a;
-}
-
-bool check_connect(struct check *c)
-{
-    struct net_addr addr = with_port(c->addr, c->health->port);
-    c->phase = "connecting";
-    c->fd = net_connect(&addr);
-    if (c->fd != -1)
-        return true;
-    check_fail_errno(c, "connect", errno);
-    return false;
 }

@@ -1,6 +1,7 @@
 #include "health/schedule.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -18,10 +19,11 @@
 struct schedule {
     uint32_t magic;
     struct child *child;
-    struct lease *lease;     /* of the current generation */
-    struct lease *offered;   /* of the next one, between offer and go or abort; else NULL */
-    struct target **targets; /* by entry index */
-    uint32_t *members;       /* room for one pool's member list */
+    struct lease *lease;            /* of the current generation */
+    struct lease *offered;          /* of the next one, between offer and go or abort; else NULL */
+    struct target **targets;        /* by entry index */
+    uint32_t *members;              /* room for one pool's member list */
+    const struct conf_health **own; /* by entry index: a backend's own checks; NULL: its pool's */
     struct target_queue waiting;
     uint32_t waiting_count, running, limit;
     uint32_t membership; /* the table's word as of the last sync */
@@ -65,7 +67,7 @@ static void set_due(struct target *t, double delay_s)
 static void set_next(struct target *t)
 {
     struct schedule *s = t->schedule;
-    uint32_t interval_ms = t->pool->health.interval_ms;
+    uint32_t interval_ms = t->health->interval_ms;
     bool unsure = verdict_unsure(t->verdict);
     double delay_s = t->spread || unsure ? pace_next_s(interval_ms, unsure, draw(s))
                                          : pace_phase_s(interval_ms, draw(s));
@@ -81,7 +83,7 @@ static void start(struct target *t)
     t->started_s = ev_now(s->child->loop);
     t->lease = lease_hold(s->lease);
     s->running++;
-    check_start(&t->check, &t->pool->health, &e->addr, e->endpoint);
+    check_start(&t->check, t->health, &e->addr, e->endpoint);
 }
 
 static void warn_waiting(struct schedule *s)
@@ -123,7 +125,7 @@ static void on_due(struct ev_loop *loop UNUSED, ev_timer *w, int revents UNUSED)
 static void conclude(struct target *t, const struct check_result *r)
 {
     struct child *child = t->schedule->child;
-    const struct conf_health *h = &t->pool->health;
+    const struct conf_health *h = t->health;
     if (r->outcome == CHECK_IMPOSSIBLE) {
         if (may_warn(t->schedule))
             log_warning("health check not possible, verdict kept: backend=%s reason=\"%s\"",
@@ -221,8 +223,8 @@ static void meet(struct schedule *s, const struct conf_pool *pool, uint32_t inde
         return;
     }
     t->round = s->round;
-    t->pool = pool;
-    if (pool->health.type == CONF_HEALTH_NONE)
+    t->health = s->own[index] != NULL ? s->own[index] : &pool->health;
+    if (t->health->type == CONF_HEALTH_NONE)
         trust(t);
 }
 
@@ -232,7 +234,7 @@ static void meet(struct schedule *s, const struct conf_pool *pool, uint32_t inde
 static void arrange(struct target *t)
 {
     struct schedule *s = t->schedule;
-    const struct conf_health *h = &t->pool->health;
+    const struct conf_health *h = t->health;
     if (h->type == CONF_HEALTH_NONE || t->phase != TARGET_IDLE)
         return;
     bool pending = ev_is_active(&t->due) || ev_is_pending(&t->due);
@@ -259,6 +261,18 @@ static void settle(struct schedule *s)
     }
 }
 
+/* Which entries are checked otherwise than their pool. */
+static void find_own(struct schedule *s, const struct conf *conf)
+{
+    memset(s->own, 0, ENTRY_MAX * sizeof(struct conf_health *));
+    for (uint32_t p = 0; p < conf->pool_count; p++)
+        for (uint32_t i = 0; i < conf->pools[p].backend_count; i++) {
+            const struct conf_backend *b = &conf->pools[p].backends[i];
+            if (b->health != NULL && b->entry < ENTRY_MAX)
+                s->own[b->entry] = b->health;
+        }
+}
+
 /* Follows the table. The word is read first: what changes meanwhile is seen by the next tick. */
 static void sync_members(struct schedule *s)
 {
@@ -267,6 +281,7 @@ static void sync_members(struct schedule *s)
     s->membership = word_get(&table->header->membership);
     s->round++;
     s->fresh_count = 0;
+    find_own(s, conf);
     for (uint32_t p = 0; p < conf->pool_count; p++) {
         uint32_t n = entry_members(table, conf->pools[p].row, s->members, ENTRY_MAX);
         for (uint32_t i = 0; i < n; i++)
@@ -302,12 +317,13 @@ struct schedule *schedule_new(struct child *child)
     s->lease = lease_new(child->conf);
     s->targets = calloc(ENTRY_MAX, sizeof(struct target *));
     s->members = calloc(ENTRY_MAX, sizeof(uint32_t));
+    s->own = calloc(ENTRY_MAX, sizeof(struct conf_health *));
     s->limit = descriptor_limit();
     s->random = clock_mono_us() ^ ((uint64_t)getpid() << 32);
     s->warned_s = -WARN_EVERY_S;
     TAILQ_INIT(&s->waiting);
     ev_timer_init(&s->tick, on_tick, TICK_S, TICK_S);
-    if (s->lease != NULL && s->targets != NULL && s->members != NULL)
+    if (s->lease != NULL && s->targets != NULL && s->members != NULL && s->own != NULL)
         return s;
     schedule_free(s);
     return NULL;
@@ -360,6 +376,7 @@ void schedule_free(struct schedule *s)
     free(s->offered);
     free(s->targets);
     free(s->members);
+    free(s->own);
     MAGIC_CLEAR(s);
     free(s);
 }

@@ -18,10 +18,10 @@ struct schedule;
 struct target {
     uint32_t magic;
     uint32_t entry, incarnation;
-    uint32_t round;               /* of the sync that saw it last */
-    enum target_phase phase;      /* idle: the timer runs; waiting: due, in the schedule's queue */
-    bool spread;                  /* it has its own place in the interval */
-    const struct conf_pool *pool; /* of the current generation */
+    uint32_t round;          /* of the sync that saw it last */
+    enum target_phase phase; /* idle: the timer runs; waiting: due, in the schedule's queue */
+    bool spread;             /* it has its own place in the interval */
+    const struct conf_health *health; /* its own or its pool's, of the current generation */
     struct verdict verdict;
     struct schedule *schedule;
     ev_timer due;

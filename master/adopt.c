@@ -116,8 +116,11 @@ static int prepare_pool(struct table *t, struct conf_pool *p, struct adoption *a
     }
     /* While the old generation still serves it keeps its table: the new kind then comes at commit.
      */
+    const struct lb_algorithm *algorithm = lb_find(p->balance);
     if (word_get(&pool_at(t, p->row)->hash_kind) == HASHTABLE_NONE)
-        hashtable_set_kind(t, p->row, lb_find(p->balance)->table);
+        hashtable_set_kind(t, p->row, algorithm->table);
+    if (word_get(&pool_at(t, p->row)->loads_kind) == LOADS_NONE)
+        loads_set_kind(t, p->row, algorithm->loads);
     return prepare_backends(t, p, a, errors);
 }
 
@@ -132,9 +135,27 @@ static int prepare_listener(struct table *t, struct conf_listener *l, struct con
     return -1;
 }
 
+static int prepare_rates(struct table *t, struct conf *conf, struct conf_errors *errors)
+{
+    for (struct conf_rate_limit *r = conf->rate_limits; r != NULL; r = r->next) {
+        r->row = rate_acquire(t, r->owner, r->fingerprint, &r->plan);
+        if (r->row != INDEX_NONE)
+            continue;
+        conf_errors_add(
+            errors, r->pos,
+            "%s: no room in shared memory for a rate limit of %u entries (%llu KiB): %s", r->owner,
+            r->entries, (unsigned long long)rate_bytes(&r->plan) / 1024,
+            errno == ENOSPC ? "/dev/shm is full, or there are too many limits" : strerror(errno));
+        return -1;
+    }
+    return 0;
+}
+
 static int prepare_rows(struct table *t, struct conf *conf, struct adoption *a,
                         struct conf_errors *errors)
 {
+    if (prepare_rates(t, conf, errors) == -1)
+        return -1;
     for (uint32_t i = 0; i < conf->listener_count; i++)
         if (prepare_listener(t, &conf->listeners[i], errors) == -1)
             return -1;
@@ -218,7 +239,7 @@ static void commit_pool(struct table *t, const struct conf_pool *p, bool *config
         configured[p->backends[i].entry] = true;
     }
     remove_others(t, p, configured);
-    hashtable_set_kind(t, p->row, lb_find(p->balance)->table);
+    lb_prepare(t, p->row, lb_find(p->balance));
 }
 
 void adopt_commit(struct master *m, const struct conf *conf, struct adoption *a)
@@ -252,6 +273,16 @@ void adopt_abort(struct master *m, struct adoption *a)
 
 /* ---- rows that nobody names any more
  * -------------------------------------------------------------------------- */
+static void sweep_rates(struct master *m)
+{
+    bool wanted[RATE_MAX] = {false};
+    for (const struct generation *g = m->generations; g != NULL; g = g->next)
+        for (const struct conf_rate_limit *r = g->conf->rate_limits; r != NULL; r = r->next)
+            if (r->row < RATE_MAX)
+                wanted[r->row] = true;
+    rate_sweep(&m->table, wanted);
+}
+
 static void mark(const struct table *t, const struct conf *conf, bool *pools, bool *listeners)
 {
     for (uint32_t i = 0; i < conf->pool_count; i++) {
@@ -282,5 +313,6 @@ void adopt_sweep(struct master *m)
     for (uint32_t i = 0; i < word_get(&t->header->listeners_high); i++)
         if (word_get(&t->listeners[i].state) == ROW_LIVE && !listeners[i])
             listener_remove(t, i);
+    sweep_rates(m);
     table_unlock(t);
 }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "shm/hashtable.h"
 #include "shm/lanes.h"
+#include "shm/loads.h"
 #include "shm/pool.h"
 
 #define NO_OVERRIDE    UINT32_MAX
@@ -107,6 +108,7 @@ static void fill(struct entry *e, uint32_t pool, const struct entry_spec *spec)
     word_set(&e->incarnation, word_get(&e->incarnation) + 1);
     word_set(&e->pool, pool);
     word_set(&e->next, INDEX_NONE);
+    word_set(&e->leaf, 0);
     word_set(&e->origin, spec->origin);
     word_set(&e->backup, spec->backup);
     word_set(&e->weight, spec->weight);
@@ -147,6 +149,8 @@ uint32_t entry_add(struct table *t, uint32_t pool, const struct entry_spec *spec
     struct pool_row *p = &t->pools[pool];
     struct entry *e = &t->entries[index];
     fill(e, pool, spec);
+    if (loads_add(t, pool, index) == -1)
+        return INDEX_NONE;
     begin_change(p);
     word_set(&t->header->entries_free, word_get(&t->header->entries_free) - 1);
     atomic_store(&e->state, ROW_LIVE);
@@ -172,6 +176,7 @@ void entry_remove(struct table *t, uint32_t index)
     if (word_get(&p->tail) == index)
         word_set(&p->tail, previous);
     word_set(&p->count, word_get(&p->count) - 1);
+    loads_remove(t, index);
     end_change(t, pool);
 }
 
@@ -335,9 +340,11 @@ bool entry_reserve(struct table *t, uint32_t index, uint32_t incarnation, uint32
     for (int attempt = 0; attempt < LANES_ATTEMPTS; attempt++) {
         lanes_take(e->inflight, slot);
         bool still = is_still(e, incarnation);
-        if (still && lanes_fit(e->inflight, lanes, limit))
+        if (still && lanes_fit(e->inflight, lanes, limit)) {
+            loads_update(t, index, true);
             return true;
-        lanes_give(e->inflight, slot);
+        }
+        entry_release(t, index, slot);
         if (!still || lanes_sum(e->inflight, lanes) >= limit)
             return false;
     }
@@ -347,6 +354,7 @@ bool entry_reserve(struct table *t, uint32_t index, uint32_t incarnation, uint32
 void entry_release(struct table *t, uint32_t index, uint32_t slot)
 {
     lanes_give(t->entries[index].inflight, slot);
+    loads_update(t, index, false);
 }
 
 uint32_t entry_inflight(const struct table *t, uint32_t index)

@@ -73,6 +73,13 @@ const char *entry_mode_name(enum entry_mode mode);
  * entry_reserve. */
 bool entry_usable(const struct entry *e);
 
+/* Who is asked first: a known-good primary (0), then a primary nobody has checked yet, then the
+ * backups likewise (2, 3). */
+static inline unsigned entry_rank(const struct entry *e)
+{
+    return word_get(&e->backup) * 2 + (word_get(&e->health) == HEALTH_HEALTHY ? 0u : 1u);
+}
+
 /*
  * In-flight places. Reserve before acting: adds one to the slot's lane, then sums the lanes of all
  * workers (sequentially consistent); over the limit, or the entry no longer live with this

@@ -13,6 +13,10 @@
  * lb lcell       (slot, listener)     the slot's process only                         admin, tools
  *   pcell       (slot, pool)         the slot's process only                         admin, tools
  *   hash        unit of 4 KiB        master, admin (under the lock)                  workers
+ *   loads       pool name            any: nodes (shm/loads.h); places under the lock  workers
+ *   rate        rate limit           master; limited_us: workers                     all
+ *   rcell       (slot, rate limit)   the slot's process only                         admin, tools
+ *   rate heap   unit of 4 KiB        workers (shm/rate.h)                            workers
  *   event       ring place           any process (per-place sequence lock)           admin, tools
  *
  * The object is sparse: only what header.*_reserved says has memory behind it (shm/table.h
@@ -42,6 +46,7 @@
 #define POOL_MAX       4096u
 #define ENTRY_MAX      16384u /* backends */
 #define EVENT_MAX      4096u  /* power of two */
+#define RATE_MAX       512u   /* rate limits */
 #define NAME_MAX_BYTES 64u    /* names of listeners, pools, backends, NUL included */
 #define INDEX_NONE     UINT32_MAX
 #define HISTO_BUCKETS  112u
@@ -65,7 +70,8 @@ struct table_header {
     uint64_t total_bytes;
     char boot_id[40]; /* of the kernel that made it: a table of another boot is dead */
     char product_version[16];
-    struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events, hash;
+    struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events, hash,
+        loads, rates, rcells, rate_heap;
     uint32_t master_pid;
     uint64_t master_start_ticks; /* /proc/PID/stat field 22: tells a reused pid */
     uint64_t pid_namespace;      /* inode of /proc/self/ns/pid: whose pids these are */
@@ -89,6 +95,8 @@ struct table_header {
     atom32 hash_reserved, hash_dirty; /* units with memory; some pool's table is to be built */
     atom32 entries_free;              /* under the lock: rows below entries_high in ROW_FREE */
     atom32 cells_reserved[SLOT_MAX], lcells_reserved[SLOT_MAX], pcells_reserved[SLOT_MAX];
+    atom32 rates_high, rates_reserved; /* under the lock: rates [0, rates_high) were ever used */
+    atom32 rcells_reserved[SLOT_MAX];
     _Alignas(CACHE_LINE) atom64 event_next; /* any: next sequence number of the ring */
     _Alignas(CACHE_LINE) atom32
         clients[SLOT_MAX]; /* gauge lanes: client connections per slot (reserve-then-accept) */
@@ -133,11 +141,17 @@ struct pool_row {
     char name[NAME_MAX_BYTES];
     _Alignas(
         CACHE_LINE) atom64 cursor; /* workers: round robin position; multi-writer, fetch_add only */
+    _Alignas(CACHE_LINE) atom64
+        turn; /* who picks: where the line of equals is (shm/loads.h); one word, any may store */
     /* under the lock, a cache line of their own: see shm/hashtable.h */
     _Alignas(CACHE_LINE) atom32 hash_kind; /* wanted: enum hashtable_kind */
     atom32 hash_dirty;
     atom32 hash_seq; /* odd while the next three change */
     atom32 hash_built, hash_unit, hash_count;
+    atom32 loads_kind;                   /* under the lock: enum loads_kind */
+    atom32 places_high, places_free;     /* under the lock: places ever given; free ones below */
+    atom32 loads_depth;                  /* under the lock: levels above the leaves in use */
+    atom32 loads_reserved, loads_change; /* places with memory (lock); as of which `change` (any) */
 };
 
 /* ---- backends
@@ -164,11 +178,12 @@ struct entry {
     atom32 weight, weight_override;
     atom32 max_connections; /* 0: no limit */
     atom32 mode;            /* enum entry_mode; admin */
+    atom32 leaf;            /* under the lock: its place among the pool's loads + 1; 0: none */
     /* observed: health process only (packed: see shm/entry.h entry_health_*) */
     atom32 health;                   /* enum entry_health */
-    atom32 health_streak;            /* consecutive results against the current verdict */
     atom64 health_since_us;          /* clock_mono_us of the last verdict change */
     atom64 health_checked_us;        /* of the last check, 0: never */
+    atom32 health_streak;            /* consecutive results against the current verdict */
     atom32 health_latency_us;        /* of the last check */
     atom32 health_code;              /* of the last check: HTTP status, or -errno as uint32, or 0 */
     atom64 checks_ok, checks_failed; /* totals */
@@ -227,14 +242,17 @@ struct cell {
     X(bytes_in, "bytes received from clients")                                                     \
     X(bytes_out, "bytes sent to clients")                                                          \
     X(request_us, "sum of request durations in microseconds")                                      \
-    X(finished, "requests finished: the histogram's count")
+    X(finished, "requests finished: the histogram's count")                                        \
+    X(rate_passed, "requests that rate limits let through at once")                                \
+    X(rate_delayed, "requests that had to wait for their turn")                                    \
+    X(rate_limited, "requests refused by a rate limit")
 
 struct lcell {
 #define X(name, help) atom64 name;
     LCELL_COUNTERS(X)
 #undef X
     atom64 active; /* gauge: open client connections */
-    atom64 spare;
+    atom64 spare[6];
     atom64 histo[HISTO_BUCKETS]; /* microseconds from request head received to last byte sent */
 };
 
@@ -242,6 +260,41 @@ struct pcell {
     atom64 queue;      /* gauge: requests waiting for a backend */
     atom64 no_backend; /* total: requests that found no usable backend */
     atom64 spare[6];
+};
+
+/* ---- loads (shm/loads.h)
+ * --------------------------------------------------------------------------------------------- */
+#define LOADS_SHIFT 3u                        /* children of a node: 8, a cache line */
+#define LOADS_UPPER (8u + 32u + 256u)         /* nodes of the three levels at the top */
+#define LOADS_NODES (LOADS_UPPER + 2048u)     /* and of the one above the leaves */
+#define LOADS_WORDS (LOADS_NODES + ENTRY_MAX) /* and the leaves */
+
+struct loads {
+    _Alignas(CACHE_LINE) atom64 words[LOADS_WORDS]; /* top level first, leaves last; 0: nobody */
+    atom32 entries[ENTRY_MAX]; /* by place: entry + 1, 0: none; under the lock */
+};
+
+/* ---- rate limits: shm/rate.h
+ * ---------------------------------------------------------------------------------------------- */
+struct rate_row {
+    _Alignas(CACHE_LINE) atom32 state;      /* enum row_state: ROW_FREE or ROW_LIVE */
+    atom32 unit, units;                     /* of the heap: its hash table; units 0: none */
+    atom64 fingerprint;                     /* of what the limit says */
+    char name[120];                         /* "listeners.web" */
+    _Alignas(CACHE_LINE) atom64 limited_us; /* workers: clock_mono_us of about the last refusal */
+};
+
+#define RCELL_COUNTERS(X)                                                                          \
+    X(passed, "requests let through at once")                                                      \
+    X(delayed, "requests that had to wait for their turn")                                         \
+    X(limited, "requests refused")                                                                 \
+    X(evicted, "keys forgotten early: the table was too small")
+
+struct rcell {
+#define X(name, help) atom64 name;
+    RCELL_COUNTERS(X)
+#undef X
+    atom64 spare[4];
 };
 
 /* ---- events
@@ -261,7 +314,8 @@ struct event {
 
 _Static_assert(sizeof(struct event) == 320, "an event has no padding, all of it is checked");
 _Static_assert(sizeof(struct cell) == 1024, "a cell is 1 KiB");
-_Static_assert(sizeof(struct lcell) == 1024, "an lcell is 1 KiB");
+_Static_assert(sizeof(struct lcell) == 1088, "an lcell is whole cache lines");
+_Static_assert(sizeof(struct rcell) == CACHE_LINE, "an rcell is one cache line");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "lock-free words");
 
 #endif

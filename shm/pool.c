@@ -10,6 +10,7 @@
 #include <string.h>
 #include "shm/entry.h"
 #include "shm/hashtable.h"
+#include "shm/loads.h"
 
 /* ---- pools
  * --------------------------------------------------------------------------------------------------
@@ -82,6 +83,7 @@ void pool_remove(struct table *t, uint32_t index)
     for (uint32_t i; (i = word_get(&p->head)) != INDEX_NONE;)
         entry_remove(t, i);
     hashtable_set_kind(t, index, HASHTABLE_NONE);
+    loads_set_kind(t, index, LOADS_NONE);
     word_set(&p->state, ROW_REMOVED);
     pool_touch(t, index);
     word_set(&t->header->membership, word_get(&t->header->membership) + 1);

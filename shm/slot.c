@@ -6,6 +6,7 @@
 #include <assert.h>
 #include "base/clock.h"
 #include "shm/lanes.h"
+#include "shm/loads.h"
 #include "shm/pool.h"
 
 const char *slot_role_name(enum slot_role role)
@@ -92,6 +93,7 @@ void slot_reclaim(struct table *t, uint32_t slot)
             atomic_store(&table_pcell(t, slot, i)->queue, 0);
             pool_touch(t, i);
         }
+    loads_suspect(t);
 }
 
 void slot_heartbeat(struct table *t, uint32_t slot, uint64_t now_us)

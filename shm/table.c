@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "shm/hashtable.h"
+#include "shm/rate.h"
 
 #define PAGE_BYTES 4096u
 #define KIB        1024u
@@ -44,6 +45,10 @@ static void lay_out(struct table_header *h)
     at = place(&h->lcells, at, sizeof(struct lcell), (uint64_t)SLOT_MAX * LISTENER_MAX);
     at = place(&h->cells, at, sizeof(struct cell), (uint64_t)SLOT_MAX * ENTRY_MAX);
     at = place(&h->hash, at, HASHTABLE_UNIT_BYTES, HASHTABLE_UNITS);
+    at = place(&h->loads, at, sizeof(struct loads), POOL_MAX);
+    at = place(&h->rates, at, sizeof(struct rate_row), RATE_MAX);
+    at = place(&h->rcells, at, sizeof(struct rcell), (uint64_t)SLOT_MAX * RATE_MAX);
+    at = place(&h->rate_heap, at, RATE_UNIT_BYTES, RATE_UNITS);
     h->magic = TABLE_MAGIC;
     h->version = TABLE_VERSION;
     h->header_bytes = sizeof *h;
@@ -69,6 +74,10 @@ static void resolve(struct table *t)
     t->lcells = t->base + h->lcells.offset_bytes;
     t->pcells = t->base + h->pcells.offset_bytes;
     t->hash = t->base + h->hash.offset_bytes;
+    t->loads = t->base + h->loads.offset_bytes;
+    t->rates = (struct rate_row *)(void *)(t->base + h->rates.offset_bytes);
+    t->rcells = t->base + h->rcells.offset_bytes;
+    t->rate_heap = t->base + h->rate_heap.offset_bytes;
 }
 
 static int map(struct table *t, size_t len_bytes, int protection)
@@ -240,7 +249,7 @@ int table_read_header(int fd, struct table_header *out, char *why, size_t why_ca
         out->total_bytes != mine.total_bytes || fstat(fd, &st) == -1 ||
         (uint64_t)st.st_size < mine.total_bytes ||
         memcmp((char *)out + sections, (char *)&mine + sections,
-               9 * sizeof(struct table_section)) != 0) {
+               offsetof(struct table_header, master_pid) - sections) != 0) {
         snprintf(why, why_cap,
                  "the table has other sizes than this program's: use the ballast that the "
                  "instance runs");

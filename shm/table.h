@@ -21,7 +21,8 @@ struct table {
     struct listener_row *listeners;
     struct pool_row *pools;
     struct entry *entries;
-    char *cells, *lcells, *pcells, *hash;
+    char *cells, *lcells, *pcells, *hash, *loads, *rcells, *rate_heap;
+    struct rate_row *rates;
     struct event *events;
 };
 
@@ -70,6 +71,10 @@ static inline struct pcell *table_pcell(const struct table *t, uint32_t slot, ui
 {
     return (struct pcell *)(void *)(t->pcells +
                                     ((size_t)slot * POOL_MAX + pool) * sizeof(struct pcell));
+}
+static inline struct loads *table_loads(const struct table *t, uint32_t pool)
+{
+    return (struct loads *)(void *)(t->loads + (size_t)pool * sizeof(struct loads));
 }
 
 #endif

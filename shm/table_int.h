@@ -36,6 +36,14 @@ enum table_life table_life(const struct table_header *h);
 
 /* Backs the first units of the hash heap with memory. Lock held. 0, or -1 with errno. */
 int table_reserve_hash(struct table *t, uint32_t units) MUST_CHECK;
+/* The same for the first places of a pool's loads. */
+int table_reserve_loads(struct table *t, uint32_t pool, uint32_t places) MUST_CHECK;
+/* Backs rate limit rows [0, wanted), and their cells in every slot in use, with memory; and units
+ * of their heap. Given back, units are zeros when they are backed again. Lock held. 0, or -1 with
+ * errno. */
+int table_reserve_rates(struct table *t, uint32_t wanted) MUST_CHECK;
+int table_reserve_rate_units(struct table *t, uint32_t unit, uint32_t units) MUST_CHECK;
+void table_release_rate_units(struct table *t, uint32_t unit, uint32_t units);
 /* Builds a pool's hash table of the kind in memory of its own: *made is the caller's to free,
  * *count its points or places, 0 when the pool has no member of any weight. Lock held. 0, or -1 no
  * memory. */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "shm/count.h"
 #include "shm/hashtable.h"
+#include "shm/loads.h"
 #include "shm/pool.h"
 
 struct seen {
@@ -49,6 +50,7 @@ static void repair_pool(struct table *t, uint32_t pool, uint32_t high, struct se
     word_set(&p->tail, tail);
     word_set(&p->count, count);
     word_set(&p->seq, (word_get(&p->seq) + 1) & ~1u);
+    loads_rebuild(t, pool);
     pool_touch(t, pool);
     hashtable_mark(t, pool);
 }

@@ -7,12 +7,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include "shm/count.h"
+#include "shm/rate.h"
 
 #define ENTRY_STEP    32u
 #define POOL_STEP     64u
 #define LISTENER_STEP 4u
 #define HASH_STEP     16u
+#define LOADS_STEP    512u /* a page of leaves */
+#define RATE_STEP     64u
 
 static int allocate(struct table *t, uint64_t offset_bytes, uint64_t len_bytes)
 {
@@ -49,6 +53,9 @@ static int extend_slot(struct table *t, uint32_t slot, uint32_t entries, uint32_
     if (extend(t, &h->lcells, (uint64_t)slot * LISTENER_MAX, &h->lcells_reserved[slot], listeners,
                LISTENER_STEP) == -1)
         return -1;
+    if (extend(t, &h->rcells, (uint64_t)slot * RATE_MAX, &h->rcells_reserved[slot],
+               word_get(&h->rates_reserved), RATE_STEP) == -1)
+        return -1;
     return extend(t, &h->pcells, (uint64_t)slot * POOL_MAX, &h->pcells_reserved[slot], pools,
                   POOL_STEP);
 }
@@ -72,6 +79,44 @@ int table_reserve_for(struct table *t, uint32_t entries, uint32_t pools, uint32_
 int table_reserve_hash(struct table *t, uint32_t units)
 {
     return extend(t, &t->header->hash, 0, &t->header->hash_reserved, units, HASH_STEP);
+}
+
+int table_reserve_loads(struct table *t, uint32_t pool, uint32_t places)
+{
+    atom32 *reserved = &t->pools[pool].loads_reserved;
+    uint64_t base = t->header->loads.offset_bytes + (uint64_t)pool * sizeof(struct loads);
+    if (places <= word_get(reserved))
+        return 0;
+    places = (places + LOADS_STEP - 1) / LOADS_STEP * LOADS_STEP;
+    if (allocate(t, base, (LOADS_UPPER + (places >> LOADS_SHIFT)) * sizeof(atom64)) == -1 ||
+        allocate(t, base + LOADS_NODES * sizeof(atom64), places * sizeof(atom64)) == -1 ||
+        allocate(t, base + offsetof(struct loads, entries), places * sizeof(atom32)) == -1)
+        return -1;
+    word_set(reserved, places);
+    return 0;
+}
+
+int table_reserve_rates(struct table *t, uint32_t wanted)
+{
+    struct table_header *h = t->header;
+    if (extend(t, &h->rates, 0, &h->rates_reserved, wanted, RATE_STEP) == -1)
+        return -1;
+    return table_reserve(t);
+}
+
+int table_reserve_rate_units(struct table *t, uint32_t unit, uint32_t units)
+{
+    const struct table_section *s = &t->header->rate_heap;
+    return allocate(t, s->offset_bytes + unit * s->stride_bytes, units * s->stride_bytes);
+}
+
+void table_release_rate_units(struct table *t, uint32_t unit, uint32_t units)
+{
+    const struct table_section *s = &t->header->rate_heap;
+    if (fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  (off_t)(s->offset_bytes + unit * s->stride_bytes),
+                  (off_t)(units * s->stride_bytes)) == -1) /* a kernel without holes */
+        memset(t->rate_heap + (size_t)unit * RATE_UNIT_BYTES, 0, (size_t)units * RATE_UNIT_BYTES);
 }
 
 int table_reserve(struct table *t)

@@ -64,6 +64,30 @@ void account_retry(struct txn *t)
         count_add(&worker_cell(t->worker, t->entry)->retries, 1);
 }
 
+static struct rcell *limit_cell(const struct txn *t, uint32_t limit)
+{
+    return rate_cell(t->worker->table, t->worker->slot, limit);
+}
+
+void account_rate_limited(struct txn *t, uint32_t limit)
+{
+    count_add(&limit_cell(t, limit)->limited, 1);
+    count_add(&worker_lcell(t->worker, t->conn->listener_row)->rate_limited, 1);
+}
+
+void account_rate_passed(struct txn *t, uint32_t limit, bool delayed, bool evicted)
+{
+    struct rcell *cell = limit_cell(t, limit);
+    count_add(delayed ? &cell->delayed : &cell->passed, 1);
+    count_add(&cell->evicted, evicted);
+}
+
+void account_rate_request(struct txn *t, bool delayed)
+{
+    struct lcell *cell = worker_lcell(t->worker, t->conn->listener_row);
+    count_add(delayed ? &cell->rate_delayed : &cell->rate_passed, 1);
+}
+
 void account_client_in(struct txn *t, uint64_t n)
 {
     t->bytes_in += n;

@@ -12,6 +12,10 @@ void account_sent(struct txn *t); /* an attempt was handed to a backend connecti
 void account_response(struct txn *t, unsigned status); /* its response head arrived */
 void account_attempt_failed(struct txn *t, bool connect_error, bool timeout);
 void account_retry(struct txn *t);
+/* Rate limits: one of them refused, one let it through, all of them did. */
+void account_rate_limited(struct txn *t, uint32_t limit);
+void account_rate_passed(struct txn *t, uint32_t limit, bool delayed, bool evicted);
+void account_rate_request(struct txn *t, bool delayed);
 /* Bytes moved, as they move. */
 void account_client_in(struct txn *t, uint64_t n);
 void account_client_out(struct txn *t, uint64_t n);

@@ -6,18 +6,13 @@
 
 static const struct hash_key place = {0x62616c6c61737421u, 0x72657175657374u};
 
-struct part {
-    const char *at;
-    size_t len;
-};
-
-static struct part part_of_span(const char *base, struct http1_span s)
+static struct key_part part_of_span(const char *base, struct http1_span s)
 {
-    return (struct part){base + s.off, s.len};
+    return (struct key_part){base + s.off, s.len};
 }
 
 /* The value of a cookie in one Cookie field (RFC 6265 4.2): pairs separated by "; ". */
-static struct part find_pair(struct part field, const char *name, size_t name_len)
+static struct key_part find_pair(struct key_part field, const char *name, size_t name_len)
 {
     const char *p = field.at, *end = p + field.len;
     while (p < end) {
@@ -27,37 +22,37 @@ static struct part find_pair(struct part field, const char *name, size_t name_le
         if (!stop)
             stop = end;
         if ((size_t)(stop - p) > name_len && memcmp(p, name, name_len) == 0 && p[name_len] == '=')
-            return (struct part){p + name_len + 1, (size_t)(stop - p) - name_len - 1};
+            return (struct key_part){p + name_len + 1, (size_t)(stop - p) - name_len - 1};
         p = stop;
     }
-    return (struct part){0};
+    return (struct key_part){0};
 }
 
-static struct part find_cookie(const struct http1_head *h, const char *base, const char *name)
+static struct key_part find_cookie(const struct http1_head *h, const char *base, const char *name)
 {
-    struct part value = {0};
+    struct key_part value = {0};
     for (unsigned i = 0; i < h->count && !value.len; i++)
         if (h->headers[i].id == HTTP1_H_COOKIE)
             value = find_pair(part_of_span(base, h->headers[i].value), name, strlen(name));
     return value;
 }
 
-static struct part find_header(const struct http1_head *h, const char *base, const char *name)
+static struct key_part find_header(const struct http1_head *h, const char *base, const char *name)
 {
     const struct http1_header *found = http1_find_name(h, base, name, strlen(name));
-    return found ? part_of_span(base, found->value) : (struct part){0};
+    return found ? part_of_span(base, found->value) : (struct key_part){0};
 }
 
 /* Path and query as they came: the query follows the path in the target. */
-static struct part find_uri(const struct http1_head *h, const char *base)
+static struct key_part find_uri(const struct http1_head *h, const char *base)
 {
-    struct part uri = part_of_span(base, h->path);
+    struct key_part uri = part_of_span(base, h->path);
     if (uri.len && h->query.len)
         uri.len = (size_t)(base + h->query.off + h->query.len - uri.at);
     return uri.len ? uri : part_of_span(base, h->target);
 }
 
-static struct part find_part(const struct http1_head *h, const char *base, const char *what)
+struct key_part key_part_find(const struct http1_head *h, const char *base, const char *what)
 {
     if (strcmp(what, "uri") == 0)
         return find_uri(h, base);
@@ -69,7 +64,7 @@ static struct part find_part(const struct http1_head *h, const char *base, const
         return find_header(h, base, what + 7);
     if (strncmp(what, "cookie:", 7) == 0)
         return find_cookie(h, base, what + 7);
-    return (struct part){0}; /* client_ip */
+    return (struct key_part){0}; /* client_ip */
 }
 
 static uint64_t hash_client(const struct peer *p)
@@ -78,32 +73,28 @@ static uint64_t hash_client(const struct peer *p)
 }
 
 /* Host names are the same in any case (RFC 9110 4.2.3); long ones count by their beginning. */
-static uint64_t hash_host(struct part host)
+uint64_t key_hash_host(struct hash_key key, struct key_part host)
 {
     char lower[256];
     size_t n = host.len < sizeof lower ? host.len : sizeof lower;
     for (size_t i = 0; i < n; i++)
         lower[i] = (char)(host.at[i] >= 'A' && host.at[i] <= 'Z' ? host.at[i] + 32 : host.at[i]);
-    return hash_bytes(place, lower, n);
-}
-
-uint64_t key_hash(const struct txn *t, const char *what, const struct http1_head *head,
-                  const char *base)
-{
-    struct part part = {0};
-    if (head)
-        part = find_part(head, base, what);
-    if (part.len == 0)
-        return hash_client(&t->conn->peer);
-    if (strcmp(what, "host") == 0)
-        return hash_host(part);
-    return hash_bytes(place, part.at, part.len);
+    return hash_bytes(key, lower, n);
 }
 
 void key_fill(struct txn *t, const struct http1_head *head, const char *base)
 {
     enum lb_key key = t->pool->view.algorithm->key;
     const char *what = key == LB_KEY_URI ? "uri" : t->pool->conf->hash_key;
-    if (key != LB_KEY_NONE)
-        t->lb.key = key_hash(t, what, key == LB_KEY_CLIENT ? NULL : head, base);
+    struct key_part part = {0};
+    if (key == LB_KEY_NONE)
+        return;
+    if (head && key != LB_KEY_CLIENT)
+        part = key_part_find(head, base, what);
+    if (part.len == 0)
+        t->lb.key = hash_client(&t->conn->peer);
+    else if (strcmp(what, "host") == 0)
+        t->lb.key = key_hash_host(place, part);
+    else
+        t->lb.key = hash_bytes(place, part.at, part.len);
 }

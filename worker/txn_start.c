@@ -11,9 +11,9 @@
 #include "worker/head.h"
 #include "worker/key.h"
 #include "worker/proto_http1.h"
+#include "worker/rate_limit.h"
 #include "worker/relay.h"
 #include "worker/reply.h"
-#include "worker/route.h"
 #include "worker/txn.h"
 
 static void note_request(struct txn *t, const struct http1_head *h, struct buf *in)
@@ -35,6 +35,13 @@ static void note_request(struct txn *t, const struct http1_head *h, struct buf *
 }
 
 /* ---- the steps ---- */
+
+static bool step_route(struct txn *t, const struct http1_head *h, const char *base)
+{
+    (void)h, (void)base;
+    t->pool = &t->gen->pools[t->listener->pool];
+    return true;
+}
 
 static bool step_refuse(struct txn *t, const struct http1_head *h, const char *base)
 {
@@ -83,7 +90,8 @@ static bool step_forward(struct txn *t, const struct http1_head *h, const char *
 
 static bool (*const steps[])(struct txn *, const struct http1_head *, const char *base) = {
     step_refuse,
-    route_step,
+    step_route,
+    step_rate_limit,
     step_forward,
 };
 
@@ -137,5 +145,6 @@ void txn_start_tcp(struct conn *c)
     t->pool = &t->gen->pools[t->listener->pool];
     key_fill(t, NULL, NULL);
     conn_want(c, 0);
-    txn_dispatch(t);
+    if (rate_limit_tcp(t))
+        txn_dispatch(t);
 }

@@ -51,7 +51,6 @@ struct gen {
     const struct conf *conf;
     uint32_t refs;         /* txns that began with it, plus one while current */
     struct pool_rt *pools; /* by index of conf.pools */
-    struct regex_set *regexes;
     const struct conf_listener *by_row[LISTENER_MAX];
     struct gen *next;
     uint64_t cut_us; /* tunnels of listeners that ended with it are cut then */
@@ -141,6 +140,11 @@ struct txn_wait {
     void (*cancel)(struct txn *t); /* the txn ends: forgets it; may be NULL */
 };
 
+/* What the answer says about a rate limit; limit 0: nothing. */
+struct txn_rate {
+    uint32_t limit, remaining, reset_s, retry_after_s;
+};
+
 enum txn_body_out { BODY_AS_IS, BODY_DECHUNK, BODY_ENCHUNK };
 
 struct txn {
@@ -150,7 +154,6 @@ struct txn {
     struct worker *worker;
     struct gen *gen;
     const struct conf_listener *listener;
-    const struct conf_route *route; /* NULL: not http */
     struct pool_rt *pool;
     struct upstream *up;
     uint32_t entry;       /* reserved place, or INDEX_NONE */
@@ -179,11 +182,6 @@ struct txn {
     struct buf
         *up_head; /* request head (and a small body) for the backend; kept while replayable */
 
-    struct buf *target; /* what the backend is asked for instead of the client's target, or NULL */
-    struct buf *fields; /* header fields for the answer that depend on the request, or NULL */
-    uint32_t fields_block; /* how many bytes of it every answer gets; the rest is for errors */
-    char made_id[32];      /* X-Request-ID made here; empty: none yet */
-
     /* the response */
     struct http1_head *res; /* while a response head arrives */
     bool res_head_done, res_done;
@@ -202,6 +200,7 @@ struct txn {
     /* tunnel */
     bool client_eof, up_eof, client_shut, up_shut; /* FIN received from / sent to each side */
     uint64_t bytes_in, bytes_out;                  /* from and to the client */
+    struct txn_rate rate;
     bool failed;                                   /* no answer from a backend could be given */
     bool aborted;                                  /* the client gave up */
     const char *end;                               /* why it ended early, static text */

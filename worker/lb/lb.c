@@ -28,8 +28,13 @@ const struct lb_algorithm *lb_find(const char *name)
     return NULL;
 }
 
-void lb_view_init(struct lb_view *v, const struct table *t, uint32_t pool,
-                  const struct lb_algorithm *a)
+void lb_prepare(struct table *t, uint32_t pool, const struct lb_algorithm *a)
+{
+    hashtable_set_kind(t, pool, a->table);
+    loads_set_kind(t, pool, a->loads);
+}
+
+void lb_view_init(struct lb_view *v, struct table *t, uint32_t pool, const struct lb_algorithm *a)
 {
     memset(v, 0, sizeof *v);
     v->table = t;
@@ -56,18 +61,12 @@ static int reserve_members(struct lb_view *v, uint32_t n)
     return 0;
 }
 
-unsigned lb_rank(const struct entry *e)
-{
-    unsigned unknown = word_get(&e->health) == HEALTH_HEALTHY ? 0 : 1;
-    return word_get(&e->backup) * 2 + unknown;
-}
-
 bool lb_acceptable(const struct lb_view *v, const struct lb_request *r, uint32_t entry)
 {
     if (entry >= word_get(&v->table->header->entries_high))
         return false;
     const struct entry *e = entry_at(v->table, entry);
-    return word_get(&e->pool) == v->pool && entry_usable(e) && lb_rank(e) == v->rank &&
+    return word_get(&e->pool) == v->pool && entry_usable(e) && entry_rank(e) == v->rank &&
            !lb_tried(r, entry);
 }
 
@@ -89,7 +88,7 @@ static void collect(struct lb_view *v, const uint32_t *ids, uint32_t n)
         uint32_t weight = entry_weight(e);
         if (!entry_usable(e) || weight == 0) /* it may change between the two looks */
             continue;
-        unsigned rank = lb_rank(e);
+        unsigned rank = entry_rank(e);
         if (rank > best)
             continue;
         if (rank < best)
@@ -123,5 +122,7 @@ int lb_view_refresh(struct lb_view *v)
     uint32_t change = word_get(&pool_at(v->table, v->pool)->change);
     if (LIKELY(v->built && change == v->change))
         return 0;
+    if (!v->table->read_only)
+        loads_refresh(v->table, v->pool);
     return rebuild(v, change);
 }

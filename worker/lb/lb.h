@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "shm/entry.h"
 #include "shm/hashtable.h"
+#include "shm/loads.h"
 #include "shm/pool.h"
 
 #define LB_TRIED_MAX 16u
@@ -28,10 +29,10 @@ struct lb_algorithm;
 
 struct lb_view {
     const struct lb_algorithm *algorithm;
-    const struct table *table;
+    struct table *table;
     uint32_t pool;   /* row */
     uint32_t change; /* pool_row.change this view was built from */
-    unsigned rank;   /* of the members: lb_rank */
+    unsigned rank;   /* of the members: entry_rank */
     bool built;
     struct lb_member *members; /* usable ones: primaries, or backups when no primary is usable */
     uint32_t count, cap;
@@ -54,7 +55,8 @@ struct lb_algorithm {
     const char *help; /* one sentence, for the docs table */
     const char *cost; /* "O(1)" */
     enum lb_key key;
-    enum hashtable_kind table; /* the master has it built for the pool */
+    enum hashtable_kind table; /* the master has it built for the pool: lb_prepare */
+    enum loads_kind loads;     /* and these kept */
     /* Precomputes for the view's members; may allocate. 0, or -1 no memory. NULL: nothing to do. */
     int (*build)(struct lb_view *v);
     /* The entry index of a member not yet tried, or INDEX_NONE. The caller checks that the entry is
@@ -65,21 +67,22 @@ struct lb_algorithm {
 extern const struct lb_algorithm *const lb_algorithms[]; /* NULL-terminated */
 const struct lb_algorithm *lb_find(const char *name);
 
-void lb_view_init(struct lb_view *v, const struct table *t, uint32_t pool,
-                  const struct lb_algorithm *a);
+void lb_view_init(struct lb_view *v, struct table *t, uint32_t pool, const struct lb_algorithm *a);
 void lb_view_free(struct lb_view *v);
 /* Rebuilds when the pool changed since; cheap (one load) when not. 0, or -1 no memory (the old view
  * stays). */
 int lb_view_refresh(struct lb_view *v) MUST_CHECK;
 
-/* Who is asked first: a known-good primary (0), then a primary nobody has checked yet, then the
- * backups likewise. */
-unsigned lb_rank(const struct entry *e);
+/* Has the table keep for the pool what the algorithm needs. Master; the lock is held. */
+void lb_prepare(struct table *t, uint32_t pool, const struct lb_algorithm *a);
+
 /* May this entry index, out of a hash table, be picked for this view and request? */
 bool lb_acceptable(const struct lb_view *v, const struct lb_request *r, uint32_t entry);
 /* For hash algorithms without a table, or with nobody acceptable near the key: any member, by key.
  */
 uint32_t lb_select_by_key(const struct lb_view *v, const struct lb_request *r);
+/* The member with the best score of the algorithm's loads (worker/lb/least.c). */
+uint32_t lb_select_least(const struct lb_view *v, const struct lb_request *r);
 /* Walks the pool's ring from the key (worker/lb/consistent_hash.c). */
 uint32_t lb_select_on_ring(const struct lb_view *v, const struct lb_request *r);
 

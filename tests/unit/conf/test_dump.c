@@ -190,6 +190,16 @@ static void make_backends(struct made *m)
     say(m, ")");
 }
 
+static void make_limits(struct made *m)
+{
+    static const char *const periods[] = {"s", "90s", "m", "24h", "250ms"};
+    say(m, "( { rate = \"%llu/%s\", burst = %llu }, ",
+        (unsigned long long)pick_between(1, RATE_COUNT_MAX), periods[pick_number(4)],
+        (unsigned long long)pick_between(1, RATE_COUNT_MAX));
+    say(m, "{ algorithm = \"sliding_window\", key = \"global\", entries = %llu } )",
+        (unsigned long long)pick_between(1, 1000000));
+}
+
 static void make_value(struct made *m, const struct conf_row *row)
 {
     switch (row->type) {
@@ -217,9 +227,18 @@ static void make_value(struct made *m, const struct conf_row *row)
         say(m, "[ \"10.0.0.0/8\", \"fd00::/%u\" ]", (unsigned)pick_number(128));
         break;
     case CONF_T_EXPECT: say(m, "\"200-2%02u,404\"", (unsigned)pick_number(99)); break;
+    case CONF_T_BYTES: say(m, "\"b%u\\x01\\\\x00\"", m->port); break;
+    case CONF_T_PAIRS: say(m, "( ( \"X-A\", \"%u\" ), ( \"X-B\", \"\" ) )", m->port); break;
+    case CONF_T_CA_FILE: say(m, "\"\""); break;
+    case CONF_T_HEALTH:
+        say(m, "{ ");
+        make_section(m, row->section, "");
+        say(m, "}");
+        break;
     case CONF_T_POOL: say(m, "\"pool%u\"", (unsigned)pick_number(2)); break;
     case CONF_T_ADDRESS: say(m, "\"h.test:%u\"", m->port++); break;
     case CONF_T_BACKENDS: make_backends(m); break;
+    case CONF_T_RATE_LIMITS: make_limits(m); break;
     case CONF_T_LISTENERS: make_things(m, row->section, "listener"); break;
     case CONF_T_POOLS: make_things(m, row->section, "pool"); break;
     case CONF_T_ADMIN:
@@ -237,18 +256,39 @@ static unsigned made_kind; /* enum conf_kind of the listener being made; 0: none
 /* These hang on others of their listener: they have tests of their own. */
 static bool hangs_on_others(const struct conf_section *section, const struct conf_row *row)
 {
-    bool optional = row->flags & CONF_OMIT && row->type != CONF_T_POOL;
-    return optional ||
-           (section == &conf_section_listener && strcmp(row->name, "proxy_protocol") == 0);
+    return section == &conf_section_listener && strcmp(row->name, "proxy_protocol") == 0;
+}
+
+/* What a type of check does not have is refused: this many settings go together. */
+static void make_health(struct made *m)
+{
+    static const char *const types[] = {"none", "http", "tcp", "tls", "grpc", "udp"};
+    unsigned type = (unsigned)pick_number(ARRAY_LEN(types) - 1);
+    bool has_choice =
+        type == CONF_HEALTH_HTTP || type == CONF_HEALTH_TCP || type == CONF_HEALTH_GRPC;
+    struct conf_health h = {.type = type, .tls = has_choice && pick_number(1)};
+    say(m, "type = \"%s\" %s ", types[type], h.tls ? "tls = true" : "");
+    for (const struct conf_row *row = conf_section_health.rows; row->name; row++) {
+        if (!pick_number(1) || !rows_apply(&conf_section_health, row, &h) ||
+            row->type == CONF_T_ENUM || strcmp(row->name, "tls") == 0 ||
+            strcmp(row->name, "method") == 0)
+            continue;
+        say(m, "%s = ", row->name);
+        make_value(m, row);
+        say(m, " ");
+    }
 }
 
 static void make_section(struct made *m, const struct conf_section *section, const char *name)
 {
+    if (section == &conf_section_health) {
+        make_health(m);
+        return;
+    }
     if (section == &conf_section_listener)
         made_kind = pick_number(2) == 0 ? CONF_KIND_TCP : CONF_KIND_HTTP;
     for (const struct conf_row *row = section->rows; row->name; row++) {
-        bool wanted = pick_number(1) || row->flags & CONF_REQUIRED || row->type == CONF_T_POOLS ||
-                      row->type == CONF_T_POOL;
+        bool wanted = pick_number(1) || row->flags & CONF_REQUIRED || row->type == CONF_T_POOLS;
         if (row->type == CONF_T_LATER || row->type == CONF_T_DEFAULTS ||
             hangs_on_others(section, row))
             continue;
@@ -296,6 +336,6 @@ TEST(every_option_is_documented)
     }
     CHECK(strstr(
         text,
-        "| `interval` | duration | `\"10s\"` | 10ms to 24d | Between two checks of a backend |\n"));
+        "| `interval` | duration | `\"10s\"` | 10ms to 24d | Between two checks of a backend"));
     free(text);
 }

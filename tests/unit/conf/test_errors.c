@@ -32,7 +32,8 @@ TEST(unknown_settings)
 TEST(not_supported_yet)
 {
     static const char *const top[] = {"state_file"};
-    static const char *const listener[] = {"tls", "sni", "access_log", "responses", "rate_limit"};
+    static const char *const listener[] = {"tls",        "routes",    "redirect",        "sni",
+                                           "access_log", "responses", "response_headers"};
     static const char *const pool[] = {"sticky",          "retry",    "passive",
                                        "circuit_breaker", "queue",    "tls",
                                        "slow_start",      "protocol", "max_load"};
@@ -57,10 +58,10 @@ TEST(not_supported_yet)
               "t:3: error: pools.app.balance: \"fastest_response\" is not supported yet\n");
     CHECK_STR(bad_listener("protocol = \"udp\""),
               "t:3: error: listeners.web.protocol: \"udp\" is not supported yet\n");
-    CHECK_STR(bad_pool("health = { type = \"grpc\" }"),
-              "t:3: error: pools.app.health.type: \"grpc\" is not supported yet\n");
     CHECK_STR(bad_top("defaults = { sticky = { } }"),
               "t:3: error: \"sticky\" is not supported yet\n");
+    CHECK_STR(load_bad("listeners = { plain = { bind = \"*:80\", redirect = \"https\" } }"),
+              "t:1: error: \"redirect\" is not supported yet\n");
 }
 
 TEST(missing)
@@ -71,7 +72,7 @@ TEST(missing)
               "t:1: error: listeners: is empty: nothing would be served\n");
     CHECK_STR(load_bad("listeners = { web = { } }"),
               "t:1: error: listeners.web: \"bind\" is missing\n"
-              "t:1: error: listeners.web: \"pool\" or \"routes\" is missing\n");
+              "t:1: error: listeners.web: \"pool\" is missing\n");
     CHECK_STR(
         load_bad("listeners = { a = { bind = \"*:80\", pool = \"app\" } }\npools = { app = { } }"),
         "t:2: error: pools.app: \"backends\" is missing\n");

@@ -143,8 +143,8 @@ TEST(tcp_has_other_defaults)
 TEST(defaults_are_inherited)
 {
     const struct conf *c = load_good(
-        WEB "pools = { app = { backends = [ ] timeouts = { read = \"9s\" } health = { path = "
-            "\"/x\" } }\n"
+        WEB "pools = { app = { backends = [ ] timeouts = { read = \"9s\" } health = { type = "
+            "\"http\", path = \"/x\" } }\n"
             " other = { backends = [ ] balance = \"round_robin\" } }\n"
             "defaults = { timeouts = { connect = \"1s\", read = \"2s\", idle = \"3s\", header = "
             "\"4s\" }\n"
@@ -160,7 +160,8 @@ TEST(defaults_are_inherited)
     CHECK_EQ(c->pools[0].keepalive, 6);
     CHECK_STR(c->pools[0].balance, "least_connections");
     CHECK_STR(c->pools[0].health.path, "/x");
-    CHECK_EQ(c->pools[0].health.type, CONF_HEALTH_TCP);
+    CHECK_EQ(c->pools[0].health.type, CONF_HEALTH_HTTP);
+    CHECK_EQ(c->pools[1].health.type, CONF_HEALTH_TCP);
     CHECK_EQ(c->pools[0].health.interval_ms, 7000);
     CHECK_STR(c->pools[1].balance, "round_robin");
     CHECK_STR(c->pools[1].health.path, "/health");

@@ -66,6 +66,13 @@ static inline struct rig_conf *rig_conf_new(enum conf_health_type type, uint32_t
         c->pools[p].name = p == 0 ? "app" : "api";
         c->pools[p].row = rig.rows[p];
         c->pools[p].health = (struct conf_health){.type = type,
+                                                  .method = "GET",
+                                                  .body = "",
+                                                  .service = "",
+                                                  .sni = "",
+                                                  .ca_pem = "",
+                                                  .send = {"", "", 0},
+                                                  .expect_bytes = {"", "", 0},
                                                   .path = c->path,
                                                   .host = "",
                                                   .expect = &c->expect,

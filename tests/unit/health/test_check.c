@@ -27,6 +27,13 @@ static void prepare_at(const char *host, enum conf_health_type type)
     health = (struct conf_health){.type = type,
                                   .path = "/health",
                                   .host = "",
+                                  .method = "GET",
+                                  .body = "",
+                                  .service = "",
+                                  .sni = "",
+                                  .ca_pem = "",
+                                  .send = {"", "", 0},
+                                  .expect_bytes = {"", "", 0},
                                   .expect = expect,
                                   .expect_count = 2,
                                   .timeout_ms = 5000};
@@ -56,7 +63,7 @@ static void run(void)
 static void finish(void)
 {
     CHECK_EQ(check.fd, -1);
-    CHECK(check.exchange == NULL);
+    CHECK(check.state == NULL && check.tls == NULL);
     CHECK(!ev_is_active(&check.io) && !ev_is_active(&check.deadline));
     origin_close(&origin);
     ev_loop_destroy(loop);

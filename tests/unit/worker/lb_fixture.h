@@ -53,7 +53,7 @@ static inline uint32_t fixture_add(struct fixture *f, uint32_t weight, bool back
 static inline void fixture_view(struct fixture *f, const char *algorithm)
 {
     table_lock(&f->table);
-    hashtable_set_kind(&f->table, f->pool, lb_find(algorithm)->table);
+    lb_prepare(&f->table, f->pool, lb_find(algorithm));
     table_unlock(&f->table);
     lb_view_init(&f->view, &f->table, f->pool, lb_find(algorithm));
     if (lb_view_refresh(&f->view) == -1)
@@ -69,6 +69,25 @@ static inline uint32_t fixture_pick(struct fixture *f)
     if (lb_view_refresh(&f->view) == -1)
         exit(1);
     return f->view.algorithm->select(&f->view, &r);
+}
+
+/* A pick whose place is reserved on a slot, as the data path does. */
+static inline uint32_t fixture_take(struct fixture *f, uint32_t slot)
+{
+    uint32_t entry = fixture_pick(f);
+    if (entry == INDEX_NONE)
+        return INDEX_NONE;
+    uint32_t incarnation = word_get(&entry_at(&f->table, entry)->incarnation);
+    return entry_reserve(&f->table, entry, incarnation, slot) ? entry : INDEX_NONE;
+}
+
+/* A request that is over at once. */
+static inline uint32_t fixture_request(struct fixture *f)
+{
+    uint32_t entry = fixture_take(f, 0);
+    if (entry != INDEX_NONE)
+        entry_release(&f->table, entry, 0);
+    return entry;
 }
 
 #endif

@@ -175,7 +175,7 @@ TEST(least_connections_takes_the_least_loaded_over_all_slots)
     CHECK(entry_reserve(&f.table, e[2], word_get(&entry_at(&f.table, e[2])->incarnation), 1));
     unsigned counts[ENTRY_MAX] = {0};
     for (int i = 0; i < 30; i++)
-        counts[fixture_pick(&f)]++;
+        counts[fixture_request(&f)]++;
     for (int i = 0; i < 3; i++)
         CHECK_EQ(counts[e[i]], 10); /* equals take turns */
 }

@@ -106,7 +106,7 @@ TEST(weighted_least_connections_lets_idle_equals_take_turns)
     fixture_view(&f, "weighted_least_connections");
     unsigned counts[ENTRY_MAX] = {0};
     for (unsigned i = 0; i < 40; i++)
-        counts[fixture_pick(&f)]++;
+        counts[fixture_request(&f)]++;
     for (unsigned i = 0; i < ARRAY_LEN(e); i++)
         CHECK_EQ(counts[e[i]], 10);
 }
