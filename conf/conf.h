@@ -90,6 +90,8 @@ struct conf_listener {
     struct conf_pos pos;
 };
 
+enum conf_proxy_version { CONF_PROXY_OFF, CONF_PROXY_V1, CONF_PROXY_V2 };
+
 enum conf_health_type {
     CONF_HEALTH_NONE,
     CONF_HEALTH_HTTP,
@@ -142,11 +144,13 @@ struct conf_health {
     struct conf_bytes expect_bytes; /* tcp, udp: a part of the answer; len 0: none wanted */
     bool tls;                       /* http, tcp, grpc: inside TLS */
     bool verify;
-    const char *sni;                                 /* "": the host, when it has a name */
-    const char *ca;                                  /* absolute; "": the system's */
-    const char *ca_pem;                              /* contents; "": the system's */
-    uint16_t port;                                   /* 0: the traffic port */
-    uint32_t interval_ms, timeout_ms;                /* 10s, 5s */
+    const char *sni;                  /* "": the host, when it has a name */
+    const char *ca;                   /* absolute; "": the system's */
+    const char *ca_pem;               /* contents; "": the system's */
+    enum conf_proxy_version proxy;    /* what a connection begins with: as the traffic's, unless it
+                                         goes to a port of its own */
+    uint16_t port;                    /* 0: the traffic port */
+    uint32_t interval_ms, timeout_ms; /* 10s, 5s */
     uint32_t healthy_threshold, unhealthy_threshold; /* 2, 3 */
     struct conf_pos *said; /* by row: where it was set here, not inherited; file NULL: it was not */
 };
@@ -162,8 +166,6 @@ struct conf_backend {
     uint32_t entry;             /* in the table; given by the master */
     struct conf_pos pos;
 };
-
-enum conf_proxy_version { CONF_PROXY_OFF, CONF_PROXY_V1, CONF_PROXY_V2 };
 
 struct conf_pool {
     const char *name;

@@ -236,6 +236,7 @@ static void resolve_backend(struct walk *w, struct conf_pool *p, uint32_t index,
         s.h->expect_text_count = p->health.expect_text_count;
     }
     resolve(&s);
+    s.h->proxy = s.h->port ? CONF_PROXY_OFF : p->proxy_protocol;
 }
 
 void health_resolve(struct walk *w, struct conf *c)
@@ -250,6 +251,7 @@ void health_resolve(struct walk *w, struct conf *c)
             base.type = CONF_HEALTH_HTTP;
         struct scope s = {.w = w, .h = &p->health, .base = &base, .at = &at};
         resolve(&s);
+        p->health.proxy = p->health.port ? CONF_PROXY_OFF : p->proxy_protocol;
         for (uint32_t b = 0; b < p->backend_count; b++)
             if (p->backends[b].health)
                 resolve_backend(w, p, b, &pool);

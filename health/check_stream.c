@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include "base/proxy_proto.h"
 #include "health/check.h"
 #include "health/tls.h"
 
@@ -38,26 +39,14 @@ static void shake_hands(struct check *c)
 {
     char why[sizeof(((struct check_result *)0)->reason)];
     switch (tls_handshake(c->tls, why, sizeof(why))) {
-    case TLS_DONE:
-        c->connected = true;
-        c->opened(c);
-        break;
+    case TLS_DONE: c->opened(c); break;
     case TLS_WANT_READ: check_wait(c, EV_READ, "shaking hands", shake_hands); break;
     case TLS_WANT_WRITE: check_wait(c, EV_WRITE, "shaking hands", shake_hands); break;
     case TLS_FAILED: check_fail(c, (uint32_t)-EPROTO, "tls: %s", why); break;
     }
 }
 
-static void on_connected(struct check *c)
-{
-    int err = net_connect_result(c->fd);
-    if (err != 0)
-        check_fail_errno(c, "connect", err);
-    else
-        shake_hands(c);
-}
-
-static void open_tls(struct check *c)
+static void secure(struct check *c)
 {
     char host[256];
     check_host(c, host, sizeof(host));
@@ -65,19 +54,48 @@ static void open_tls(struct check *c)
     if (c->tls == NULL)
         check_impossible(c, "no memory for TLS");
     else
-        check_wait(c, EV_WRITE, "connecting", on_connected);
+        shake_hands(c);
+}
+
+/* The connection is there. What it begins with when traffic begins so: a PROXY header that names
+ * nobody, for a connection of our own. */
+static void begin(struct check *c)
+{
+    char header[PROXY_PROTO_OUT_MAX];
+    if (c->health->proxy != CONF_PROXY_OFF) {
+        unsigned version = c->health->proxy == CONF_PROXY_V1 ? 1 : 2;
+        uint32_t len = (uint32_t)proxy_proto_write(version, NULL, c->addr, header);
+        if (!check_send(c, header, len, begin))
+            return;
+        c->sent_bytes = 0;
+    }
+    if (c->health->type == CONF_HEALTH_TLS || c->health->tls)
+        secure(c);
+    else
+        c->opened(c);
+}
+
+static void on_connected(struct check *c)
+{
+    int err = net_connect_result(c->fd);
+    c->connected = true;
+    if (err != 0)
+        check_fail_errno(c, "connect", err);
+    else
+        begin(c);
 }
 
 void check_open(struct check *c, void (*opened)(struct check *c))
 {
+    const struct conf_health *h = c->health;
     struct net_addr addr = check_address(c);
     c->phase = "connecting";
     c->opened = opened;
     c->fd = net_connect(&addr);
     if (c->fd == -1)
         check_fail_errno(c, "connect", errno);
-    else if (c->health->type == CONF_HEALTH_TLS || c->health->tls)
-        open_tls(c);
+    else if (h->type == CONF_HEALTH_TLS || h->tls || h->proxy != CONF_PROXY_OFF)
+        check_wait(c, EV_WRITE, "connecting", on_connected);
     else
         opened(c);
 }

@@ -88,7 +88,7 @@ static void on_connected(struct check *c)
 
 static void on_opened(struct check *c)
 {
-    if (c->tls != NULL)
+    if (c->connected)
         say(c);
     else
         check_wait(c, EV_WRITE, "connecting", on_connected);

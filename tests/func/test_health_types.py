@@ -224,6 +224,36 @@ def test_tcp_inside_tls(ballast, tls_origin, authority):
     assert reason(b, "b1") == "answered as expected"
 
 
+@pytest.mark.parametrize("version, header", [
+    ("v1", b"PROXY UNKNOWN\r\n"), ("v2", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")])
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_proxy_header_of_a_check(ballast, tcp_origin, version, header, kind):
+    """A backend that wants a PROXY header gets one from checks, too; a port for checks alone does not."""
+    seen = {"traffic": b"", "other": b""}
+
+    def serve(which):
+        def answer(sock, number):
+            data = b""
+            while not data.endswith(b"ping" if kind == "tcp" else b"\r\n\r\n"):
+                data += sock.recv(4096)
+            seen[which] = seen[which] or data
+            sock.sendall(reply(200, "pong"))
+        return answer
+
+    health = f'{FAST}, type = "{kind}"' + (', send = "ping", expect = "pong"' if kind == "tcp" else "")
+    traffic, other = tcp_origin(serve("traffic")), tcp_origin(serve("other"))
+    b = ballast(f"""
+listeners = {{ web = {{ bind = "127.0.0.1:{free_port()}", pool = "app" }} }}
+pools = {{ app = {{ proxy_protocol = "{version}", health = {{ {health} }}, backends = (
+    {{ name = "b1", address = "{traffic.address}" }},
+    {{ name = "b2", address = "{traffic.address}", health = {{ port = {other.port} }} }} ) }} }}
+""")
+    b.wait_status("b1", "healthy")
+    b.wait_status("b2", "healthy")
+    assert seen["traffic"].startswith(header + (b"ping" if kind == "tcp" else b"GET /health"))
+    assert seen["other"].startswith(b"ping" if kind == "tcp" else b"GET /health")
+
+
 # ---- grpc
 
 
