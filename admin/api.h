@@ -21,6 +21,9 @@ struct api {
     bool draining;
     struct rate *rate;
     struct reload *reload;
+    char *reloads;              /* the master's list of the last ones, JSON; NULL: none yet */
+    void (*changed)(void *arg); /* a request changed something in the table; may be NULL */
+    void *changed_arg;
 };
 
 typedef void api_handler(struct api *a, const struct request *q, struct response *r);
@@ -33,8 +36,10 @@ api_handler api_stats;
 api_handler api_backends_list, api_backends_get;
 api_handler api_backends_enable, api_backends_disable, api_backends_drain, api_backends_weight;
 api_handler api_backends_add, api_backends_remove;
+/* api_change.c */
+api_handler api_backends_revert;
 /* api_config.c */
-api_handler api_config, api_reload, api_index;
+api_handler api_config, api_reload, api_reloads, api_index;
 /* api_events.c */
 api_handler api_events;
 /* api_rows.c */
@@ -53,6 +58,17 @@ void api_rates_write(struct json *j, const struct api *a);          /* an array 
 /* The pools that take no requests and the workers that are missing, as sentences. How many pools
  * have no usable backend. */
 uint32_t api_health_reasons(struct json *j, const struct api *a, bool *degraded);
+
+/* The backend that a request is about, under the table's lock; INDEX_NONE with a 404 in r, or a
+ * 412: its If-Match names another state. */
+uint32_t api_change_begin(const struct api *a, const struct request *q,
+                          struct response *r) MUST_CHECK;
+/* 200, the backend and its ETag. */
+void api_change_answer(struct response *r, const struct api *a, uint32_t entry);
+/* configured, override and observed. */
+void api_change_write_layers(struct json *j, const struct table *t, uint32_t entry);
+/* Does If-Match (RFC 9110 13.1.1) allow a change of what has this tag? Else a 412 in r. */
+bool api_change_allowed(const struct request *q, const char *etag, struct response *r);
 
 /* One admin action for the flight recorder: "POST /lb/... from PEER". */
 void api_record(const struct api *a, const struct request *q, const char *object, const char *from,

@@ -3,13 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "admin/body.h"
 #include "admin/rate.h"
 #include "admin/view.h"
 #include "base/clock.h"
 #include "shm/events.h"
-
-#define WEIGHT_MAX 256
 
 /* ---- one backend as JSON ---- */
 
@@ -128,6 +125,7 @@ void api_backends_write(struct json *j, const struct api *a, uint32_t entry)
     json_object_begin(j);
     write_identity(j, a, entry);
     write_state(j, e);
+    api_change_write_layers(j, a->table, entry);
     write_load(j, a->table, entry);
     write_traffic(j, a, entry);
     write_health(j, e);
@@ -175,7 +173,7 @@ void api_backends_get(struct api *a, const struct request *q, struct response *r
 {
     uint32_t entry = api_backend_of(a, q, r);
     if (entry != INDEX_NONE)
-        api_backends_write(response_json(r, 200), a, entry);
+        api_change_answer(r, a, entry);
 }
 
 /* ---- changing ---- */
@@ -186,89 +184,6 @@ void api_record(const struct api *a, const struct request *q, const char *object
     char reason[144];
     snprintf(reason, sizeof(reason), "%s by %s", what, q->peer);
     event_write(a->table, a->slot, "admin", object, from, to, reason);
-}
-
-static void change_mode(struct api *a, const struct request *q, struct response *r,
-                        enum entry_mode mode, const char *what)
-{
-    char id[VIEW_ID_BYTES];
-    table_lock(a->table); /* so that the row stays this backend between finding and changing it */
-    uint32_t entry = api_backend_of(a, q, r);
-    enum entry_mode before = MODE_ENABLED;
-    if (entry != INDEX_NONE) {
-        before = (enum entry_mode)word_get(&entry_at(a->table, entry)->mode);
-        entry_set_mode(a->table, entry, mode);
-        view_id(a->table, entry, id);
-    }
-    table_unlock(a->table);
-    if (entry == INDEX_NONE)
-        return;
-    api_record(a, q, id, entry_mode_name(before), entry_mode_name(mode), what);
-    api_backends_write(response_json(r, 200), a, entry);
-}
-
-void api_backends_enable(struct api *a, const struct request *q, struct response *r)
-{
-    change_mode(a, q, r, MODE_ENABLED, "enable");
-}
-
-void api_backends_disable(struct api *a, const struct request *q, struct response *r)
-{
-    change_mode(a, q, r, MODE_MAINTENANCE, "disable");
-}
-
-void api_backends_drain(struct api *a, const struct request *q, struct response *r)
-{
-    change_mode(a, q, r, MODE_DRAINING, "drain");
-}
-
-/* {"weight": n} or {"weight": null}. Returns 0 with *weight (UINT32_MAX: no override), or -1 with a
- * 400 in r. */
-static int read_weight(const struct request *q, struct response *r, uint32_t *weight)
-{
-    struct body body;
-    char why[256];
-    if (body_parse(&body, q->body, q->body_bytes, why, sizeof(why)) != 0) {
-        response_problem(r, 400, "bad-request", "%s", why);
-        return -1;
-    }
-    const struct body_field *f = body.count == 1 ? body_find(&body, "weight") : NULL;
-    int result = -1;
-    if (f && f->type == BODY_NULL) {
-        *weight = UINT32_MAX;
-        result = 0;
-    } else if (f && f->type == BODY_INTEGER && f->integer >= 0 && f->integer <= WEIGHT_MAX) {
-        *weight = (uint32_t)f->integer;
-        result = 0;
-    } else {
-        response_problem(r, 400, "bad-request",
-                         "the body must be {\"weight\": n} with n from 0 to %d, or null",
-                         WEIGHT_MAX);
-    }
-    body_free(&body);
-    return result;
-}
-
-void api_backends_weight(struct api *a, const struct request *q, struct response *r)
-{
-    char id[VIEW_ID_BYTES], from[24], to[24];
-    uint32_t weight;
-    if (read_weight(q, r, &weight) != 0)
-        return;
-    table_lock(a->table);
-    uint32_t entry = api_backend_of(a, q, r);
-    if (entry != INDEX_NONE) {
-        const struct entry *e = entry_at(a->table, entry);
-        snprintf(from, sizeof(from), "%u", entry_weight(e));
-        entry_set_weight_override(a->table, entry, weight);
-        snprintf(to, sizeof(to), "%u", entry_weight(e));
-        view_id(a->table, entry, id);
-    }
-    table_unlock(a->table);
-    if (entry == INDEX_NONE)
-        return;
-    api_record(a, q, id, from, to, "weight");
-    api_backends_write(response_json(r, 200), a, entry);
 }
 
 static void answer_removed(struct response *r, const char *id, uint32_t in_flight)
@@ -291,7 +206,7 @@ void api_backends_remove(struct api *a, const struct request *q, struct response
         return;
     }
     table_lock(a->table);
-    uint32_t entry = api_backend_of(a, q, r), in_flight = 0;
+    uint32_t entry = api_change_begin(a, q, r), in_flight = 0;
     if (entry != INDEX_NONE) {
         view_id(a->table, entry, id);
         in_flight = entry_inflight(a->table, entry);

@@ -1,22 +1,48 @@
 #include "admin/api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "admin/endpoint.h"
 #include "admin/reload.h"
 
+#define TAG_BYTES 16
+
+static char *tag_of(const struct api *a, char out[TAG_BYTES])
+{
+    snprintf(out, TAG_BYTES, "\"g%u\"", a->conf->generation);
+    return out;
+}
+
 void api_config(struct api *a, const struct request *q, struct response *r)
 {
-    char *text = conf_dump_json(a->conf);
+    char *text = conf_dump_json(a->conf), tag[TAG_BYTES];
     (void)q;
-    if (text)
-        response_text(r, "application/json", text, strlen(text));
+    if (!text) {
+        response_problem(r, 503, "no-memory", "out of memory");
+        return;
+    }
+    response_text(r, "application/json", text, strlen(text));
+    response_header(r, "ETag", "%s", tag_of(a, tag));
+}
+
+void api_reloads(struct api *a, const struct request *q, struct response *r)
+{
+    const char *list = a->reloads ? a->reloads : "[]";
+    char *text;
+    (void)q;
+    int len = asprintf(&text, "{\"generation\":%u,\"reloads\":%s}", a->conf->generation, list);
+    if (len >= 0)
+        response_text(r, "application/json", text, (size_t)len);
     else
         response_problem(r, 503, "no-memory", "out of memory");
 }
 
 void api_reload(struct api *a, const struct request *q, struct response *r)
 {
+    char tag[TAG_BYTES];
+    if (!api_change_allowed(q, tag_of(a, tag), r))
+        return;
     if (a->draining) {
         response_problem(r, 503, "stopping", "the balancer is stopping");
         return;

@@ -30,10 +30,14 @@ static const struct endpoint rows[] = {
     {REQUEST_POST, "/lb/backends/{id}/weight", true,
      "{\"weight\": n} overrides the configured weight, null takes the override away",
      api_backends_weight},
+    {REQUEST_DELETE, "/lb/backends/{id}/overrides", true,
+     "back to the configuration file: weight and mode as it says", api_backends_revert},
     {REQUEST_GET, "/lb/config", false, "effective configuration, secrets redacted", api_config},
     {REQUEST_POST, "/lb/reload", true,
      "reads the configuration file again: 200 {generation, changes}, or 422 with its errors",
      api_reload},
+    {REQUEST_GET, "/lb/reloads", false,
+     "the last reloads, newest first: time, result, generation, changes or errors", api_reloads},
     {REQUEST_GET, "/lb/events", false,
      "transitions, admin actions, reloads: ?since=SEQ (negative: the last so many), ?limit=N, "
      "?wait=5s waits for news",
@@ -153,8 +157,11 @@ const struct endpoint *endpoint_find(const struct api *a, struct request *q, str
 void endpoint_answer(struct api *a, struct request *q, struct response *r)
 {
     const struct endpoint *row = endpoint_find(a, q, r);
-    if (row)
-        row->handler(a, q, r);
+    if (!row)
+        return;
+    row->handler(a, q, r);
+    if (row->mutates && r->status < 300 && r->wait == RESPONSE_NOW && a->changed)
+        a->changed(a->changed_arg);
 }
 
 void endpoint_list(struct json *j)

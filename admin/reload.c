@@ -73,6 +73,8 @@ void reload_answer(struct response *r, uint32_t result, uint32_t generation, con
         json_object_begin(j);
         json_kv_uint(j, "generation", generation);
         write_list(j, "changes", text);
+        if (*text == '{')
+            write_list(j, "overrides", text);
     } else {
         j = response_problem_open(r, 422, "refused-configuration",
                                   "the configuration was refused; the old one keeps serving");

@@ -58,6 +58,9 @@ void request_from_head(struct request *q, const struct http1_head *head, const c
     q->origin = copy_header(arena, head, buf, HTTP1_H_ORIGIN);
     q->authorization = copy_header(arena, head, buf, HTTP1_H_AUTHORIZATION);
     q->accept = copy_header(arena, head, buf, HTTP1_H_ACCEPT);
+    const struct http1_header *match = http1_find_name(head, buf, "if-match", strlen("if-match"));
+    if (match)
+        q->if_match = copy_span(arena, buf, match->value);
     q->body = "";
     q->peer = "";
     q->bind_host = "";

@@ -27,7 +27,7 @@ struct request {
     bool head;
     const char *path;  /* as sent, percent-encoded, without the query; never NULL */
     const char *query; /* without '?'; "" when there is none */
-    const char *host, *origin, *authorization, *accept; /* NULL: not sent */
+    const char *host, *origin, *authorization, *accept, *if_match; /* NULL: not sent */
     const char *body;
     size_t body_bytes;
     char id[REQUEST_ID_BYTES]; /* what stood at {id}, decoded */

@@ -41,6 +41,14 @@ static int ask_master(void *arg)
     return child_ask(a->child, CTL_RELOAD, 0, "");
 }
 
+static void on_changed(void *arg)
+{
+    struct admin *a = arg;
+    MAGIC_CHECK(a, ADMIN_MAGIC);
+    if (child_ask(a->child, CTL_CHANGED, 0, "") == -1)
+        log_warning("admin: cannot tell the master to save the change");
+}
+
 static int on_start(struct child *c, char *why, size_t why_cap)
 {
     struct admin *a = calloc(1, sizeof(*a));
@@ -54,8 +62,13 @@ static int on_start(struct child *c, char *why, size_t why_cap)
     MAGIC_SET(a, ADMIN_MAGIC);
     a->child = c;
     a->reload = (struct reload){.ask = ask_master, .arg = a};
-    a->api = (struct api){
-        .table = c->table, .conf = c->conf, .slot = c->slot, .rate = rate, .reload = &a->reload};
+    a->api = (struct api){.table = c->table,
+                          .conf = c->conf,
+                          .slot = c->slot,
+                          .rate = rate,
+                          .reload = &a->reload,
+                          .changed = on_changed,
+                          .changed_arg = a};
     server_init(&a->server, c->loop, &a->api);
     ev_timer_init(&a->second, on_second, 0., 1.);
     a->second.data = a;
@@ -102,6 +115,10 @@ static void on_message(struct child *c, uint32_t type, uint32_t number, const ch
 {
     struct admin *a = c->data;
     uint32_t round, lost;
+    if (type == CTL_RELOADS) {
+        free(a->api.reloads);
+        a->api.reloads = reload_text(text, fd);
+    }
     if (type != CTL_RELOADED)
         return;
     char *said = reload_text(text, fd);

@@ -202,7 +202,8 @@ struct conf {
     uint32_t workers;    /* resolved: at least 1 */
     bool workers_auto;
     const char *user; /* exists, when this is root; "nobody" where the default "ballast" does not */
-    const char *pid_file; /* absolute; "": none */
+    const char *pid_file;   /* absolute; "": none */
+    const char *state_file; /* absolute; "": none */
     uint32_t max_connections;
     uint32_t drain_timeout_ms;
     struct conf_log log;
@@ -271,10 +272,13 @@ static inline const struct conf_listener *conf_listener_of_bind(const struct con
 }
 
 /* What going from one configuration to the other changes, one line each ("pool app: backend b3
- * added"); both may be NULL. */
+ * added"); both may be NULL. Where an object comes or goes, the names say which. */
+enum conf_change_kind { CONF_CHANGED, CONF_ADDED, CONF_REMOVED };
 struct conf_change {
     const char *text;
     struct conf_change *next;
+    enum conf_change_kind kind;
+    const char *listener, *pool, *backend; /* NULL: not about one; backend: of that pool */
 };
 struct conf_change *conf_plan(const struct conf *from, const struct conf *to, struct arena *arena);
 

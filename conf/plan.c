@@ -15,12 +15,24 @@ struct plan {
 };
 
 /* "pool app: ", grows on the way down. */
-static void add_change(struct plan *p, const char *prefix, const char *what)
+static struct conf_change *add_change(struct plan *p, const char *prefix, const char *what)
 {
     struct conf_change *c = ARENA_NEW(p->arena, struct conf_change);
     c->text = arena_printf(p->arena, "%s%s", prefix, what);
     *p->last = c;
     p->last = &c->next;
+    return c;
+}
+
+static void backend_came_or_went(struct plan *p, const char *prefix, const struct conf_pool *pool,
+                                 const char *name, enum conf_change_kind kind)
+{
+    const char *what = kind == CONF_ADDED ? "added" : "removed";
+    struct conf_change *c =
+        add_change(p, prefix, arena_printf(&p->scratch, "backend %s %s", name, what));
+    c->kind = kind;
+    c->pool = pool->name;
+    c->backend = name;
 }
 
 /* ---- fields ---- */
@@ -115,7 +127,7 @@ static void plan_backends(struct plan *p, const char *prefix, const struct conf_
         const struct conf_backend *b = &from->backends[i];
         names_add(&names, 1, b->name, i);
         if (names_find(&names, 0, b->name) == NAMES_NONE)
-            add_change(p, prefix, arena_printf(&p->scratch, "backend %s removed", b->name));
+            backend_came_or_went(p, prefix, from, b->name, CONF_REMOVED);
     }
     for (uint32_t i = 0; i < to->backend_count; i++) {
         const struct conf_backend *b = &to->backends[i];
@@ -123,7 +135,7 @@ static void plan_backends(struct plan *p, const char *prefix, const struct conf_
         if (before != NAMES_NONE)
             plan_backend(p, prefix, &from->backends[before], b);
         else
-            add_change(p, prefix, arena_printf(&p->scratch, "backend %s added", b->name));
+            backend_came_or_went(p, prefix, to, b->name, CONF_ADDED);
     }
 }
 
@@ -178,6 +190,19 @@ static const struct kind listener_kind = {"listener", sizeof(struct conf_listene
 static const struct kind pool_kind = {"pool", sizeof(struct conf_pool), get_pools, name_of_pool,
                                       compare_pools};
 
+static void came_or_went(struct plan *p, const struct kind *k, const char *name,
+                         enum conf_change_kind kind)
+{
+    const char *what = kind == CONF_ADDED ? "added" : "removed";
+    struct conf_change *c =
+        add_change(p, "", arena_printf(&p->scratch, "%s %s %s", k->name, name, what));
+    c->kind = kind;
+    if (k == &listener_kind)
+        c->listener = name;
+    else
+        c->pool = name;
+}
+
 static void plan_kind(struct plan *p, const struct kind *k)
 {
     static const struct conf nothing;
@@ -192,13 +217,13 @@ static void plan_kind(struct plan *p, const struct kind *k)
         const char *name = k->name_of(from + i * k->size);
         names_add(&names, 1, name, i);
         if (names_find(&names, 0, name) == NAMES_NONE)
-            add_change(p, "", arena_printf(&p->scratch, "%s %s removed", k->name, name));
+            came_or_went(p, k, name, CONF_REMOVED);
     }
     for (uint32_t i = 0; i < to_count; i++) {
         const char *name = k->name_of(to + i * k->size);
         uint32_t before = names_find(&names, 1, name);
         if (before == NAMES_NONE)
-            add_change(p, "", arena_printf(&p->scratch, "%s %s added", k->name, name));
+            came_or_went(p, k, name, CONF_ADDED);
         else
             k->compare(p, arena_printf(&p->scratch, "%s %s: ", k->name, name),
                        from + before * k->size, to + i * k->size);

@@ -66,6 +66,13 @@ static const struct conf_row top_rows[] = {
      .fallback = "/run/ballast/ballast.pid",
      .also = "pid pidfile",
      .help = "File with the master's process id; empty: none"},
+    {.name = "state_file",
+     .type = CONF_T_PATH,
+     FIELD(struct conf, state_file),
+     .fallback = "/var/lib/ballast/state",
+     .also = "state statefile server_state_file",
+     .help = "Where what the API changed (weights, maintenance, added backends) is kept over a "
+             "restart; empty: nowhere. An instance started from flags alone keeps nothing"},
     {.name = "max_connections",
      .type = CONF_T_NUMBER,
      FIELD(struct conf, max_connections),
@@ -105,7 +112,6 @@ static const struct conf_row top_rows[] = {
      .section = &conf_section_pool,
      .also = "upstreams upstream backends backend clusters",
      .help = "Where traffic goes, by name"},
-    LATER("state_file"),
     END};
 const struct conf_section conf_section_top = {"", top_rows, "The whole instance."};
 

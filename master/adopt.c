@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
-#include "shm/entry.h"
+#include "shm/override.h"
 #include "shm/pool.h"
 #include "worker/lb/lb.h"
 
@@ -227,6 +227,14 @@ static bool still_there(const struct table *t, const struct conf_pool *p,
            strcmp(e->name, b->name) == 0;
 }
 
+/* An override ends when the file changes that very field. */
+static void file_wins(struct table *t, uint32_t entry, const struct entry_spec *spec)
+{
+    const struct entry *e = entry_at(t, entry);
+    if (override_is_set(e, OVERRIDE_WEIGHT) && word_get(&e->weight) != spec->weight)
+        override_clear(t, entry, OVERRIDE_WEIGHT);
+}
+
 static void commit_pool(struct table *t, const struct conf_pool *p, bool *configured)
 {
     for (uint32_t i = 0; i < p->backend_count; i++) {
@@ -235,6 +243,7 @@ static void commit_pool(struct table *t, const struct conf_pool *p, bool *config
         if (!still_there(t, p, &p->backends[i]))
             continue;
         spec_of(&p->backends[i], endpoint, sizeof endpoint, &spec);
+        file_wins(t, p->backends[i].entry, &spec);
         entry_configure(t, p->backends[i].entry, &spec);
         configured[p->backends[i].entry] = true;
     }

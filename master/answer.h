@@ -7,8 +7,9 @@
 #define BALLAST_MASTER_ANSWER_H
 
 #include "master/state.h"
+#include "proc/plan.h"
 
-void answer_changed(struct master *m, const struct conf_change *changes, bool to_admin);
+void answer_changed(struct master *m, const struct plan *plan, bool to_admin);
 void answer_failed(struct master *m, const struct conf_errors *errors, bool to_admin);
 
 #endif

@@ -12,6 +12,7 @@
 #include "master/processes.h"
 #include "master/reap.h"
 #include "master/reload.h"
+#include "master/saved.h"
 #include "master/steer.h"
 #include "master/stop.h"
 #include "shm/slot.h"
@@ -70,6 +71,8 @@ static void crashed(struct process *p, enum process_state state, const char *how
     log_warning("%s (pid %d) died: %s", p->title, (int)p->pid, how);
     process_event(p, state == PROCESS_STARTING ? "starting" : "serving", "dead", how);
     process_set_state(p, PROCESS_NONE);
+    if (p->role->slot_role == SLOT_ADMIN)
+        saved_soon(m); /* it may have changed something and died before it said so */
     if (state == PROCESS_OFFERED)
         reload_lost(p, how);
     replace(p);

@@ -5,11 +5,13 @@
 #include "base/log.h"
 #include "base/magic.h"
 #include "master/daemon.h"
+#include "master/history.h"
 #include "master/listen.h"
 #include "master/logs.h"
 #include "master/notify.h"
 #include "master/processes.h"
 #include "master/reload.h"
+#include "master/saved.h"
 #include "master/steer.h"
 #include "master/stop.h"
 #include "shm/events.h"
@@ -70,6 +72,8 @@ static void serve_first(struct master *m)
     }
     listen_commit(m);
     m->started = true;
+    if (m->saved.due)
+        saved_soon(m);
     PROCESS_EACH(m, p)
     if (p->state == PROCESS_READY)
         let_serve(p);
@@ -100,6 +104,8 @@ void lifecycle_ready(struct process *p, const struct ctl_msg *msg UNUSED)
         return;
     }
     let_serve(p);
+    if (p->role->slot_role == SLOT_ADMIN)
+        history_tell(m);
     char text[48];
     (void)snprintf(text, sizeof text, "pid %d", (int)p->pid);
     process_event(p, "starting", "serving", text);

@@ -10,13 +10,16 @@
 #include "base/magic.h"
 #include "master/adopt.h"
 #include "master/daemon.h"
+#include "master/effective.h"
 #include "master/generation.h"
+#include "master/history.h"
 #include "master/limits.h"
 #include "master/listen.h"
 #include "master/logs.h"
 #include "master/notify.h"
 #include "master/pidfile.h"
 #include "master/processes.h"
+#include "master/saved.h"
 #include "master/signals.h"
 #include "proc/privileges.h"
 #include "proc/title.h"
@@ -65,6 +68,8 @@ static int prepare(struct master *m, struct conf_errors *errors)
     }
     adopt_commit(m, g->conf, &m->first_adoption);
     word_set(&m->table.header->generation, g->number);
+    effective_publish(m);
+    saved_load(m);
     return 0;
 }
 
@@ -165,12 +170,17 @@ static int start(struct master *m)
 
 static void finish(struct master *m)
 {
+    if (m->saved.due && m->started)
+        saved_now(m);
     if (m->loop != NULL) {
+        ev_timer_stop(m->loop, &m->saved.timer);
         notify_close(m);
         signals_stop(m);
         ev_loop_destroy(m->loop);
     }
     listen_close_all(m);
+    if (m->effective_fd > 0)
+        (void)close(m->effective_fd);
     if (m->table_made) {
         table_unlink(&m->table);
         table_close(&m->table);
@@ -180,6 +190,8 @@ static void finish(struct master *m)
     while (m->generations != NULL)
         generation_forget(m, m->generations);
     free(m->first_adoption.added);
+    free(m->saved.written);
+    history_free(m);
     if (m->started)
         log_info("ballast has stopped: status=%d", m->status);
 }
@@ -192,7 +204,7 @@ static struct master *new_master(const struct master_options *o, const struct ma
     MAGIC_SET(m, MASTER_MAGIC);
     m->options = o;
     m->roles = roles;
-    m->signal_fd = m->pid_fd = m->daemon_fd = m->notify.fd = -1;
+    m->signal_fd = m->pid_fd = m->daemon_fd = m->effective_fd = m->notify.fd = -1;
     return m;
 }
 

@@ -7,6 +7,7 @@
 #include "master/lifecycle.h"
 #include "master/processes.h"
 #include "master/reload.h"
+#include "master/saved.h"
 
 #define IN(state)  (1u << (state))
 #define IN_SERVICE (IN(PROCESS_SERVING) | IN(PROCESS_OFFERED) | IN(PROCESS_ADOPTED))
@@ -20,6 +21,11 @@ static void on_released(struct process *p, const struct ctl_msg *msg)
 static void on_reload(struct process *p, const struct ctl_msg *msg UNUSED)
 {
     reload_request(p->master, true);
+}
+
+static void on_changed(struct process *p, const struct ctl_msg *msg UNUSED)
+{
+    saved_soon(p->master);
 }
 
 struct rule {
@@ -36,6 +42,7 @@ static const struct rule rules[] = {
     {CTL_REFUSED, IN(PROCESS_OFFERED), SLOT_EMPTY, reload_refused},
     {CTL_RELEASED, IN_SERVICE | IN(PROCESS_DRAINING), SLOT_EMPTY, on_released},
     {CTL_RELOAD, IN_SERVICE, SLOT_ADMIN, on_reload},
+    {CTL_CHANGED, IN_SERVICE | IN(PROCESS_DRAINING), SLOT_ADMIN, on_changed},
 };
 
 static void dispatch(struct process *p, const struct ctl_msg *msg)

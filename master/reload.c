@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/magic.h"
 #include "master/adopt.h"
 #include "master/answer.h"
+#include "master/effective.h"
 #include "master/generation.h"
 #include "master/lifecycle.h"
 #include "master/listen.h"
@@ -15,6 +15,7 @@
 #include "master/notify.h"
 #include "master/offer.h"
 #include "master/processes.h"
+#include "master/saved.h"
 #include "shm/count.h"
 #include "shm/slot.h"
 
@@ -47,6 +48,7 @@ static void fail(struct master *m, const struct conf_errors *errors)
         generation_forget(m, next);
         adopt_abort(m, &r->adoption);
     }
+    arena_free(&r->arena);
     answer_failed(m, errors, r->answer_admin);
     if (m->stop.level == STOP_NONE)
         notify_ready(m);
@@ -92,13 +94,6 @@ static void on_deadline(struct ev_loop *loop UNUSED, ev_timer *w, int events UNU
 
 /* ---- may it be adopted by running processes?
  * ---------------------------------------------------------------- */
-static void needs_restart(struct conf_errors *errors, const char *what, const char *from,
-                          const char *to)
-{
-    conf_errors_add(errors, (struct conf_pos){0},
-                    "changing %s from \"%s\" to \"%s\" needs a restart", what, from, to);
-}
-
 static bool still_draining(const struct process *p, const struct conf *next)
 {
     return p->state == PROCESS_DRAINING &&
@@ -107,11 +102,9 @@ static bool still_draining(const struct process *p, const struct conf *next)
 
 static void check_adoptable(struct master *m, const struct conf *next, struct conf_errors *errors)
 {
-    const struct conf *now = m->current->conf;
-    if (strcmp(now->user, next->user) != 0)
-        needs_restart(errors, "user", now->user, next->user);
-    if (strcmp(now->pid_file, next->pid_file) != 0)
-        needs_restart(errors, "pid_file", now->pid_file, next->pid_file);
+    const struct plan *plan = &m->reload.plan;
+    for (uint32_t i = 0; i < plan->refusal_count; i++)
+        conf_errors_add(errors, (struct conf_pos){0}, "%s", plan->refusals[i]);
     PROCESS_EACH(m, p)
     if (still_draining(p, next))
         conf_errors_add(
@@ -147,6 +140,7 @@ static int prepare(struct master *m, struct conf_errors *errors)
     m->reload.next = g;
     if (g == NULL)
         return -1;
+    m->reload.plan = plan_make(&m->table, m->current->conf, g->conf, &m->reload.arena);
     check_adoptable(m, g->conf, errors);
     uint32_t workers = larger(g->conf->workers, m->current->conf->workers);
     if (errors->count > 0 || listen_prepare(m, g->conf, workers, errors) == -1 ||
@@ -175,6 +169,8 @@ static void begin(struct master *m)
     arena_init(&arena);
     conf_errors_init(&errors, &arena);
     notify_reloading(m);
+    arena_init(&m->reload.arena);
+    m->reload.begun_us = clock_mono_us();
     if (prepare(m, &errors) == -1)
         fail(m, &errors);
     else
@@ -205,20 +201,19 @@ static void commit(struct master *m, struct generation *next)
 {
     struct reload *r = &m->reload;
     const struct conf *old = m->current->conf;
-    struct arena arena;
-    arena_init(&arena);
-    const struct conf_change *changes = conf_plan(old, next->conf, &arena);
     m->current = next;
     r->next = NULL;
     adopt_commit(m, next->conf, &r->adoption);
     listen_commit(m);
     word_set(&m->table.header->generation, next->number);
+    effective_publish(m);
     PROCESS_EACH(m, p)
     if (p->state == PROCESS_ADOPTED)
         offer_commit(p);
     logs_follow(m, old);
-    answer_changed(m, changes, r->answer_admin);
-    arena_free(&arena);
+    answer_changed(m, &r->plan, r->answer_admin);
+    saved_soon(m);
+    arena_free(&r->arena);
     notify_ready(m);
     lifecycle_resize(m);
     if (generation_collect(m))

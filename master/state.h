@@ -10,6 +10,7 @@
 #include "master/master.h"
 #include "proc/bundle.h"
 #include "proc/outbox.h"
+#include "proc/plan.h"
 
 #define MASTER_MAGIC     0x3A57E201u
 #define PROCESS_MAGIC    0x9A0CE502u
@@ -91,9 +92,18 @@ struct adoption {
 
 /* ---- a reload under way: reload.c
  * ----------------------------------------------------------------------------- */
+#define HISTORY_MAX 20u
+struct history { /* history.c: the last reloads as JSON objects, oldest first */
+    char *items[HISTORY_MAX];
+    uint32_t count;
+};
+
 struct reload {
     struct generation *next; /* offered; NULL: no reload is under way */
     struct adoption adoption;
+    struct arena arena; /* of the plan */
+    struct plan plan;
+    uint64_t begun_us;
     ev_timer deadline;
     bool again;             /* asked for once more meanwhile: the newest file wins */
     bool answer_admin;      /* admin waits for the result of this one */
@@ -108,6 +118,16 @@ struct stop {
     enum stop_level level;
     bool services; /* the workers are gone, the others were told to leave */
     ev_timer kill; /* who has not left by then is killed */
+};
+
+/* ---- what the API changed, on disk: saved.c
+ * ------------------------------------------------------------------ */
+struct saved {
+    ev_timer timer;
+    bool due;        /* something may have changed since the file was written */
+    bool failing;    /* it could not be written, and that was said */
+    char *written;   /* its text; NULL: there is none */
+    char path[4200]; /* where that is */
 };
 
 struct notify {
@@ -132,7 +152,9 @@ struct master {
     struct reload reload;
     struct stop stop;
     struct notify notify;
-    int signal_fd, pid_fd, daemon_fd;
+    struct saved saved;
+    struct history history;
+    int signal_fd, pid_fd, daemon_fd, effective_fd;
     char *pid_path; /* NULL: none written */
     ev_io signal_io;
     ev_timer shrink; /* between steering connections away from surplus workers and draining them */

@@ -258,7 +258,8 @@ static void dispatch(struct life *l, const struct ctl_msg *m, const int *fds)
     case CTL_OFFER: take_offer(l, m, fds); break;
     case CTL_LISTEN: take_listens(l, m, fds); break;
     case CTL_REOPEN: reopen(l, m, fds); break;
-    case CTL_RELOADED: pass_to_role(l, m, fds); break;
+    case CTL_RELOADED:
+    case CTL_RELOADS: pass_to_role(l, m, fds); break;
     default:
         ctl_close_fds(fds, m->fd_count);
         without_fds(l, m);

@@ -6,7 +6,7 @@
  *   master -> child   OFFER(generation, bundle fd) LISTEN(bind id, fd)* OFFER_END  GO  ABORT
  * DRAIN(deadline ms)  STOP  REOPEN(log fd) RELOADED(0 ok | 1 refused, text or memfd with the
  * changes or errors as JSON) child -> master   READY(generation)  REFUSED(generation, why)
- * RELEASED(generation)  RELOAD (admin)
+ * RELEASED(generation)  RELOAD, CHANGED (admin: the API changed something in the table)
  *
  * End of file on either side means the other is dead: a child that loses its master drains and
  * leaves.
@@ -32,7 +32,9 @@ enum ctl_type {
     CTL_DRAIN,
     CTL_STOP,
     CTL_REOPEN,
-    CTL_RELOADED
+    CTL_RELOADED,
+    CTL_CHANGED,
+    CTL_RELOADS
 };
 
 struct ctl_msg {

@@ -73,6 +73,7 @@ struct table_header {
     struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events, hash,
         loads, rates, rcells, rate_heap;
     uint32_t master_pid;
+    atom32 effective_fd;         /* master: its descriptor of the configuration as text, 0: none */
     uint64_t master_start_ticks; /* /proc/PID/stat field 22: tells a reused pid */
     uint64_t pid_namespace;      /* inode of /proc/self/ns/pid: whose pids these are */
     uint64_t started_wall_ms;
@@ -165,6 +166,15 @@ enum entry_breaker {
 }; /* breaker word, low 8 bits */
 enum entry_origin { ORIGIN_CONF, ORIGIN_API, ORIGIN_DISCOVERY };
 
+/* Who overrode a field, and when; under the lock. */
+enum override_field { OVERRIDE_MODE, OVERRIDE_WEIGHT, OVERRIDE_FIELDS };
+struct override_mark {
+    uint64_t wall_ms;
+    uint32_t from_file; /* what the file said then: when it says something else, the file wins */
+    char call[12];      /* "weight", "drain" */
+    char by[52];        /* "127.0.0.1:4711" */
+};
+
 struct entry {
     /* identity: written under the lock before state becomes ROW_LIVE, constant while live */
     _Alignas(CACHE_LINE) atom32 state; /* enum row_state; master or admin, under the lock */
@@ -192,6 +202,7 @@ struct entry {
     atom64 passive; /* failures << 48 ... ; see shm/entry.h */
     atom64 created_wall_ms;
     atom64 freed_us; /* clock_mono_us when the row became ROW_FREE */
+    struct override_mark overrides[OVERRIDE_FIELDS]; /* see shm/override.h */
     struct net_addr addr;
     char name[NAME_MAX_BYTES];
     char endpoint[NET_ADDR_STRLEN]; /* as shown: "host:port" or "unix:/path" */

@@ -6,7 +6,7 @@ function __ballast_pids
     end
 end
 
-set -l commands run check show reload stop quit reopen top events backend demo advise help
+set -l commands run check show plan reload stop quit reopen top events backend demo advise help
 complete -c ballast -f
 complete -c ballast -n "not __fish_seen_subcommand_from $commands" -l version -d 'print the version'
 complete -c ballast -l help -d 'explain'
@@ -14,6 +14,7 @@ complete -c ballast -l help -d 'explain'
 complete -c ballast -n __fish_use_subcommand -a run -d 'start the load balancer in the foreground'
 complete -c ballast -n __fish_use_subcommand -a check -d 'read and validate a configuration file'
 complete -c ballast -n __fish_use_subcommand -a show -d 'print the effective configuration'
+complete -c ballast -n __fish_use_subcommand -a plan -d 'say what a reload would change'
 complete -c ballast -n __fish_use_subcommand -a reload -d 'adopt the changed configuration'
 complete -c ballast -n __fish_use_subcommand -a stop -d 'stop gracefully within drain_timeout'
 complete -c ballast -n __fish_use_subcommand -a quit -d 'stop gracefully without a time limit'
@@ -25,10 +26,11 @@ complete -c ballast -n __fish_use_subcommand -a demo -d 'start sample backends, 
 complete -c ballast -n __fish_use_subcommand -a advise -d 'recommend a balancing algorithm'
 complete -c ballast -n __fish_use_subcommand -a help -d 'explain a command or a topic'
 
-complete -c ballast -n '__fish_seen_subcommand_from run check show reload stop quit reopen top events' -s c -l config -r -F -d 'configuration file'
-complete -c ballast -n '__fish_seen_subcommand_from reload stop quit reopen top events' -l pid -x -a '(__ballast_pids)' -d 'process id of the master'
+complete -c ballast -n '__fish_seen_subcommand_from run check show plan reload stop quit reopen top events' -s c -l config -r -F -d 'configuration file'
+complete -c ballast -n '__fish_seen_subcommand_from plan reload stop quit reopen top events' -l pid -x -a '(__ballast_pids)' -d 'process id of the master'
 complete -c ballast -n '__fish_seen_subcommand_from reload stop quit reopen' -l timeout -x -a '10s 30s 1m' -d 'give up after'
-complete -c ballast -n '__fish_seen_subcommand_from show top events' -l json -d 'as JSON'
+complete -c ballast -n '__fish_seen_subcommand_from show plan top events' -l json -d 'as JSON'
+complete -c ballast -n '__fish_seen_subcommand_from plan' -l exit-code -d 'status 2 if anything changes'
 complete -c ballast -n '__fish_seen_subcommand_from top' -l once -d 'print once and end'
 complete -c ballast -n '__fish_seen_subcommand_from top' -l interval -x -a '500ms 1s 5s' -d 'between refreshes'
 complete -c ballast -n '__fish_seen_subcommand_from events' -s f -l follow -d 'wait for more'

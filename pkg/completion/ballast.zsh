@@ -6,6 +6,7 @@ _ballast_commands() {
     'run:start the load balancer in the foreground'
     'check:read and validate a configuration file'
     'show:print the effective configuration'
+    'plan:say what a reload would change'
     'reload:adopt the changed configuration'
     'stop:stop gracefully within drain_timeout'
     'quit:stop gracefully without a time limit'
@@ -46,6 +47,7 @@ _ballast() {
            '--pid-file[where to write the process id]:file:_files' '--debug[log everything]' ;;
     check) _arguments $conf ;;
     show) _arguments $conf '--json[as JSON]' ;;
+    plan) _arguments $instance '--json[as JSON]' '--exit-code[status 2 if anything changes]' ;;
     reload|stop|quit|reopen) _arguments $instance $wait ;;
     top) _arguments $instance '--once[print once and end]' '--json[as JSON]' '--interval[between refreshes]:time:(500ms 1s 5s)' ;;
     events) _arguments $instance '(-f --follow)'{-f,--follow}'[wait for more]' '--since[only after this number]:number:' '--json[as JSON]' ;;

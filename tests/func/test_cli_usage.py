@@ -63,7 +63,7 @@ def test_topics(topic, word):
 @pytest.mark.parametrize("words, hint", [
     (["chekc"], "did you mean `check`?"),
     (["relaod"], "did you mean `reload`?"),
-    (["plan"], "unknown command `plan`"),
+    (["plan", "--exitcode"], "did you mean `--exit-code`?"),
     (["upgrade"], "unknown command `upgrade`"),
     (["xyzzy"], "unknown command `xyzzy`"),
     (["help", "optoins"], "did you mean `options`?"),

@@ -77,7 +77,7 @@ PATTERNS = [
     Pattern("close in the data path", r"\bclose\s*\(", C, ["worker"], ["worker/conn.c", "worker/upstream.c"],
             "a connection ends in conn_close or upstream_close, with a reason", "    close(c->io.fd);"),
     Pattern("count in the data path", r"\bcount_(add|sub)\s*\(", C, ["worker"],
-            ["worker/account.c", "worker/conn.c", "worker/accept.c", "worker/pick.c"],
+            ["worker/account.c", "worker/conn.c", "worker/accept.c", "worker/pick.c", "worker/moved.c"],
             "requests are counted in account.c, connections where they begin and end", "    count_add(&cell->requests, 1);"),
     Pattern("request accounted", r"\baccount_txn\s*\(", C, None, ["worker/account.[ch]", "worker/txn.c"],
             "a request is accounted once, when it ends (txn.c)", "    account_txn(t);"),

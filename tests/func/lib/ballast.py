@@ -59,6 +59,7 @@ class Ballast:
         self.directory = str(directory)
         self.conf_path = os.path.join(self.directory, "ballast.conf")
         self.log_path = os.path.join(self.directory, "log")
+        self.state_path = os.path.join(self.directory, "state")
         self.pid_path = os.path.join(self.directory, "ballast.pid")
         self.admin_port = admin_port
         self.workers, self.log_level = workers, log_level
@@ -84,6 +85,7 @@ class Ballast:
             self.admin_port = free_port()
         added = {
             "pid_file": f'"{self.pid_path}"',
+            "state_file": f'"{self.state_path}"',
             "workers": str(self.workers),
             "user": f'"{self.user}"',
             "drain_timeout": '"5s"',

@@ -60,7 +60,8 @@ TEST(success_lists_the_changes)
 {
     CHECK_STR(answer(0, "[\"a\",\"b\"]"), "{\"generation\":9,\"changes\":[\"a\",\"b\"]}");
     CHECK_EQ(fx.response.status, 200);
-    CHECK_STR(answer(0, "{\"changes\":[\"a\"]}"), "{\"generation\":9,\"changes\":[\"a\"]}");
+    CHECK_STR(answer(0, "{\"changes\":[\"a\"],\"overrides\":[\"b\"]}"),
+              "{\"generation\":9,\"changes\":[\"a\"],\"overrides\":[\"b\"]}");
     CHECK_STR(answer(0, "line 1\n\nline 2\n"),
               "{\"generation\":9,\"changes\":[\"line 1\",\"line 2\"]}");
     CHECK_STR(answer(0, ""), "{\"generation\":9,\"changes\":[]}");

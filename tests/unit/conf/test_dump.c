@@ -38,6 +38,7 @@ TEST(text)
     static const char wanted[] = "workers = 2\n"
                                  "user = \"root\"\n"
                                  "pid_file = \"/run/ballast/ballast.pid\"\n"
+                                 "state_file = \"/var/lib/ballast/state\"\n"
                                  "max_connections = 50000\n"
                                  "drain_timeout = \"30s\"\n"
                                  "log = {\n"

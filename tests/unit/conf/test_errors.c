@@ -31,23 +31,17 @@ TEST(unknown_settings)
 
 TEST(not_supported_yet)
 {
-    static const char *const top[] = {"state_file"};
     static const char *const listener[] = {"tls",        "routes",    "redirect",        "sni",
                                            "access_log", "responses", "response_headers"};
     static const char *const pool[] = {"sticky",          "retry",    "passive",
                                        "circuit_breaker", "queue",    "tls",
                                        "slow_start",      "protocol", "max_load"};
     char setting[64], wanted[96];
-    for (size_t i = 0; i < ARRAY_LEN(top) + ARRAY_LEN(listener) + ARRAY_LEN(pool); i++) {
-        size_t in_pool = i - ARRAY_LEN(top) - ARRAY_LEN(listener);
-        const char *name = i < ARRAY_LEN(top)                         ? top[i]
-                           : i < ARRAY_LEN(top) + ARRAY_LEN(listener) ? listener[i - ARRAY_LEN(top)]
-                                                                      : pool[in_pool];
+    for (size_t i = 0; i < ARRAY_LEN(listener) + ARRAY_LEN(pool); i++) {
+        const char *name = i < ARRAY_LEN(listener) ? listener[i] : pool[i - ARRAY_LEN(listener)];
         snprintf(setting, sizeof setting, "%s = { x = 1 }", name);
         snprintf(wanted, sizeof wanted, "t:3: error: \"%s\" is not supported yet\n", name);
-        if (i < ARRAY_LEN(top))
-            CHECK_STR(bad_top(setting), wanted);
-        else if (i < ARRAY_LEN(top) + ARRAY_LEN(listener))
+        if (i < ARRAY_LEN(listener))
             CHECK_STR(bad_listener(setting), wanted);
         else
             CHECK_STR(bad_pool(setting), wanted);

@@ -139,9 +139,11 @@ static void tiny_drain(struct child *c, uint32_t deadline_ms UNUSED)
         child_exit(c);
 }
 
-static void tiny_message(struct child *c UNUSED, uint32_t type UNUSED, uint32_t number,
-                         const char *text, int fd)
+static void tiny_message(struct child *c UNUSED, uint32_t type, uint32_t number, const char *text,
+                         int fd)
 {
+    if (type != CTL_RELOADED)
+        return;
     if (fd == -1)
         snprintf(deeds->answer, sizeof deeds->answer, "%s", text);
     else
@@ -195,7 +197,8 @@ __attribute__((unused)) static PRINTF(2, 3) void rig_write(uint32_t workers, con
     FILE *f = fopen(next, "we");
     CHECK(f != NULL);
     fprintf(f,
-            "workers = %u\nuser = \"nobody\"\npid_file = \"%s\"\ndrain_timeout = \"500ms\"\n"
+            "workers = %u\nuser = \"nobody\", state_file = \"\"\npid_file = \"%s\"\ndrain_timeout "
+            "= \"500ms\"\n"
             "log = { level = \"info\", target = \"%s\" }\nadmin = { bind = \"127.0.0.1:%u\" }\n",
             workers, pid_path, log_path, rig_admin_port);
     va_list va;

@@ -277,12 +277,14 @@ TEST(admin_hears_what_changed)
     rig_start();
     UNTIL(deeds->answered == 1);
     CHECK_EQ(deeds->answer_number, 0);
-    CHECK_STR(deeds->answer, "{\"generation\":2,\"changes\":[]}");
+    CHECK_STR(
+        deeds->answer,
+        "{\"generation\":2,\"changes\":[],\"overrides\":[],\"connections\":0,\"in_flight\":0}");
     rig_write_usual(1, "\"nonsense\"");
     CHECK_EQ(kill((pid_t)rig_pid(SLOT_ADMIN_INDEX), SIGKILL), 0); /* its successor asks again */
     UNTIL(deeds->answered == 2);
     CHECK_EQ(deeds->answer_number, 1);
-    CHECK(strncmp(deeds->answer, "{\"errors\":[\"", 12) == 0);
+    CHECK(strstr(deeds->answer, ",\"errors\":[\"") != NULL);
     CHECK(strstr(deeds->answer, "conf:8: error: ") != NULL);
     rig_stop();
 }
