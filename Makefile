@@ -98,7 +98,7 @@ $(BUILD)/tests/lint/print: $(BUILD)/tests/lint/print.o $(call libraries_of,maste
 
 -include tests/fuzz/fuzz.mk
 -include tests/bench/bench.mk
--include $(OBJECTS:.o=.d) $(UNIT_PROGRAMS:%=%.d)
+-include $(OBJECTS:.o=.d) $(UNIT_PROGRAMS:%=%.d) $(BUILD)/tests/lint/print.d
 
 # ---- targets -----------------------------------------------------------------------------------------------------
 # A make of our own, in parallel unless the caller said how.

@@ -8,6 +8,8 @@ const char *const conf_algorithms[] = {"round_robin",
                                        "weighted_round_robin",
                                        "least_connections",
                                        "weighted_least_connections",
+                                       "least_response_time",
+                                       "fastest_response",
                                        "random",
                                        "power_of_two",
                                        "first",
@@ -16,7 +18,6 @@ const char *const conf_algorithms[] = {"round_robin",
                                        "consistent_hash",
                                        "maglev",
                                        NULL};
-static const char *const algorithms_later[] = {"least_response_time", "fastest_response", NULL};
 static const char *const proxy_versions[] = {
     [CONF_PROXY_OFF] = "off", [CONF_PROXY_V1] = "v1", [CONF_PROXY_V2] = "v2", NULL};
 
@@ -98,7 +99,6 @@ static const struct conf_row pool_rows[] = {
      FIELD(struct conf_pool, balance),
      .fallback = "round_robin",
      .names = conf_algorithms,
-     .later = algorithms_later,
      .also = "algorithm lb_policy method",
      .help = "How a backend is chosen"},
     {.name = "hash_key",

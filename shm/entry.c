@@ -101,6 +101,7 @@ static void fill_observed(struct entry *e)
     atomic_store(&e->checks_failed, 0);
     atomic_store(&e->breaker, BREAKER_CLOSED);
     atomic_store(&e->passive, 0);
+    atomic_store(&e->latency, 0);
 }
 
 static void fill(struct entry *e, uint32_t pool, const struct entry_spec *spec)

@@ -144,6 +144,8 @@ struct pool_row {
         CACHE_LINE) atom64 cursor; /* workers: round robin position; multi-writer, fetch_add only */
     _Alignas(CACHE_LINE) atom64
         turn; /* who picks: where the line of equals is (shm/loads.h); one word, any may store */
+    atom64 latency, probe_us; /* workers, by compare-and-swap: shm/latency.h */
+    atom32 probe_at;          /* who holds the probe ticket */
     /* under the lock, a cache line of their own: see shm/hashtable.h */
     _Alignas(CACHE_LINE) atom32 hash_kind; /* wanted: enum hashtable_kind */
     atom32 hash_dirty;
@@ -200,6 +202,7 @@ struct entry {
     /* breaker/passive: workers by compare-and-swap */
     atom64 breaker; /* enum entry_breaker and counters; see shm/breaker (later) */
     atom64 passive; /* failures << 48 ... ; see shm/entry.h */
+    atom64 latency; /* workers, by compare-and-swap: shm/latency.h */
     atom64 created_wall_ms;
     atom64 freed_us; /* clock_mono_us when the row became ROW_FREE */
     struct override_mark overrides[OVERRIDE_FIELDS]; /* see shm/override.h */

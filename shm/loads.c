@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "shm/entry.h"
 #include "shm/lanes.h"
+#include "shm/latency.h"
 #include "shm/pool.h"
 #include "shm/table_int.h"
 
@@ -54,18 +55,21 @@ static float weight_of(const struct entry *e, enum loads_kind kind)
 }
 
 /* The request to come counts in, but idle ones are equal: they take turns by weight. */
-static float score_of(const struct entry *e, enum loads_kind kind, uint32_t load)
+static float score_of(const struct table *t, const struct entry *e, enum loads_kind kind,
+                      uint32_t load)
 {
     uint32_t limit = word_get(&e->max_connections);
     if (limit && load >= limit)
         return INFINITY;
+    if (kind == LOADS_LATENCY)
+        return latency_expected(t, e) * (1.0f + 0.1f * (float)load) / weight_of(e, kind);
     return load == 0 ? 0 : (float)(load + 1) / weight_of(e, kind);
 }
 
 float loads_score(const struct table *t, uint32_t entry, enum loads_kind kind)
 {
     const struct entry *e = &t->entries[entry];
-    return entry_usable(e) ? score_of(e, kind, entry_inflight(t, entry)) : -1;
+    return entry_usable(e) ? score_of(t, e, kind, entry_inflight(t, entry)) : -1;
 }
 
 static uint64_t rating_of(float score, unsigned rank)
@@ -118,7 +122,7 @@ static struct leaf look(struct table *t, uint32_t pool, uint32_t place, uint64_t
         return (struct leaf){.entry = entry, .load = load};
     uint64_t turn = picked ? take_turn(t, pool, old, weight)
                            : keep_turn(count_get(&t->pools[pool].turn), old, weight);
-    uint64_t rating = rating_of(score_of(e, kind, load), entry_rank(e));
+    uint64_t rating = rating_of(score_of(t, e, kind, load), entry_rank(e));
     return (struct leaf){rating << TURN_BITS | turn, entry, load};
 }
 

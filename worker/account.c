@@ -1,6 +1,8 @@
 /* worker/account.c */
 #include "worker/account.h"
 
+#include "shm/latency.h"
+
 static atom64 *class_of(atom64 *first_of_five, unsigned status)
 {
     unsigned class = status / 100;
@@ -28,9 +30,23 @@ void account_refused(struct worker *w, uint32_t listener_row)
     count_add(&worker_lcell(w, listener_row)->refused, 1);
 }
 
+/* For algorithms that go by it. */
+static void feed_latency(struct txn *t, uint64_t took_us)
+{
+    if (UNLIKELY(t->pool->view.algorithm->loads == LOADS_LATENCY))
+        latency_feed(t->worker->table, t->entry, took_us, t->worker->now_us);
+}
+
+static uint64_t since_sent_us(const struct txn *t)
+{
+    return t->worker->now_us > t->sent_us ? t->worker->now_us - t->sent_us : 0;
+}
+
 void account_sent(struct txn *t)
 {
     struct cell *cell = worker_cell(t->worker, t->entry);
+    if (t->conn->protocol == CONF_TCP)
+        feed_latency(t, since_sent_us(t)); /* since the pick: how long the connection took */
     t->sent_us = t->worker->now_us;
     count_add(&cell->requests, 1);
     count_add(t->up->reused ? &cell->reused : &cell->connects, 1);
@@ -39,11 +55,12 @@ void account_sent(struct txn *t)
 void account_response(struct txn *t, unsigned status)
 {
     struct cell *cell = worker_cell(t->worker, t->entry);
-    uint64_t took_us = t->worker->now_us > t->sent_us ? t->worker->now_us - t->sent_us : 0;
+    uint64_t took_us = since_sent_us(t);
     count_add(class_of(&cell->status_1xx, status), 1);
     count_add(&cell->response_us, took_us);
     count_add(&cell->responses, 1);
     histo_add(cell->histo, took_us);
+    feed_latency(t, took_us);
 }
 
 void account_attempt_failed(struct txn *t, bool connect_error, bool timeout)
@@ -51,6 +68,8 @@ void account_attempt_failed(struct txn *t, bool connect_error, bool timeout)
     if (t->entry == INDEX_NONE)
         return;
     struct cell *cell = worker_cell(t->worker, t->entry);
+    uint64_t took_us = since_sent_us(t);
+    feed_latency(t, took_us > LATENCY_FAILED_US ? took_us : LATENCY_FAILED_US);
     count_add(&cell->failed, 1);
     if (connect_error)
         count_add(&cell->connect_errors, 1);

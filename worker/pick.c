@@ -51,6 +51,7 @@ enum pick_result pick_backend(struct txn *t)
     if (lb_view_refresh(v) == -1)
         log_error("out of memory: pool %s keeps its old view", t->pool->conf->name);
     t->lb.random = worker_random(t->worker);
+    t->lb.now_us = t->sent_us = t->worker->now_us;
     uint32_t failed = t->lb.tried_count; /* those before were tried for good */
     uint32_t entry = INDEX_NONE;
     t->entry = INDEX_NONE;

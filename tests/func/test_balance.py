@@ -101,6 +101,40 @@ def test_first_fills_in_order(balance, origins):
         s.close()
 
 
+@pytest.mark.parametrize("algorithm", ["least_response_time", "fastest_response"])
+def test_the_fastest_gets_the_requests_and_one_that_was_slow_is_asked_again(balance, origins, algorithm):
+    three = origins(3, delay_s=0.1)
+    three[1].delay_s = 0
+    b = balance(algorithm, [group(o) for o in three])
+    for _ in range(60):
+        assert http.get(b.port).status == 200
+    assert three[1].count >= 40 and three[0].count >= 1 and three[2].count >= 1
+    for o in three:
+        o.delay_s = 0
+    seen = three[0].count
+
+    def asked_again():
+        assert http.get(b.port).status == 200
+        return three[0].count >= seen + 3
+
+    wait_until(asked_again, what="the backend that was slow to get requests again")
+
+
+def test_least_response_time_by_connect_time_with_tcp(ballast, tcp_echo):
+    two = [tcp_echo(), tcp_echo()]
+    port = free_port()
+    ballast(f"""
+listeners = {{ db = {{ bind = "127.0.0.1:{port}", protocol = "tcp", pool = "db" }} }}
+pools = {{ db = {{ balance = "least_response_time", backends = [ "{two[0].address}", "{two[1].address}" ],
+                  health = {{ type = "none" }} }} }}
+""", workers=WORKERS)
+    for _ in range(10):
+        with connect(port) as s:
+            s.sendall(b"x")
+            assert s.recv(1) == b"x"
+    assert all(o.accepted >= 1 for o in two)
+
+
 def test_power_of_two_keeps_away_from_the_busy_one(balance, origins):
     two, held = origins(2), []
     b = balance("power_of_two", [group(o) for o in two])

@@ -8,6 +8,7 @@ extern const struct lb_algorithm lb_round_robin;
 extern const struct lb_algorithm lb_weighted_round_robin;
 extern const struct lb_algorithm lb_least_connections;
 extern const struct lb_algorithm lb_weighted_least_connections;
+extern const struct lb_algorithm lb_least_response_time;
 extern const struct lb_algorithm lb_random;
 extern const struct lb_algorithm lb_power_of_two;
 extern const struct lb_algorithm lb_first;

@@ -10,6 +10,7 @@ const struct lb_algorithm *const lb_algorithms[] = {
     &lb_weighted_round_robin,
     &lb_least_connections,
     &lb_weighted_least_connections,
+    &lb_least_response_time,
     &lb_random,
     &lb_power_of_two,
     &lb_first,
@@ -23,7 +24,8 @@ const struct lb_algorithm *const lb_algorithms[] = {
 const struct lb_algorithm *lb_find(const char *name)
 {
     for (unsigned i = 0; lb_algorithms[i]; i++)
-        if (strcmp(lb_algorithms[i]->name, name) == 0)
+        if (strcmp(lb_algorithms[i]->name, name) == 0 ||
+            (lb_algorithms[i]->alias && strcmp(lb_algorithms[i]->alias, name) == 0))
             return lb_algorithms[i];
     return NULL;
 }

@@ -42,6 +42,7 @@ struct lb_view {
 
 struct lb_request {
     uint64_t key;                 /* hash of the configured key */
+    uint64_t now_us;              /* clock_mono_us, as of late */
     uint64_t random;              /* drawn by the caller: an algorithm has no state of its own */
     uint32_t tried[LB_TRIED_MAX]; /* entry indexes */
     uint32_t tried_count;
@@ -52,8 +53,9 @@ enum lb_key { LB_KEY_NONE, LB_KEY_CONFIGURED, LB_KEY_CLIENT, LB_KEY_URI };
 
 struct lb_algorithm {
     const char *name;
-    const char *help; /* one sentence, for the docs table */
-    const char *cost; /* "O(1)" */
+    const char *alias; /* or NULL */
+    const char *help;  /* one sentence, for the docs table */
+    const char *cost;  /* "O(1)" */
     enum lb_key key;
     enum hashtable_kind table; /* the master has it built for the pool: lb_prepare */
     enum loads_kind loads;     /* and these kept */

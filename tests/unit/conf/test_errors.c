@@ -48,8 +48,6 @@ TEST(not_supported_yet)
     }
     CHECK_STR(bad_listener("limits = { connections_per_client = 0 }"),
               "t:3: error: \"connections_per_client\" is not supported yet\n");
-    CHECK_STR(bad_pool("balance = \"fastest_response\""),
-              "t:3: error: pools.app.balance: \"fastest_response\" is not supported yet\n");
     CHECK_STR(bad_listener("protocol = \"udp\""),
               "t:3: error: listeners.web.protocol: \"udp\" is not supported yet\n");
     CHECK_STR(bad_top("defaults = { sticky = { } }"),
@@ -140,7 +138,8 @@ TEST(units)
 }
 
 #define ALGORITHMS                                                                                 \
-    "least_connections, weighted_least_connections, random, power_of_two, first, ip_hash, "        \
+    "least_connections, weighted_least_connections, least_response_time, fastest_response, "       \
+    "random, power_of_two, first, ip_hash, "                                                       \
     "url_hash, consistent_hash, maglev"
 
 TEST(names_out_of_a_list)
