@@ -16,6 +16,10 @@ $(BUILD)/fuzz/fuzz_proxy_proto: tests/fuzz/fuzz_proxy_proto.c $(wildcard base/pr
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
 
+$(BUILD)/fuzz/fuzz_client_hello: tests/fuzz/fuzz_client_hello.c base/client_hello.c base/client_hello.h base/base.h
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
+
 $(BUILD)/fuzz/fuzz_conf: tests/fuzz/fuzz_conf.c $(wildcard conf/*.[ch] base/*.[ch])
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lconfig
