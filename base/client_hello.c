@@ -186,10 +186,10 @@ static enum client_hello_result measure(struct client_hello *h, const uint8_t *b
 }
 
 static enum client_hello_result check_record(struct client_hello *h, const uint8_t *record,
-                                             size_t have)
+                                             size_t have, bool first)
 {
     if (record[0] != HANDSHAKE || (have > 1 && record[1] != 3))
-        return h->walked == 0 ? CLIENT_HELLO_NONE : fail(h, "no handshake record");
+        return first ? CLIENT_HELLO_NONE : fail(h, "no handshake record");
     if (have < RECORD_HEAD)
         return CLIENT_HELLO_MORE;
     uint32_t n = get16(record + 3);
@@ -198,43 +198,36 @@ static enum client_hello_result check_record(struct client_hello *h, const uint8
     return CLIENT_HELLO_DONE;
 }
 
-/* Looks at the records that were not complete before, up to the end of the message. */
+/* Looks at the records up to the end of the message. */
 static enum client_hello_result walk(struct client_hello *h, const uint8_t *bytes, size_t len,
                                      uint32_t *total)
 {
-    while (len > h->walked) {
-        const uint8_t *record = bytes + h->walked;
-        size_t have = len - h->walked;
-        enum client_hello_result r = check_record(h, record, have);
+    uint32_t at = 0, payload = 0;
+    for (unsigned records = 0; at < len; records++) {
+        const uint8_t *record = bytes + at;
+        size_t have = len - at;
+        if (records == CLIENT_HELLO_RECORDS_MAX)
+            return fail(h, "ClientHello in too many records");
+        enum client_hello_result r = check_record(h, record, have, records == 0);
         if (r != CLIENT_HELLO_DONE)
             return r;
         uint32_t n = get16(record + 3);
         bool whole = have - RECORD_HEAD >= n;
-        r = measure(h, bytes, h->payload + (whole ? n : (uint32_t)have - RECORD_HEAD), total);
+        payload += whole ? n : (uint32_t)have - RECORD_HEAD;
+        r = measure(h, bytes, payload, total);
         if (r != CLIENT_HELLO_MORE || !whole)
             return r;
-        h->payload += n;
-        h->walked += RECORD_HEAD + n;
+        at += RECORD_HEAD + n;
     }
     return CLIENT_HELLO_MORE;
 }
 
-enum client_hello_result client_hello_read(struct client_hello *h, const void *data, size_t len)
+enum client_hello_result client_hello_read(struct client_hello *h, const void *bytes, size_t len)
 {
     uint32_t total = 0;
-    if (len > CLIENT_HELLO_BYTES_MAX)
-        len = CLIENT_HELLO_BYTES_MAX;
-    enum client_hello_result r = walk(h, data, len, &total);
-    if (r == CLIENT_HELLO_DONE)
-        return read_message(h, data, total);
-    if (r == CLIENT_HELLO_MORE && len == CLIENT_HELLO_BYTES_MAX)
-        return fail(h, "ClientHello too long");
-    return r;
-}
-
-void client_hello_reset(struct client_hello *h)
-{
     memset(h, 0, sizeof *h);
+    enum client_hello_result r = walk(h, bytes, len, &total);
+    return r == CLIENT_HELLO_DONE ? read_message(h, bytes, total) : r;
 }
 
 bool client_hello_offers(const struct client_hello *h, const char *name, size_t len)

@@ -1,6 +1,6 @@
 /*
  * base/client_hello.h: what a TLS ClientHello (RFC 8446 4.1.2) says of where it wants to go: the
- * server name and the protocols (ALPN) that it offers. No I/O. The reader looks at what has come so
+ * server name and the protocols (ALPN) that it offers. No I/O, no state. The reader looks at what has come so
  * far, from its first byte; the message may lie in several records, and records in several pieces.
  * What it does not know (GREASE, an encrypted ClientHello inside) is passed over: of an encrypted
  * one the outer name counts.
@@ -11,7 +11,7 @@
 #include "base/base.h"
 
 #define CLIENT_HELLO_MESSAGE_MAX 16384u /* longest message that is read */
-#define CLIENT_HELLO_BYTES_MAX   65536u /* ... with the heads of its records */
+#define CLIENT_HELLO_RECORDS_MAX 64u    /* so that looking again at each piece stays cheap */
 
 enum client_hello_result {
     CLIENT_HELLO_MORE,
@@ -25,11 +25,8 @@ struct client_hello {
     char host[256];    /* lower case, NUL-terminated, without a final dot; "": none was sent */
     uint8_t alpn[512]; /* names, each behind a byte with its length, as they were offered */
     const char *error; /* static text */
-    uint32_t walked, payload; /* private: where the next record begins, message bytes before it */
 };
 
-void client_hello_reset(struct client_hello *h);
-/* bytes: all that came so far, the same as in the last call and more. */
 enum client_hello_result client_hello_read(struct client_hello *h, const void *bytes,
                                            size_t len) MUST_CHECK;
 /* Is this protocol among those offered? */

@@ -72,13 +72,14 @@ struct conf_rate_limit {
     struct conf_rate_limit *next; /* of all in this configuration */
     struct conf_pos pos;
 };
+struct conf_sni;
 
 struct conf_listener {
     const char *name;
     enum conf_protocol protocol;
     struct conf_bind *binds;
     uint32_t bind_count;
-    uint32_t pool; /* index into conf.pools */
+    uint32_t pool; /* index into conf.pools; INDEX_NONE: only rules say where to */
     struct conf_timeouts timeouts;
     struct conf_limits limits;
     struct net_cidr *trusted;
@@ -86,7 +87,8 @@ struct conf_listener {
     bool proxy_protocol; /* every connection begins with a PROXY header */
     struct conf_rate_limit *rate_limits;
     uint32_t rate_limit_count;
-    uint32_t row; /* in the table; given by the master */
+    struct conf_sni *sni; /* conf/sni.h; NULL: none */
+    uint32_t row;         /* in the table; given by the master */
     struct conf_pos pos;
 };
 

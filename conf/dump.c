@@ -5,12 +5,28 @@
 #include "conf/types.h"
 #include "conf/units.h"
 
+/* Nothing was said: all bits of the field are 0, or 1 as in INDEX_NONE. */
+bool dump_is_unset(const struct conf_row *row, const void *field)
+{
+    const unsigned char *bytes = field;
+    if (!(row->flags & CONF_OMIT))
+        return false;
+    if (row->type == CONF_T_POOL) /* the first one is 0 */
+        return types_get(field, row->width) == UINT32_MAX;
+    for (uint32_t i = 1; i < row->width; i++)
+        if (bytes[i] != bytes[0])
+            return false;
+    return row->width == 0 || bytes[0] == 0 || bytes[0] == 0xff;
+}
+
 void dump_section(struct out *o, const struct conf_section *section, const void *base)
 {
     for (const struct conf_row *row = section->rows; row->name; row++) {
         conf_write_fn *write = conf_types[row->type].write;
-        if (write && rows_fit(row, o->kind) && rows_apply(section, row, base))
-            write(o, row, (const char *)base + row->offset);
+        const char *field = (const char *)base + row->offset;
+        if (write && rows_fit(row, o->kind) && rows_apply(section, row, base) &&
+            !dump_is_unset(row, field))
+            write(o, row, field);
     }
 }
 

@@ -10,4 +10,7 @@
 /* base: the struct that the section describes. */
 void dump_section(struct out *o, const struct conf_section *section, const void *base);
 
+/* Was a CONF_OMIT setting left out? */
+bool dump_is_unset(const struct conf_row *row, const void *field);
+
 #endif

@@ -48,7 +48,7 @@ static enum conf_protocol protocol_of(const struct walk *w, const struct node *n
 unsigned types_listener_kind(const struct conf_listener *l)
 {
     return (l->protocol == CONF_TCP ? CONF_KIND_TCP : CONF_KIND_HTTP) |
-           (l->proxy_protocol ? CONF_KIND_PROXY : 0u);
+           (l->proxy_protocol ? CONF_KIND_PROXY : 0u) | (l->sni ? CONF_KIND_SNI : 0u);
 }
 
 /* What it is going to be. */
@@ -59,7 +59,17 @@ static unsigned kind_of(const struct walk *w, const struct node *n)
     l.protocol = protocol_of(w, n);
     if (proxy)
         l.proxy_protocol = proxy->kind == NODE_BOOL && proxy->number;
-    return types_listener_kind(&l);
+    return types_listener_kind(&l) | (find_child(n, "sni") ? CONF_KIND_SNI : 0u);
+}
+
+/* Somewhere traffic must go. */
+static void check_destination(struct walk *w, const struct node *n, const struct walk_at *at)
+{
+    static const char *const destinations[] = {"pool", "sni", "routes", "redirect"};
+    for (size_t i = 0; i < ARRAY_LEN(destinations); i++)
+        if (n->kind != NODE_GROUP || find_child(n, destinations[i]))
+            return;
+    walk_error(w, n->pos, at, "\"pool\" is missing");
 }
 
 static void read_listener(struct walk *w, const struct node *n, const struct walk_at *at,
@@ -73,6 +83,7 @@ static void read_listener(struct walk *w, const struct node *n, const struct wal
     w->kind = kind_of(w, n);
     walk_group(w, n, at, &(struct walk_target){&conf_section_listener, (char *)l}, 1);
     w->kind = 0;
+    check_destination(w, n, at);
     if (l->timeouts.idle_ms == UINT32_MAX)
         l->timeouts.idle_ms = l->protocol == CONF_TCP ? IDLE_TCP_MS : IDLE_HTTP_MS;
 }

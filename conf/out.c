@@ -120,6 +120,42 @@ static void json_key_of(struct out *o, const char *key)
 
 /* ---- nesting ---- */
 
+static void open_flat(struct out *o, const char *key, const char *bracket)
+{
+    begin_value(o, key);
+    append(o, bracket, 2);
+    o->flat++;
+    o->first = true;
+}
+
+static void close_flat(struct out *o, char bracket)
+{
+    if (!o->first)
+        append(o, " ", 1);
+    append(o, &bracket, 1);
+    o->flat--;
+    o->first = false;
+    end_value(o);
+}
+
+void out_flat_list(struct out *o, const char *key)
+{
+    if (!o->is_json) {
+        open_flat(o, key, "( ");
+        return;
+    }
+    json_key_of(o, key);
+    json_array_begin(&o->json);
+}
+
+void out_flat_list_end(struct out *o)
+{
+    if (o->is_json)
+        json_array_end(&o->json);
+    else
+        close_flat(o, ')');
+}
+
 void out_group(struct out *o, const char *key)
 {
     if (o->is_json) {
@@ -127,17 +163,14 @@ void out_group(struct out *o, const char *key)
         json_object_begin(&o->json);
         return;
     }
-    if (key && o->flat) {
-        begin_value(o, key);
-        append(o, "{ ", 2);
-        o->flat++;
-        o->first = true;
-        return;
-    }
-    if (key) {
+    if (key && !o->flat) {
         begin_value(o, key);
         append(o, "{\n", 2);
         o->depth++;
+        return;
+    }
+    if (o->flat) {
+        open_flat(o, key, "{ ");
         return;
     }
     /* an element of a list: on a line of its own */
@@ -198,10 +231,7 @@ void out_array(struct out *o, const char *key)
         json_array_begin(&o->json);
         return;
     }
-    begin_value(o, key);
-    append(o, "[ ", 2);
-    o->flat++;
-    o->first = true;
+    open_flat(o, key, "[ ");
 }
 
 void out_array_end(struct out *o)
@@ -210,35 +240,17 @@ void out_array_end(struct out *o)
         json_array_end(&o->json);
         return;
     }
-    append(o, o->first ? "]" : " ]", o->first ? 1 : 2);
-    o->flat--;
-    o->first = false;
-    end_value(o);
+    close_flat(o, ']');
 }
 
 void out_tuple(struct out *o, const char *key)
 {
-    if (o->is_json) {
-        json_key_of(o, key);
-        json_array_begin(&o->json);
-        return;
-    }
-    begin_value(o, key);
-    append(o, "( ", 2);
-    o->flat++;
-    o->first = true;
+    out_flat_list(o, key);
 }
 
 void out_tuple_end(struct out *o)
 {
-    if (o->is_json) {
-        json_array_end(&o->json);
-        return;
-    }
-    append(o, o->first ? ")" : " )", o->first ? 1 : 2);
-    o->flat--;
-    o->first = false;
-    end_value(o);
+    out_flat_list_end(o);
 }
 
 /* ---- values ---- */

@@ -31,6 +31,8 @@ void out_group(struct out *o, const char *key);
 void out_group_end(struct out *o);
 void out_list(struct out *o, const char *key); /* of groups */
 void out_list_end(struct out *o);
+void out_flat_list(struct out *o, const char *key); /* of anything, on one line */
+void out_flat_list_end(struct out *o);
 void out_array(struct out *o, const char *key); /* of strings */
 void out_array_end(struct out *o);
 void out_tuple(struct out *o, const char *key); /* of anything, on one line */

@@ -65,7 +65,8 @@ static const char *render(struct out *o, const struct conf_row *row, const void 
 static void plan_leaf(struct plan *p, const char *prefix, const struct conf_row *row,
                       const void *from, const void *to)
 {
-    const char *a = render(&p->a, row, from), *b = render(&p->b, row, to);
+    const char *a = dump_is_unset(row, from) ? "nothing" : render(&p->a, row, from);
+    const char *b = dump_is_unset(row, to) ? "nothing" : render(&p->b, row, to);
     if (strcmp(a, b) != 0)
         add_change(p, prefix, arena_printf(&p->scratch, "%s: %s -> %s", row->name, a, b));
 }

@@ -47,6 +47,9 @@ enum conf_type_id {
     CONF_T_RATE,     /* how many in how long */
     CONF_T_RATE_KEY, /* what a limit counts by */
     CONF_T_RATE_LIMITS,
+    CONF_T_SNI,
+    CONF_T_SNI_HOST,
+    CONF_T_SNI_ALPN,
     CONF_T_COUNT
 };
 
@@ -56,6 +59,7 @@ enum conf_row_flags {
         2,        /* the default depends on other settings; `fallback` is only what the docs say */
     CONF_OWN = 4, /* of one object: not to be set in `defaults` */
     CONF_HTTP_ONLY = 8, /* not in a listener of protocol tcp */
+    CONF_OMIT = 16,     /* no default: left out of what is shown while it was not said */
 };
 
 /* What a listener is; 0: not a listener. */
@@ -63,6 +67,7 @@ enum conf_kind {
     CONF_KIND_HTTP = 1,
     CONF_KIND_TCP = 2,
     CONF_KIND_PROXY = 4, /* reads a PROXY header */
+    CONF_KIND_SNI = 8,   /* reads a ClientHello */
 };
 
 struct conf_section;
@@ -107,7 +112,7 @@ extern const struct conf_section conf_section_top;
 extern const struct conf_kinds conf_kinds_health;
 /* rows_listener.c */
 extern const struct conf_section conf_section_listener, conf_section_listener_timeouts,
-    conf_section_limits;
+    conf_section_limits, conf_section_sni;
 /* rows_pool.c */
 extern const struct conf_section conf_section_pool, conf_section_pool_timeouts, conf_section_health,
     conf_section_backend;

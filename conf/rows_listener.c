@@ -1,10 +1,13 @@
 /* What a listener may say. */
 #include "base/http1.h"
 #include "conf/rows_define.h"
+#include "conf/sni.h"
 
 PAIR(struct conf_listener, binds, bind_count);
 PAIR(struct conf_listener, trusted, trusted_count);
 PAIR(struct conf_listener, rate_limits, rate_limit_count);
+
+PAIR(struct conf_sni_rule, alpn, alpn_count);
 
 static const char *const protocols[] = {[CONF_HTTP] = "http", [CONF_TCP] = "tcp", NULL};
 static const char *const protocols_later[] = {"udp", NULL};
@@ -12,13 +15,15 @@ static const char *const protocols_later[] = {"udp", NULL};
 static const struct conf_row listener_timeout_rows[] = {
     {.name = "header",
      .type = CONF_T_DURATION,
-     .needs = CONF_KIND_HTTP | CONF_KIND_PROXY,
+     .needs = CONF_KIND_HTTP | CONF_KIND_PROXY | CONF_KIND_SNI,
      FIELD(struct conf_timeouts, header_ms),
      .fallback = "10s",
      .min = 1,
      .max = DURATION_MAX,
      .also = "client_header request",
-     .help = "For a client to send a whole request head, or what comes before it: a PROXY header"},
+     .help =
+         "For a client to send a whole request head, or what comes before it: a PROXY header, a "
+         "ClientHello"},
     {.name = "body",
      .type = CONF_T_DURATION,
      .flags = CONF_HTTP_ONLY,
@@ -69,6 +74,31 @@ static const struct conf_row limit_rows[] = {
 const struct conf_section conf_section_limits = {"listeners.*.limits", limit_rows,
                                                  "What one request may be."};
 
+static const struct conf_row sni_rows[] = {
+    {.name = "host",
+     .type = CONF_T_SNI_HOST,
+     .flags = CONF_REQUIRED,
+     FIELD(struct conf_sni_rule, host),
+     .also = "name server_name",
+     .help = "The name: `a.example`; `*.a.example` for all names below that, however deep; `*` for "
+             "any name, and none"},
+    {.name = "alpn",
+     .type = CONF_T_SNI_ALPN,
+     .flags = CONF_OMIT,
+     FIELD(struct conf_sni_rule, alpn),
+     .also = "protocols",
+     .help = "Only when the client offers one of these protocols, such as `h2`"},
+    {.name = "pool",
+     .type = CONF_T_POOL,
+     .flags = CONF_REQUIRED,
+     FIELD(struct conf_sni_rule, pool),
+     .also = "backend",
+     .help = "The pool that gets the connection"},
+    END};
+const struct conf_section conf_section_sni = {
+    "listeners.*.sni", sni_rows,
+    "A list of groups. Among rules of one host the first whose `alpn` fits is taken."};
+
 static const struct conf_row listener_rows[] = {
     {.name = "bind",
      .type = CONF_T_BINDS,
@@ -88,10 +118,10 @@ static const struct conf_row listener_rows[] = {
      .help = "`http` understands requests, `tcp` forwards bytes"},
     {.name = "pool",
      .type = CONF_T_POOL,
-     .flags = CONF_REQUIRED | CONF_OWN,
+     .flags = CONF_OWN | CONF_OMIT,
      FIELD(struct conf_listener, pool),
      .also = "default_backend use_backend proxy_pass upstream backend",
-     .help = "The pool that gets the traffic"},
+     .help = "The pool that gets the traffic; with `sni`: what no rule takes, and what is not TLS"},
     {.name = "timeouts",
      .type = CONF_T_GROUP,
      FIELD(struct conf_listener, timeouts),
@@ -130,7 +160,16 @@ static const struct conf_row listener_rows[] = {
     LATER("response_headers"),
     LATER("routes"),
     LATER("redirect"),
-    LATER("sni"),
+    {.name = "sni",
+     .type = CONF_T_SNI,
+     .flags = CONF_OWN | CONF_OMIT,
+     .needs = CONF_KIND_TCP,
+     FIELD(struct conf_listener, sni),
+     .section = &conf_section_sni,
+     .also = "server_names ssl_preread",
+     .help = "Which pool gets a TLS connection, by what its ClientHello asks for; the bytes go on "
+             "untouched. The most specific host wins. What no rule takes goes to `pool`, and is "
+             "closed without one; so is who sends no ClientHello within `timeouts.header`"},
     LATER("responses"),
     END};
 const struct conf_section conf_section_listener = {

@@ -41,6 +41,9 @@ const struct conf_type conf_types[CONF_T_COUNT] = {
         {"`client_ip`, `global`, `uri`, `path`, `host`, `header:NAME`, `cookie:NAME`", NODE_STRING,
          value_read_rate_key, write_string},
     [CONF_T_RATE_LIMITS] = {"group or list", NODE_LIST, rate_read_limits, rate_write_limits},
+    [CONF_T_SNI] = {"list of groups", NODE_LIST, object_read_sni, write_sni},
+    [CONF_T_SNI_HOST] = {"host", NODE_STRING, value_read_sni_host, write_string},
+    [CONF_T_SNI_ALPN] = {"string or list", NODE_STRING, value_read_sni_alpn, write_sni_alpn},
     [CONF_T_BACKENDS] = {"list", NODE_LIST, object_read_backends, write_backends},
 };
 

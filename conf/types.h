@@ -51,6 +51,9 @@ conf_write_fn health_write_override;
 /* conf/objects.c */
 conf_read_fn object_read_admin, object_read_defaults, object_read_listeners, object_read_pools,
     object_read_backends, object_read_pool, object_read_address;
+/* conf/sni.c */
+conf_read_fn object_read_sni, value_read_sni_host, value_read_sni_alpn;
+conf_write_fn write_sni, write_sni_alpn;
 /* conf/objects.c: enum conf_kind */
 unsigned types_listener_kind(const struct conf_listener *l);
 /* conf/rate_limit.c */

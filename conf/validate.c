@@ -3,9 +3,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "conf/sni.h"
 #include "shm/layout.h"
 
 /* ---- derived defaults ---- */
+
+/* A tcp listener may use several. */
+static void derive_tcp(struct conf *c, uint32_t pool)
+{
+    if (pool < c->pool_count && (unsigned)c->pools[pool].health.type == UINT32_MAX)
+        c->pools[pool].health.type = CONF_HEALTH_TCP;
+}
 
 void validate_derive(struct conf *c)
 {
@@ -22,11 +30,10 @@ void validate_derive(struct conf *c)
     }
     for (uint32_t i = 0; i < c->listener_count; i++) {
         const struct conf_listener *l = &c->listeners[i];
-        if (l->pool >= c->pool_count)
-            continue;
-        struct conf_pool *p = &c->pools[l->pool];
-        if ((unsigned)p->health.type == UINT32_MAX && l->protocol == CONF_TCP)
-            p->health.type = CONF_HEALTH_TCP;
+        if (l->protocol == CONF_TCP)
+            derive_tcp(c, l->pool);
+        for (uint32_t r = 0; l->sni && r < l->sni->count; r++)
+            derive_tcp(c, l->sni->rules[r].pool);
     }
     for (uint32_t i = 0; i < c->pool_count; i++)
         if ((unsigned)c->pools[i].health.type == UINT32_MAX)

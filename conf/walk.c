@@ -175,8 +175,11 @@ static bool check_allowed(struct walk *w, const struct conf_row *row, const stru
         walk_error(w, n->pos, g->at, "\"%s\" cannot be inherited: set it where it belongs",
                    n->name);
     else if (!rows_fit(row, w->kind))
-        walk_error(w, n->pos, g->at, "\"%s\" means nothing with protocol = \"tcp\"%s", n->name,
-                   row->needs & CONF_KIND_PROXY ? " without proxy_protocol" : "");
+        walk_error(w, n->pos, g->at, "\"%s\" means nothing with protocol = \"%s\"%s", n->name,
+                   w->kind & CONF_KIND_TCP ? "tcp" : "http",
+                   row->needs & CONF_KIND_SNI     ? " without proxy_protocol or sni"
+                   : row->needs & CONF_KIND_PROXY ? " without proxy_protocol"
+                                                  : "");
     else
         return true;
     return false;

@@ -77,8 +77,12 @@ void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct 
 void conn_begin(struct conn *c, const struct conf_listener *listener)
 {
     c->state = CONN_IDLE;
+    if (listener->protocol == CONF_TCP && listener->sni) {
+        preface_hello_begin(c, listener);
+        return;
+    }
     if (listener->protocol == CONF_TCP) {
-        txn_start_tcp(c);
+        txn_start_tcp(c, listener->pool);
         return;
     }
     conn_deadline(c, listener->timeouts.header_ms);
@@ -154,7 +158,8 @@ static void on_timeout(struct conn *c)
     case CONN_BUSY: txn_on_timeout(c->txn); break;
     case CONN_HEAD: http1_head_timeout(c); break;
     case CONN_IDLE: conn_close(c, "idle timeout"); break;
-    case CONN_PROXY: preface_timeout(c); break;
+    case CONN_PROXY:
+    case CONN_HELLO: preface_timeout(c); break;
     case CONN_LINGER: conn_close(c, "linger timeout"); break;
     case CONN_CLOSED: break;
     }
@@ -222,6 +227,7 @@ static void readable(struct conn *c)
     case CONN_IDLE:
     case CONN_HEAD: http1_readable(c); break;
     case CONN_PROXY: preface_readable(c); break;
+    case CONN_HELLO: preface_hello_readable(c); break;
     case CONN_BUSY:
         if (c->txn->state == TXN_TUNNEL)
             tunnel_client_readable(c->txn);

@@ -5,16 +5,19 @@
 #include <sys/socket.h>
 #include "base/log.h"
 #include "base/proxy_proto.h"
+#include "conf/sni.h"
 #include "worker/account.h"
 #include "worker/conn.h"
+#include "worker/link.h"
 #include "worker/peer.h"
+#include "worker/txn_start.h"
 
 /* Said once a second, however many come: it is a mistake in a configuration, or an attack. */
 static void refuse(struct conn *c, const char *why)
 {
     struct worker *w = c->worker;
     account_refused(w, c->listener_row);
-    if (w->now_us - w->refused_us >= 1000000u) {
+    if (c->state == CONN_PROXY && w->now_us - w->refused_us >= 1000000u) {
         char text[NET_ADDR_STRLEN];
         struct net_addr a;
         peer_to_addr(&c->peer, &a);
@@ -93,5 +96,52 @@ void preface_readable(struct conn *c)
 
 void preface_timeout(struct conn *c)
 {
-    refuse(c, "no PROXY header in time");
+    refuse(c, c->state == CONN_PROXY ? "no PROXY header in time" : "no ClientHello in time");
+}
+
+/* ---- the ClientHello ---- */
+
+void preface_hello_begin(struct conn *c, const struct conf_listener *listener)
+{
+    c->state = CONN_HELLO;
+    conn_deadline(c, listener->timeouts.header_ms);
+}
+
+static void choose(struct conn *c, uint32_t pool)
+{
+    if (pool == INDEX_NONE)
+        refuse(c, "no pool for what this client asks for");
+    else
+        txn_start_tcp(c, pool);
+}
+
+static void hello_look(struct conn *c)
+{
+    const struct conf_listener *listener = conn_listener(c);
+    struct client_hello hello;
+    uint32_t pool;
+    switch (client_hello_read(&hello, buf_at(c->in), buf_len(c->in))) {
+    case CLIENT_HELLO_MORE: break;
+    case CLIENT_HELLO_ERROR: refuse(c, hello.error); break;
+    case CLIENT_HELLO_NONE: choose(c, listener->pool); break;
+    case CLIENT_HELLO_DONE:
+        pool = sni_find(listener->sni, &hello);
+        choose(c, pool != INDEX_NONE ? pool : listener->pool);
+        break;
+    }
+}
+
+void preface_hello_readable(struct conn *c)
+{
+    if (!buf_reserve(&c->worker->bufs, &c->in, 1)) {
+        conn_close(c, "out of memory");
+        return;
+    }
+    ssize_t n = conn_recv(c, c->in);
+    if (n > 0)
+        hello_look(c);
+    else if (n == 0)
+        conn_close(c, "client closed within a ClientHello");
+    else if (errno != EAGAIN)
+        conn_close(c, "client reset");
 }

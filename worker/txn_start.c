@@ -136,14 +136,16 @@ void txn_start_refused(struct conn *c, unsigned status, const char *text)
     reply_error(t, status, text);
 }
 
-void txn_start_tcp(struct conn *c)
+void txn_start_tcp(struct conn *c, uint32_t pool)
 {
     struct txn *t = txn_begin(c);
     if (!t)
         return;
     t->req_idempotent = true;
-    t->pool = &t->gen->pools[t->listener->pool];
+    t->pool = &t->gen->pools[pool];
     key_fill(t, NULL, NULL);
+    if (c->in) /* read to find the pool */
+        account_client_in(t, buf_len(c->in));
     conn_want(c, 0);
     if (rate_limit_tcp(t))
         txn_dispatch(t);

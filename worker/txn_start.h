@@ -15,7 +15,7 @@ void txn_start_http(struct conn *c);
 /* conn->head could not be parsed: answers with this status and closes. */
 void txn_start_refused(struct conn *c, unsigned status, const char *text);
 /* A TCP connection: a tunnel from the start. */
-void txn_start_tcp(struct conn *c);
+void txn_start_tcp(struct conn *c, uint32_t pool);
 /* Goes on with the next step. Not from within a step. */
 void txn_advance(struct txn *t);
 /* The request's head is done with: its bytes are consumed. */

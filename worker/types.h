@@ -75,6 +75,7 @@ struct peer {
 enum conn_state {
     CONN_IDLE,   /* between requests: no buffer, no txn */
     CONN_PROXY,  /* a PROXY header is awaited (preface.h) */
+    CONN_HELLO,  /* a ClientHello is awaited (preface.h) */
     CONN_HEAD,   /* a request head is arriving */
     CONN_BUSY,   /* a txn is at work */
     CONN_LINGER, /* answered and half-closed: reads and drops what still comes, so that the answer

@@ -21,8 +21,6 @@ static enum client_hello_result read_copy(struct client_hello *h, const uint8_t 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct client_hello whole, fed;
-    client_hello_reset(&whole);
-    client_hello_reset(&fed);
     enum client_hello_result want = read_copy(&whole, data, size), got = CLIENT_HELLO_MORE;
     for (size_t n = 0; n <= size && got == CLIENT_HELLO_MORE; n += n < 64 ? 1 : 1 + n % 17)
         got = read_copy(&fed, data, n);

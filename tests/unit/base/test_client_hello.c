@@ -87,7 +87,6 @@ static void finish(uint32_t record_bytes)
 
 static enum client_hello_result read_all(void)
 {
-    client_hello_reset(&h);
     return client_hello_read(&h, m.bytes, m.total);
 }
 
@@ -95,7 +94,6 @@ static enum client_hello_result read_all(void)
 static void check_fed(void)
 {
     struct client_hello slow;
-    client_hello_reset(&slow);
     for (uint32_t n = 0; n <= m.total; n++) {
         uint8_t *copy = malloc(n + 1);
         memcpy(copy, m.bytes, n);
@@ -135,7 +133,7 @@ TEST(one_record)
 
 TEST(many_records)
 {
-    for (uint32_t size = 1; size < 40; size++) {
+    for (uint32_t size = 4; size < 40; size++) {
         make_usual(size);
         check_fed();
         CHECK_STR(h.host, "db.a.example");
@@ -173,10 +171,8 @@ TEST(not_tls)
                                          "\x80\x2e\x01\x03\x01", "\x15\x03\x01",
                                          "\x16\x02\x00",         "\x17\x03\x03"};
     for (unsigned i = 0; i < ARRAY_LEN(others); i++) {
-        client_hello_reset(&h);
         CHECK_EQ(client_hello_read(&h, others[i], strlen(others[i])), CLIENT_HELLO_NONE);
     }
-    client_hello_reset(&h);
     CHECK_EQ(client_hello_read(&h, "", 0), CLIENT_HELLO_MORE);
 }
 
@@ -215,7 +211,6 @@ TEST(every_byte_wrong)
             uint8_t *copy = malloc(total);
             memcpy(copy, m.bytes, total);
             copy[at] = (uint8_t)(copy[at] ^ flip);
-            client_hello_reset(&h);
             if (client_hello_read(&h, copy, total) == CLIENT_HELLO_DONE)
                 CHECK(strlen(h.host) == h.host_len && h.alpn_len <= sizeof h.alpn);
             free(copy);
@@ -308,7 +303,7 @@ TEST(too_long)
     begin_message(0);
     begin_extensions();
     put_extension(21, zeros, 16000);
-    finish(1); /* six bytes for one */
+    finish(250); /* 65 records */
     refused();
 }
 

@@ -257,7 +257,8 @@ static unsigned made_kind; /* enum conf_kind of the listener being made; 0: none
 /* These hang on others of their listener: they have tests of their own. */
 static bool hangs_on_others(const struct conf_section *section, const struct conf_row *row)
 {
-    return section == &conf_section_listener && strcmp(row->name, "proxy_protocol") == 0;
+    return section == &conf_section_listener &&
+           (row->type == CONF_T_SNI || strcmp(row->name, "proxy_protocol") == 0);
 }
 
 /* What a type of check does not have is refused: this many settings go together. */
@@ -289,7 +290,8 @@ static void make_section(struct made *m, const struct conf_section *section, con
     if (section == &conf_section_listener)
         made_kind = pick_number(2) == 0 ? CONF_KIND_TCP : CONF_KIND_HTTP;
     for (const struct conf_row *row = section->rows; row->name; row++) {
-        bool wanted = pick_number(1) || row->flags & CONF_REQUIRED || row->type == CONF_T_POOLS;
+        bool wanted = pick_number(1) || row->flags & CONF_REQUIRED || row->type == CONF_T_POOLS ||
+                      row->type == CONF_T_POOL;
         if (row->type == CONF_T_LATER || row->type == CONF_T_DEFAULTS ||
             hangs_on_others(section, row))
             continue;

@@ -31,7 +31,7 @@ TEST(unknown_settings)
 
 TEST(not_supported_yet)
 {
-    static const char *const listener[] = {"tls",        "routes",    "redirect",        "sni",
+    static const char *const listener[] = {"tls",        "routes",    "redirect",
                                            "access_log", "responses", "response_headers"};
     static const char *const pool[] = {"sticky",          "retry",    "passive",
                                        "circuit_breaker", "queue",    "tls",
@@ -278,7 +278,7 @@ TEST(http_settings_of_a_tcp_listener)
         "t:5: error: listeners.web: \"trusted\" means nothing with protocol = \"tcp\" without "
         "proxy_protocol\n"
         "t:6: error: listeners.web.timeouts: \"header\" means nothing with protocol = \"tcp\" "
-        "without proxy_protocol\n");
+        "without proxy_protocol or sni\n");
 }
 
 TEST(networks)
