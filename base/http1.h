@@ -158,6 +158,8 @@ const struct http1_header *http1_find_name(const struct http1_head *h, const cha
                                            const char *name, size_t name_len);
 const char *http1_reason(unsigned status); /* "Not Found"; "Unknown" for what has no name */
 bool http1_is_token(const char *s, size_t len);
+/* The enum http1_header_id of a name made of token bytes. */
+uint8_t http1_name_id(const char *name, size_t len);
 
 /*
  * Chunked transfer coding (RFC 9112 7.1), strict: hexadecimal size without sign, prefix or padding,

@@ -136,9 +136,6 @@ struct http1_name {
 extern const struct http1_name http1_names[HTTP1_H_COUNT];
 extern const uint8_t http1_name_slots[HTTP1_NAME_SLOTS];
 
-/* The id of a name made of TOKEN bytes. */
-uint8_t http1_name_id(const char *name, size_t len);
-
 #define HTTP1_BIT(id) (UINT64_C(1) << (id))
 
 static inline bool http1_has(const struct http1_head *h, enum http1_header_id id)

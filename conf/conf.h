@@ -32,6 +32,10 @@ struct conf_bind {
     struct conf_pos pos;
 };
 
+struct conf_status_range {
+    uint16_t from, to;
+};
+
 struct conf_timeouts {
     uint32_t header_ms, body_ms, idle_ms;  /* client side: 10s, 60s, 60s (tcp: idle 1h) */
     uint32_t connect_ms, send_ms, read_ms; /* backend side: 5s, 60s, 60s */
@@ -74,12 +78,46 @@ struct conf_rate_limit {
 };
 struct conf_sni;
 
+/* A name and the value it must have; value NULL: any, as long as it is there. */
+struct conf_named {
+    const char *name, *value;
+    uint32_t name_len, value_len;
+    struct conf_pos pos;
+};
+
+/* Header fields as asked for. */
+struct conf_headers {
+    struct conf_named *set; /* replaces every field of that name */
+    uint32_t set_count;
+    struct conf_named *add;
+    uint32_t add_count;
+    const char **remove;
+    uint32_t remove_count;
+    bool always; /* responses: also on error replies of our own */
+    struct conf_pos pos;
+};
+
+/* conf/route.h */
+struct conf_routes;
+struct conf_route;
+struct conf_edits;
+struct conf_error_page;
+struct conf_condition;
+struct conf_regex;
+
 struct conf_listener {
     const char *name;
     enum conf_protocol protocol;
     struct conf_bind *binds;
     uint32_t bind_count;
-    uint32_t pool; /* index into conf.pools; INDEX_NONE: only rules say where to */
+    uint32_t pool; /* index into conf.pools; INDEX_NONE: what no route takes is answered with 404 */
+    struct conf_routes *routes; /* NULL: none */
+    const char *redirect;       /* of what no route takes; NULL: none */
+    struct conf_headers request_headers, response_headers;
+    struct conf_error_page *error_pages;
+    uint32_t error_page_count;
+    const struct conf_route *fallback; /* what no route takes: never NULL with protocol http */
+
     struct conf_timeouts timeouts;
     struct conf_limits limits;
     struct net_cidr *trusted;
@@ -101,10 +139,6 @@ enum conf_health_type {
     CONF_HEALTH_TLS,
     CONF_HEALTH_GRPC,
     CONF_HEALTH_UDP
-};
-
-struct conf_status_range {
-    uint16_t from, to;
 };
 
 /* Bytes that may hold zeros. */
@@ -215,6 +249,10 @@ struct conf {
     struct conf_pool *pools;
     uint32_t pool_count;
     struct conf_rate_limit *rate_limits; /* all there are, linked */
+    struct conf_condition *conditions;
+    uint32_t condition_count;
+    struct conf_regex *regexes; /* of all routes and conditions, each once */
+    uint32_t regex_count;
 };
 
 /* One problem of a file. */

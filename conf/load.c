@@ -66,6 +66,8 @@ static struct conf *build(const struct source *s, const char *path, struct arena
                      .backends_left = ENTRY_MAX};
     names_init(&w.pools, s->scratch);
     names_init(&w.backends, s->scratch);
+    names_init(&w.conditions, s->scratch);
+    names_init(&w.regexes, s->scratch);
     w.conf->path = *path ? source_absolute("", path, arena) : arena_strdup(arena, "");
     walk_root(&w, root);
     validate_derive(w.conf);

@@ -1,6 +1,7 @@
 /* How named things and backends are read: listeners, pools, admin, defaults. */
 #include <inttypes.h>
 #include <string.h>
+#include "conf/route.h"
 #include "conf/source.h"
 #include "conf/suggest.h"
 #include "conf/types.h"
@@ -84,6 +85,7 @@ static void read_listener(struct walk *w, const struct node *n, const struct wal
     walk_group(w, n, at, &(struct walk_target){&conf_section_listener, (char *)l}, 1);
     w->kind = 0;
     check_destination(w, n, at);
+    route_compile(w, l);
     if (l->timeouts.idle_ms == UINT32_MAX)
         l->timeouts.idle_ms = l->protocol == CONF_TCP ? IDLE_TCP_MS : IDLE_HTTP_MS;
 }

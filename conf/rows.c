@@ -99,6 +99,13 @@ static const struct conf_row top_rows[] = {
      .help =
          "What a listener or a pool may say, but `bind`, `pool` and `backends`: inherited by all "
          "of them"},
+    {.name = "conditions",
+     .type = CONF_T_CONDITIONS,
+     .flags = CONF_OMIT,
+     FIELD(struct conf, conditions),
+     .section = &conf_section_condition,
+     .also = "acl acls",
+     .help = "Named conditions that routes refer to"},
     {.name = "listeners",
      .type = CONF_T_LISTENERS,
      .flags = CONF_REQUIRED,
@@ -127,6 +134,13 @@ const struct conf_section *const conf_sections[] = {&conf_section_top,
                                                     &conf_section_backend,
                                                     &conf_section_health,
                                                     &conf_section_pool_timeouts,
+                                                    &conf_section_route,
+                                                    &conf_section_split,
+                                                    &conf_section_route_timeouts,
+                                                    &conf_section_request_headers,
+                                                    &conf_section_response_headers,
+                                                    &conf_section_error_page,
+                                                    &conf_section_condition,
                                                     NULL};
 
 bool rows_fit(const struct conf_row *row, unsigned kind)

@@ -50,6 +50,23 @@ enum conf_type_id {
     CONF_T_SNI,
     CONF_T_SNI_HOST,
     CONF_T_SNI_ALPN,
+    CONF_T_HOSTS,
+    CONF_T_PATHS,
+    CONF_T_REGEX,
+    CONF_T_METHODS,
+    CONF_T_NAMES,
+    CONF_T_NAMED,        /* names, with or without a value */
+    CONF_T_NAMED_FIELDS, /* the same, the name a token */
+    CONF_T_FIELDS,       /* header fields, with values */
+    CONF_T_FIELD_NAMES,  /* header fields, by name */
+    CONF_T_FIELD_VALUE,
+    CONF_T_TEXT, /* may have several lines */
+    CONF_T_PAGE,
+    CONF_T_STATUSES,
+    CONF_T_CONDITIONS,
+    CONF_T_ROUTES,
+    CONF_T_SPLIT,
+    CONF_T_ERROR_PAGES,
     CONF_T_COUNT
 };
 
@@ -119,6 +136,10 @@ extern const struct conf_section conf_section_pool, conf_section_pool_timeouts, 
 
 /* rows_rate.c */
 extern const struct conf_section conf_section_rate_limit;
+/* rows_route.c */
+extern const struct conf_section conf_section_condition, conf_section_route, conf_section_split,
+    conf_section_route_timeouts, conf_section_request_headers, conf_section_response_headers,
+    conf_section_error_page;
 
 /* All sections, in the order of the documentation; NULL-terminated. */
 extern const struct conf_section *const conf_sections[];

@@ -6,6 +6,7 @@
 PAIR(struct conf_listener, binds, bind_count);
 PAIR(struct conf_listener, trusted, trusted_count);
 PAIR(struct conf_listener, rate_limits, rate_limit_count);
+PAIR(struct conf_listener, error_pages, error_page_count);
 
 PAIR(struct conf_sni_rule, alpn, alpn_count);
 
@@ -121,7 +122,45 @@ static const struct conf_row listener_rows[] = {
      .flags = CONF_OWN | CONF_OMIT,
      FIELD(struct conf_listener, pool),
      .also = "default_backend use_backend proxy_pass upstream backend",
-     .help = "The pool that gets the traffic; with `sni`: what no rule takes, and what is not TLS"},
+     .help = "The pool that gets the traffic; with `routes` or `sni`: what none of them takes, and "
+             "what is not TLS"},
+    {.name = "routes",
+     .type = CONF_T_ROUTES,
+     .flags = CONF_OWN | CONF_OMIT | CONF_HTTP_ONLY,
+     FIELD(struct conf_listener, routes),
+     .section = &conf_section_route,
+     .also = "route locations location rules paths",
+     .help =
+         "Which request goes where, see `listeners.*.routes`. What no route takes goes to `pool`; "
+         "without one it is answered with 404"},
+    {.name = "redirect",
+     .type = CONF_T_STRING,
+     .flags = CONF_OWN | CONF_OMIT | CONF_HTTP_ONLY,
+     FIELD(struct conf_listener, redirect),
+     .min = 1,
+     .max = 2048,
+     .also = "return",
+     .help = "Instead of `pool`: `https` sends clients to the same address with https, 301; or "
+             "where to, as a route's `redirect`"},
+    {.name = "request_headers",
+     .type = CONF_T_GROUP,
+     .flags = CONF_HTTP_ONLY | CONF_OMIT,
+     FIELD(struct conf_listener, request_headers),
+     .section = &conf_section_request_headers,
+     .also = "proxy_set_header"},
+    {.name = "response_headers",
+     .type = CONF_T_GROUP,
+     .flags = CONF_HTTP_ONLY | CONF_OMIT,
+     FIELD(struct conf_listener, response_headers),
+     .section = &conf_section_response_headers,
+     .also = "add_header"},
+    {.name = "error_pages",
+     .type = CONF_T_ERROR_PAGES,
+     .flags = CONF_HTTP_ONLY | CONF_OMIT,
+     FIELD(struct conf_listener, error_pages),
+     .section = &conf_section_error_page,
+     .also = "error_page errorfile",
+     .help = "Bodies for error replies of the balancer itself, see `error_pages`"},
     {.name = "timeouts",
      .type = CONF_T_GROUP,
      FIELD(struct conf_listener, timeouts),
@@ -157,9 +196,6 @@ static const struct conf_row listener_rows[] = {
      .help = "How often clients may ask: see `listeners.*.rate_limit`"},
     LATER("tls"),
     LATER("access_log"),
-    LATER("response_headers"),
-    LATER("routes"),
-    LATER("redirect"),
     {.name = "sni",
      .type = CONF_T_SNI,
      .flags = CONF_OWN | CONF_OMIT,

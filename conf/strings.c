@@ -33,6 +33,12 @@ static const char *plain_string(struct walk *w, const struct conf_row *row, cons
     return len > max || len < row->min ? NULL : n->text;
 }
 
+const char *value_string(struct walk *w, const struct node *n, const struct walk_at *at,
+                         uint32_t min, uint32_t max)
+{
+    return plain_string(w, &(struct conf_row){.min = min, .max = max}, n, at);
+}
+
 static void keep(struct walk *w, void *field, const char *text)
 {
     const char **out = field;

@@ -45,6 +45,23 @@ const struct conf_type conf_types[CONF_T_COUNT] = {
     [CONF_T_SNI_HOST] = {"host", NODE_STRING, value_read_sni_host, write_string},
     [CONF_T_SNI_ALPN] = {"string or list", NODE_STRING, value_read_sni_alpn, write_sni_alpn},
     [CONF_T_BACKENDS] = {"list", NODE_LIST, object_read_backends, write_backends},
+    [CONF_T_HOSTS] = {"string or list", NODE_STRING, value_read_hosts, write_strings},
+    [CONF_T_PATHS] = {"string or list", NODE_STRING, value_read_paths, write_strings},
+    [CONF_T_REGEX] = {"string", NODE_STRING, value_read_regex, write_string},
+    [CONF_T_METHODS] = {"list of strings", NODE_ARRAY, value_read_methods, write_strings},
+    [CONF_T_NAMES] = {"list of names", NODE_ARRAY, value_read_names, write_strings},
+    [CONF_T_NAMED] = {"list of pairs", NODE_LIST, value_read_named, write_named},
+    [CONF_T_NAMED_FIELDS] = {"list of pairs", NODE_LIST, value_read_named_fields, write_named},
+    [CONF_T_FIELDS] = {"list of pairs", NODE_LIST, value_read_fields, write_named},
+    [CONF_T_FIELD_NAMES] = {"list of names", NODE_ARRAY, value_read_field_names, write_strings},
+    [CONF_T_FIELD_VALUE] = {"string", NODE_STRING, value_read_field_value, write_string},
+    [CONF_T_TEXT] = {"string", NODE_STRING, value_read_text, write_string},
+    [CONF_T_STATUSES] = {"string or list", NODE_STRING, value_read_statuses, write_statuses},
+    [CONF_T_PAGE] = {"path", NODE_STRING, value_read_page, write_string},
+    [CONF_T_CONDITIONS] = {"groups by name", NODE_GROUP, route_read_conditions, write_conditions},
+    [CONF_T_ROUTES] = {"list", NODE_LIST, route_read_routes, write_routes},
+    [CONF_T_SPLIT] = {"list", NODE_LIST, route_read_split, write_split},
+    [CONF_T_ERROR_PAGES] = {"list", NODE_LIST, route_read_pages, write_error_pages},
 };
 
 uint64_t types_get(const void *field, uint32_t width)

@@ -59,6 +59,22 @@ unsigned types_listener_kind(const struct conf_listener *l);
 /* conf/rate_limit.c */
 conf_read_fn rate_read_rate, rate_read_limits;
 conf_write_fn rate_write_rate, rate_write_limits;
+/* conf/route_values.c */
+conf_read_fn value_read_hosts, value_read_paths, value_read_regex, value_read_methods,
+    value_read_names, value_read_named, value_read_named_fields, value_read_fields,
+    value_read_field_names, value_read_field_value, value_read_text, value_read_page,
+    value_read_statuses;
+/* conf/route_read.c */
+conf_read_fn route_read_conditions, route_read_routes, route_read_split, route_read_pages;
+/* conf/route_write.c */
+conf_write_fn write_strings, write_named, write_conditions, write_routes, write_split,
+    write_error_pages, write_statuses;
+
+/* The string that n is, without control characters and min to max bytes long, or NULL after a
+ * complaint. conf/strings.c */
+const char *value_string(struct walk *w, const struct node *n, const struct walk_at *at,
+                         uint32_t min, uint32_t max) MUST_CHECK;
+
 /* conf/write.c */
 conf_write_fn write_string, write_number, write_bool, write_duration, write_size, write_enum,
     write_workers, write_binds, write_cidrs, write_expect, write_pool, write_group, write_admin,

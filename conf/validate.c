@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "conf/sni.h"
+#include "conf/route.h"
 #include "shm/layout.h"
 
 /* ---- derived defaults ---- */
@@ -15,18 +16,32 @@ static void derive_tcp(struct conf *c, uint32_t pool)
         c->pools[pool].health.type = CONF_HEALTH_TCP;
 }
 
+/* An http listener decides; tcp only stands while no other said anything. */
+static void gets_requests(struct conf *c, uint32_t pool)
+{
+    if (pool >= c->pool_count)
+        return;
+    struct conf_pool *p = &c->pools[pool];
+    if ((unsigned)p->health.type == UINT32_MAX)
+        p->health.type = CONF_HEALTH_HTTP;
+}
+
+static void route_gets_requests(struct conf *c, const struct conf_route *r)
+{
+    gets_requests(c, r->pool);
+    for (uint32_t i = 0; i < r->split_count; i++)
+        gets_requests(c, r->split[i].pool);
+}
+
 void validate_derive(struct conf *c)
 {
     for (uint32_t i = 0; i < c->listener_count; i++) {
         const struct conf_listener *l = &c->listeners[i];
-        if (l->pool >= c->pool_count)
+        if (l->protocol != CONF_HTTP)
             continue;
-        struct conf_pool *p = &c->pools[l->pool];
-        if ((unsigned)p->health.type != UINT32_MAX)
-            continue;
-        /* an http listener decides; tcp only stands while no other said anything */
-        if (l->protocol == CONF_HTTP)
-            p->health.type = CONF_HEALTH_HTTP;
+        gets_requests(c, l->pool);
+        for (uint32_t r = 0; l->routes && r < l->routes->count; r++)
+            route_gets_requests(c, &l->routes->items[r]);
     }
     for (uint32_t i = 0; i < c->listener_count; i++) {
         const struct conf_listener *l = &c->listeners[i];

@@ -257,7 +257,7 @@ static unsigned rank(const struct node *n)
     const struct conf_row *row = rows_find(&conf_section_top, n->name);
     if (row && row->type == CONF_T_DEFAULTS)
         return 0;
-    return row && row->type == CONF_T_POOLS ? 1 : 2;
+    return row && (row->type == CONF_T_POOLS || row->type == CONF_T_CONDITIONS) ? 1 : 2;
 }
 
 static struct node sort_root(struct walk *w, const struct node *root)

@@ -1,4 +1,5 @@
 /* worker/deadline.c: what a request waits for, and what happens when that takes too long. */
+#include "conf/route.h"
 #include "worker/account.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
@@ -68,22 +69,55 @@ void txn_client_eof(struct txn *t)
     txn_arm(t);
 }
 
+/* What a route says comes before what the listener and the pool say. */
+static uint32_t first_of(uint32_t route_ms, uint32_t ms)
+{
+    return __builtin_expect(route_ms, 0) ? route_ms : ms;
+}
+
+static const struct conf_route_timeouts *route_timeouts(const struct txn *t)
+{
+    static const struct conf_route_timeouts none;
+    return t->route ? &t->route->timeouts : &none;
+}
+
+/* How long the whole request may still take; UINT32_MAX: for ever. */
+static uint32_t total_ms(const struct txn *t)
+{
+    uint32_t total = route_timeouts(t)->total_ms;
+    if (!total || t->state == TXN_TUNNEL || t->state == TXN_REPLY)
+        return UINT32_MAX;
+    return left_ms(t, t->started_us + total * 1000ull);
+}
+
+static void total_over(struct txn *t)
+{
+    if (t->wait)
+        txn_cancel_wait(t);
+    account_attempt_failed(t, false, true);
+    t->end = "total timeout";
+    txn_fail(t, 504, "Request timed out");
+}
+
 void txn_arm(struct txn *t)
 {
+    const struct conf_route_timeouts *route = route_timeouts(t);
     const struct conf_timeouts *listener = &t->listener->timeouts;
     const struct conf_timeouts *pool = t->pool ? &t->pool->conf->timeouts : listener;
     uint32_t ms = 0;
     switch (waiting_for(t)) {
     case WAIT_STEP: ms = left_ms(t, t->wait_until_us); break;
-    case WAIT_CONNECT: ms = pool->connect_ms; break;
-    case WAIT_CLIENT_SEND: ms = listener->body_ms; break;
-    case WAIT_BACKEND_SEND: ms = pool->send_ms; break;
-    case WAIT_CLIENT_BODY: ms = listener->body_ms; break;
-    case WAIT_BACKEND: ms = pool->read_ms; break;
-    case WAIT_TUNNEL: ms = listener->idle_ms; break;
+    case WAIT_CONNECT: ms = first_of(route->connect_ms, pool->connect_ms); break;
+    case WAIT_CLIENT_SEND: ms = first_of(route->body_ms, listener->body_ms); break;
+    case WAIT_BACKEND_SEND: ms = first_of(route->send_ms, pool->send_ms); break;
+    case WAIT_CLIENT_BODY: ms = first_of(route->body_ms, listener->body_ms); break;
+    case WAIT_BACKEND: ms = first_of(route->read_ms, pool->read_ms); break;
+    case WAIT_TUNNEL: ms = first_of(route->idle_ms, listener->idle_ms); break;
     }
     if (half_closed(t) && patience_ms(t) < ms)
         ms = patience_ms(t);
+    if (total_ms(t) < ms)
+        ms = total_ms(t);
     conn_deadline(t->conn, ms);
 }
 
@@ -91,6 +125,10 @@ void txn_on_timeout(struct txn *t)
 {
     if (half_closed(t) && (t->res_head_done || patience_ms(t) == 0)) {
         conn_close(t->conn, "client closed");
+        return;
+    }
+    if (total_ms(t) == 0) {
+        total_over(t);
         return;
     }
     switch (waiting_for(t)) {

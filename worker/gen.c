@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include "conf/regex.h"
 #include "worker/worker_int.h"
 
 static void free_gen(struct gen *g)
@@ -12,6 +13,7 @@ static void free_gen(struct gen *g)
     for (uint32_t i = 0; g->pools && i < g->conf->pool_count; i++)
         lb_view_free(&g->pools[i].view);
     free(g->pools);
+    regex_set_free(g->regexes);
     free(g);
 }
 
@@ -45,7 +47,10 @@ struct gen *gen_new(struct worker *w, const struct conf *conf, char *why, size_t
     }
     g->conf = conf;
     g->refs = 1;
-    if (add_pools(w, g, why, why_cap) == -1) {
+    g->regexes = regex_set_new(conf);
+    if (!g->regexes)
+        snprintf(why, why_cap, "out of memory");
+    if (!g->regexes || add_pools(w, g, why, why_cap) == -1) {
         free_gen(g);
         return NULL;
     }

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include "worker/edits.h"
+#include "worker/vars.h"
 #include "worker/peer.h"
 #include "worker/rate_limit.h"
 
@@ -44,13 +46,15 @@ static void add_field(struct buf *out, const char *name, size_t name_len, const 
 /* Copies the fields for which dropped() is false, a run of neighbours at a time. */
 static void copy_fields(struct buf *out, const struct http1_head *h, const char *base,
                         bool (*dropped)(const struct txn *, const struct http1_header *),
-                        const struct txn *t)
+                        const struct txn *t, const struct conf_edits *edits)
 {
     uint32_t lines_end = h->head_bytes - 2; /* before the empty line */
     uint32_t run = UINT32_MAX;
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
         bool drop = (f->id != HTTP1_H_OTHER || f->hop) && dropped(t, f);
+        if (edits)
+            drop |= edits_drop(edits, f, base);
         if (drop && run != UINT32_MAX) {
             add(out, base + run, f->name.off - run);
             run = UINT32_MAX;
@@ -99,11 +103,14 @@ static void add_origin_form(struct buf *out, const struct http1_head *h, const c
     }
 }
 
-static void add_request_line(struct buf *out, const struct http1_head *h, const char *base)
+static void add_request_line(struct buf *out, const struct http1_head *h, const char *base,
+                             struct buf *target)
 {
     add_span(out, base, h->method);
     ADD_LITERAL(out, " ");
-    if (h->absolute_form)
+    if (target)
+        add(out, buf_at(target), buf_len(target));
+    else if (h->absolute_form)
         add_origin_form(out, h, base);
     else
         add_span(out, base, h->target);
@@ -145,22 +152,6 @@ static void add_or_keep(struct buf *out, const struct http1_head *h, const char 
     ADD_LITERAL(out, "\r\n");
 }
 
-static void add_request_id(struct txn *t, struct buf *out, const struct http1_head *h,
-                           const char *base)
-{
-    static const char hex[] = "0123456789abcdef";
-    const struct http1_header *theirs = http1_find(h, HTTP1_H_X_REQUEST_ID);
-    char id[32];
-    if (theirs && theirs->value.len > 0 && theirs->value.len <= 128) {
-        ADD_FIELD(out, "X-Request-ID", base + theirs->value.off, theirs->value.len);
-        return;
-    }
-    uint64_t r[2] = {worker_random(t->worker), worker_random(t->worker)};
-    for (unsigned i = 0; i < 32; i++)
-        id[i] = hex[(r[i / 16] >> (i % 16 * 4)) & 15];
-    ADD_FIELD(out, "X-Request-ID", id, sizeof id);
-}
-
 static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_head *h,
                              const char *base)
 {
@@ -168,12 +159,21 @@ static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_
     format_peer(&t->conn->peer, ip);
     bool trusted = peer_trusted(&t->conn->peer, t->listener);
     const char *host = base + h->authority.off;
-    add_forwarded_for(out, h, base, ip);
-    add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_PROTO, trusted, "X-Forwarded-Proto: ", "http", 4);
-    add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_HOST, trusted, "X-Forwarded-Host: ", host,
-                h->authority.len);
-    add_or_keep(out, h, base, HTTP1_H_X_REAL_IP, trusted, "X-Real-IP: ", ip, strlen(ip));
-    add_request_id(t, out, h, base);
+    const struct conf_edits *edits = t->route->request_edits;
+    uint32_t id_len;
+    const char *id = vars_request_id(t, h, base, &id_len);
+    if (!edits_drop_id(edits, HTTP1_H_X_FORWARDED_FOR))
+        add_forwarded_for(out, h, base, ip);
+    if (!edits_drop_id(edits, HTTP1_H_X_FORWARDED_PROTO))
+        add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_PROTO, trusted, "X-Forwarded-Proto: ", "http",
+                    4);
+    if (!edits_drop_id(edits, HTTP1_H_X_FORWARDED_HOST))
+        add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_HOST, trusted, "X-Forwarded-Host: ", host,
+                    h->authority.len);
+    if (!edits_drop_id(edits, HTTP1_H_X_REAL_IP))
+        add_or_keep(out, h, base, HTTP1_H_X_REAL_IP, trusted, "X-Real-IP: ", ip, strlen(ip));
+    if (!edits_drop_id(edits, HTTP1_H_X_REQUEST_ID))
+        ADD_FIELD(out, "X-Request-ID", id, id_len);
 }
 
 static void add_upgrade(struct buf *out, const struct http1_head *h, const char *base)
@@ -184,26 +184,45 @@ static void add_upgrade(struct buf *out, const struct http1_head *h, const char 
             ADD_FIELD(out, "Upgrade", base + h->headers[i].value.off, h->headers[i].value.len);
 }
 
+/* Room for the head and whatever is added to it; *own: what edits and a new target take. */
+static struct buf *request_buffer(struct txn *t, const struct http1_head *h)
+{
+    const struct conf_edits *edits = t->route->request_edits;
+    uint32_t own = t->target ? buf_len(t->target) : 0;
+    if (edits && template_is_text(&edits->block))
+        own += edits->block.count ? edits->block.parts[0].len : 0;
+    else if (edits)
+        own += BUF_SMALL_BYTES;
+    /* own fields may be repeated: Host twice, X-Forwarded-For joined */
+    uint32_t need = 2 * h->head_bytes + HEAD_ADDED_BYTES + own;
+    struct buf *out = buf_get(&t->worker->bufs, need > BUF_SMALL_BYTES - 128);
+    if (out && need > buf_room(out) &&
+        h->head_bytes + HEAD_ADDED_BYTES + 3 * h->authority.len + own > buf_room(out)) {
+        buf_put(&t->worker->bufs, out);
+        return NULL;
+    }
+    return out;
+}
+
 int head_build_request(struct txn *t, const struct http1_head *h)
 {
     const char *base = buf_at(t->conn->in);
-    uint32_t need =
-        2 * h->head_bytes +
-        HEAD_ADDED_BYTES; /* own fields may be repeated: Host twice, X-Forwarded-For joined */
-    t->up_head = buf_get(&t->worker->bufs, need > BUF_SMALL_BYTES - 128);
-    struct buf *out = t->up_head;
+    const struct conf_edits *edits = t->route->request_edits;
+    struct buf *out = t->up_head = request_buffer(t, h);
     if (!out)
         return -1;
-    if (need > buf_room(out) &&
-        h->head_bytes + HEAD_ADDED_BYTES + 3 * h->authority.len > buf_room(out))
-        return -1;
-    add_request_line(out, h, base);
-    if (h->absolute_form || !(h->present & BIT(HTTP1_H_HOST)))
+    add_request_line(out, h, base, t->target);
+    if ((h->absolute_form || !(h->present & BIT(HTTP1_H_HOST))) &&
+        !edits_drop_id(edits, HTTP1_H_HOST))
         ADD_FIELD(out, "Host", base + h->authority.off, h->authority.len);
-    copy_fields(out, h, base, h->absolute_form ? request_drops_host : request_drops, t);
+    copy_fields(out, h, base, h->absolute_form ? request_drops_host : request_drops, t, edits);
     add_proxy_fields(t, out, h, base);
+    if (edits && !edits_append_request(t, out, h, base))
+        return -1;
     if (h->upgrade)
         add_upgrade(out, h, base);
+    if (buf_room(out) < 2)
+        return -1;
     ADD_LITERAL(out, "\r\n");
     return 0;
 }
@@ -231,7 +250,7 @@ static bool response_drops(const struct txn *t, const struct http1_header *f)
 bool head_response_as_is(const struct txn *t, const struct http1_head *h)
 {
     if (t->client_close || t->req_http10 || t->res_out != BODY_AS_IS || h->minor == 0 ||
-        h->status == 101 || rate_limit_tells(t))
+        h->status == 101 || t->route->response_edits || rate_limit_tells(t))
         return false;
     for (uint32_t i = 0; i < h->count; i++)
         if (h->headers[i].hop || (BIT(h->headers[i].id) & CONNECTION_OWN))
@@ -249,14 +268,23 @@ static void add_status_line(struct buf *out, const struct http1_head *h, const c
     ADD_LITERAL(out, "\r\n");
 }
 
+uint32_t head_response_bytes(const struct txn *t, const struct http1_head *h)
+{
+    const struct conf_edits *edits = t->route->response_edits;
+    return h->head_bytes + HEAD_ADDED_BYTES + (edits ? edits_bytes(t, &edits->block) : 0);
+}
+
 int head_build_response(struct txn *t, const struct http1_head *h)
 {
     const char *base = buf_at(t->rbuf);
     struct buf *out = t->head_out;
-    if (!out || buf_room(out) < h->head_bytes + HEAD_ADDED_BYTES)
+    const struct conf_edits *edits = t->route->response_edits;
+    if (!out || buf_room(out) < head_response_bytes(t, h))
         return -1;
     add_status_line(out, h, base);
-    copy_fields(out, h, base, response_drops, t);
+    copy_fields(out, h, base, response_drops, t, edits);
+    if (edits)
+        edits_append(t, out, &edits->block);
     if (t->res_out == BODY_ENCHUNK)
         ADD_LITERAL(out, "Transfer-Encoding: chunked\r\n");
     if (rate_limit_tells(t)) {

@@ -17,6 +17,8 @@
 int head_build_request(struct txn *t, const struct http1_head *h) MUST_CHECK;
 /* May the response head go to the client byte for byte? */
 bool head_response_as_is(const struct txn *t, const struct http1_head *h);
+/* How much room that one may take. */
+uint32_t head_response_bytes(const struct txn *t, const struct http1_head *h);
 /* Appends the response head to t->head_out from the parsed head at the start of t->rbuf. 0, or -1
  * no memory. */
 int head_build_response(struct txn *t, const struct http1_head *h) MUST_CHECK;

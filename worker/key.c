@@ -82,19 +82,23 @@ uint64_t key_hash_host(struct hash_key key, struct key_part host)
     return hash_bytes(key, lower, n);
 }
 
+uint64_t key_hash(const struct txn *t, const char *what, const struct http1_head *head,
+                  const char *base)
+{
+    struct key_part part = {0};
+    if (head)
+        part = key_part_find(head, base, what);
+    if (part.len == 0)
+        return hash_client(&t->conn->peer);
+    if (strcmp(what, "host") == 0)
+        return key_hash_host(place, part);
+    return hash_bytes(place, part.at, part.len);
+}
+
 void key_fill(struct txn *t, const struct http1_head *head, const char *base)
 {
     enum lb_key key = t->pool->view.algorithm->key;
     const char *what = key == LB_KEY_URI ? "uri" : t->pool->conf->hash_key;
-    struct key_part part = {0};
-    if (key == LB_KEY_NONE)
-        return;
-    if (head && key != LB_KEY_CLIENT)
-        part = key_part_find(head, base, what);
-    if (part.len == 0)
-        t->lb.key = hash_client(&t->conn->peer);
-    else if (strcmp(what, "host") == 0)
-        t->lb.key = key_hash_host(place, part);
-    else
-        t->lb.key = hash_bytes(place, part.at, part.len);
+    if (key != LB_KEY_NONE)
+        t->lb.key = key_hash(t, what, key == LB_KEY_CLIENT ? NULL : head, base);
 }

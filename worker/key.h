@@ -22,4 +22,8 @@ uint64_t key_hash_host(struct hash_key key, struct key_part host);
  * base: where the head's spans lie. */
 void key_fill(struct txn *t, const struct http1_head *head, const char *base);
 
+/* The hash of a part named as hash_key does. */
+uint64_t key_hash(const struct txn *t, const char *what, const struct http1_head *head,
+                  const char *base);
+
 #endif

@@ -186,7 +186,7 @@ static bool final_head(struct txn *t)
     if (head_response_as_is(t, h)) {
         t->res_ready = h->head_bytes;
     } else {
-        if (!room_for_head(t, h->head_bytes + HEAD_ADDED_BYTES) || head_build_response(t, h) == -1)
+        if (!room_for_head(t, head_response_bytes(t, h)) || head_build_response(t, h) == -1)
             return false;
         t->rbuf->start += h->head_bytes;
     }

@@ -31,6 +31,7 @@ struct txn *txn_begin(struct conn *c)
     t->gen = conn_gen(c);
     gen_ref(t->gen);
     t->listener = t->gen->by_row[c->listener_row];
+    t->route = t->listener->fallback;
     t->entry = INDEX_NONE;
     t->started_us = w->now_us;
     c->txn = t;
@@ -45,7 +46,9 @@ static void free_buffers(struct txn *t)
     buf_put(p, t->up_head);
     buf_put(p, t->head_out);
     buf_put(p, t->rbuf);
-    t->up_head = t->head_out = t->rbuf = NULL;
+    buf_put(p, t->target);
+    buf_put(p, t->fields);
+    t->up_head = t->head_out = t->rbuf = t->target = t->fields = NULL;
     if (t->res)
         slab_put(&t->worker->head_slab, t->res);
     t->res = NULL;

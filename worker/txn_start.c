@@ -14,6 +14,7 @@
 #include "worker/rate_limit.h"
 #include "worker/relay.h"
 #include "worker/reply.h"
+#include "worker/route.h"
 #include "worker/txn.h"
 
 static void note_request(struct txn *t, const struct http1_head *h, struct buf *in)
@@ -35,13 +36,6 @@ static void note_request(struct txn *t, const struct http1_head *h, struct buf *
 }
 
 /* ---- the steps ---- */
-
-static bool step_route(struct txn *t, const struct http1_head *h, const char *base)
-{
-    (void)h, (void)base;
-    t->pool = &t->gen->pools[t->listener->pool];
-    return true;
-}
 
 static bool step_refuse(struct txn *t, const struct http1_head *h, const char *base)
 {

@@ -51,6 +51,7 @@ struct gen {
     const struct conf *conf;
     uint32_t refs;         /* txns that began with it, plus one while current */
     struct pool_rt *pools; /* by index of conf.pools */
+    struct regex_set *regexes;
     const struct conf_listener *by_row[LISTENER_MAX];
     struct gen *next;
     uint64_t cut_us; /* tunnels of listeners that ended with it are cut then */
@@ -155,6 +156,7 @@ struct txn {
     struct worker *worker;
     struct gen *gen;
     const struct conf_listener *listener;
+    const struct conf_route *route; /* NULL: not http */
     struct pool_rt *pool;
     struct upstream *up;
     uint32_t entry;       /* reserved place, or INDEX_NONE */
@@ -182,6 +184,11 @@ struct txn {
     uint32_t req_ready; /* validated body bytes at the start of conn->in, not yet sent */
     struct buf
         *up_head; /* request head (and a small body) for the backend; kept while replayable */
+
+    struct buf *target; /* what the backend is asked for instead of the client's target, or NULL */
+    struct buf *fields; /* header fields for the answer that depend on the request, or NULL */
+    uint32_t fields_block; /* how many bytes of it every answer gets; the rest is for errors */
+    char made_id[32];      /* X-Request-ID made here; empty: none yet */
 
     /* the response */
     struct http1_head *res; /* while a response head arrives */

@@ -257,8 +257,9 @@ static unsigned made_kind; /* enum conf_kind of the listener being made; 0: none
 /* These hang on others of their listener: they have tests of their own. */
 static bool hangs_on_others(const struct conf_section *section, const struct conf_row *row)
 {
-    return section == &conf_section_listener &&
-           (row->type == CONF_T_SNI || strcmp(row->name, "proxy_protocol") == 0);
+    bool optional = row->flags & CONF_OMIT && row->type != CONF_T_POOL;
+    return optional ||
+           (section == &conf_section_listener && strcmp(row->name, "proxy_protocol") == 0);
 }
 
 /* What a type of check does not have is refused: this many settings go together. */

@@ -31,8 +31,7 @@ TEST(unknown_settings)
 
 TEST(not_supported_yet)
 {
-    static const char *const listener[] = {"tls",        "routes",    "redirect",
-                                           "access_log", "responses", "response_headers"};
+    static const char *const listener[] = {"tls", "access_log", "responses"};
     static const char *const pool[] = {"sticky",          "retry",    "passive",
                                        "circuit_breaker", "queue",    "tls",
                                        "slow_start",      "protocol", "max_load"};
@@ -52,8 +51,6 @@ TEST(not_supported_yet)
               "t:3: error: listeners.web.protocol: \"udp\" is not supported yet\n");
     CHECK_STR(bad_top("defaults = { sticky = { } }"),
               "t:3: error: \"sticky\" is not supported yet\n");
-    CHECK_STR(load_bad("listeners = { plain = { bind = \"*:80\", redirect = \"https\" } }"),
-              "t:1: error: \"redirect\" is not supported yet\n");
 }
 
 TEST(missing)

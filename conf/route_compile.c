@@ -1,0 +1,67 @@
+/* Everything of a listener's routes that is computed when a configuration is loaded. */
+#include <string.h>
+#include "conf/route.h"
+#include "conf/walk.h"
+#include "shm/layout.h"
+
+static void compile_edits(struct walk *w, const struct conf_listener *l, struct conf_route *r)
+{
+    const struct conf_headers *request[] = {&l->request_headers, &r->request_headers};
+    const struct conf_headers *response[] = {&l->response_headers, &r->response_headers};
+    r->request_edits = route_edits(w, request, 2, true);
+    r->response_edits = route_edits(w, response, 2, false);
+}
+
+/* A route's own pages come before the listener's. */
+static void inherit_pages(struct walk *w, const struct conf_listener *l, struct conf_route *r)
+{
+    uint32_t count = r->error_page_count + l->error_page_count;
+    r->pages = ARENA_ARRAY(w->arena, const struct conf_error_page *, count);
+    for (uint32_t i = 0; i < r->error_page_count; i++)
+        r->pages[r->page_count++] = &r->error_pages[i];
+    for (uint32_t i = 0; i < l->error_page_count; i++)
+        r->pages[r->page_count++] = &l->error_pages[i];
+}
+
+/* What no route takes is a route as well, so that nothing else asks whether there are any. */
+static void make_fallback(struct walk *w, struct conf_listener *l)
+{
+    char why[240];
+    struct conf_route *r = ARENA_NEW(w->arena, struct conf_route);
+    r->pos = l->pos;
+    r->pool = l->pool;
+    r->match.regex = INDEX_NONE;
+    r->index = INDEX_NONE;
+    r->redirect = l->redirect;
+    if (l->redirect && strcmp(l->redirect, "https") == 0)
+        route_https(w->arena, &r->location);
+    else if (l->redirect && template_parse(&r->location, w->arena, l->redirect, TEMPLATE_IN_URL, 0,
+                                           why, sizeof why) == -1)
+        walk_error(w, l->pos, NULL, "listeners.%s.redirect: %s", l->name, why);
+    compile_edits(w, l, r);
+    inherit_pages(w, l, r);
+    l->fallback = r;
+}
+
+static void check_what_to_do(struct walk *w, const struct conf_listener *l)
+{
+    if (l->pool != INDEX_NONE && l->redirect)
+        walk_error(w, l->pos, NULL, "listeners.%s: has both \"pool\" and \"redirect\": keep one",
+                   l->name);
+}
+
+void route_compile(struct walk *w, struct conf_listener *l)
+{
+    if (l->protocol != CONF_HTTP)
+        return;
+    check_what_to_do(w, l);
+    make_fallback(w, l);
+    if (!l->routes || l->routes->count == 0 || w->errors->count)
+        return; /* half-read routes are not worth more complaints */
+    for (uint32_t i = 0; i < l->routes->count; i++) {
+        compile_edits(w, l, &l->routes->items[i]);
+        inherit_pages(w, l, &l->routes->items[i]);
+    }
+    route_index(w, l->routes);
+    route_shadows(w, l->routes);
+}

@@ -1,0 +1,116 @@
+#include "conf/route_hosts.h"
+
+#include <string.h>
+#include "base/hash.h"
+
+/* The table is fixed and small chains are all that a stranger's name can meet: no secret needed. */
+static const struct hash_key place = {0x686f737473u, 0x726f75746573u};
+
+uint64_t route_host_hash(const char *name, size_t len)
+{
+    return hash_bytes(place, name, len);
+}
+
+uint32_t route_host_labels(const char *name, size_t len)
+{
+    uint32_t n = len > 0;
+    for (size_t i = 0; i < len; i++)
+        n += name[i] == '.';
+    return n;
+}
+
+uint32_t route_host_of(const char *authority, size_t len, char out[ROUTE_HOST_BYTES])
+{
+    const char *end = len && *authority == '[' ? memchr(authority, ']', len) : NULL;
+    const char *colon = end ? NULL : memchr(authority, ':', len);
+    if (end)
+        len = (size_t)(end + 1 - authority);
+    else if (colon)
+        len = (size_t)(colon - authority);
+    if (len > 1 && authority[len - 1] == '.')
+        len--;
+    if (len >= ROUTE_HOST_BYTES)
+        return 0;
+    for (size_t i = 0; i < len; i++) {
+        char c = authority[i];
+        out[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    return (uint32_t)len;
+}
+
+static const struct route_host *find(const struct conf_routes *r, const char *name, uint32_t len)
+{
+    uint64_t hash = route_host_hash(name, len);
+    for (uint32_t i = (uint32_t)hash & r->host_mask; r->hosts[i].name; i = (i + 1) & r->host_mask)
+        if (r->hosts[i].hash == hash && r->hosts[i].name_len == len &&
+            memcmp(r->hosts[i].name, name, len) == 0)
+            return &r->hosts[i];
+    return NULL;
+}
+
+void route_trees_begin(struct route_trees *t, const struct conf_routes *routes, const char *host,
+                       uint32_t len)
+{
+    *t = (struct route_trees){.routes = routes, .host = host, .len = routes->hosts ? len : 0};
+    if (routes->wildcard_labels)
+        t->labels = route_host_labels(host, t->len);
+}
+
+/* The next wildcard that is there: one label less each time. */
+static const struct route_node *next_wildcard(struct route_trees *t)
+{
+    while (t->labels > 1) {
+        const char *dot = memchr(t->host, '.', t->len);
+        t->len -= (uint32_t)(dot + 1 - t->host);
+        t->host = dot + 1;
+        t->labels--;
+        if (!(t->routes->wildcard_labels & 1ull << (t->labels & 63)))
+            continue;
+        const struct route_host *found = find(t->routes, t->host, t->len);
+        if (found && found->wildcard)
+            return found->wildcard;
+    }
+    return NULL;
+}
+
+const struct route_node *route_trees_next(struct route_trees *t)
+{
+    if (!t->begun && t->len) {
+        const struct route_host *found = find(t->routes, t->host, t->len);
+        t->begun = true;
+        if (found && found->exact)
+            return found->exact;
+    }
+    const struct route_node *wildcard = next_wildcard(t);
+    if (wildcard || t->any)
+        return wildcard;
+    t->any = true;
+    return t->routes->any_host;
+}
+
+static const struct route_node *find_child(const struct route_node *n, uint8_t first)
+{
+    uint32_t low = 0, high = n->child_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (n->firsts[middle] < first)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n->child_count && n->firsts[low] == first ? &n->children[low] : NULL;
+}
+
+const struct route_node *route_descend(const struct route_node *root, const char *path,
+                                       uint32_t len)
+{
+    const struct route_node *n = root;
+    while (n->depth < len) {
+        const struct route_node *next = find_child(n, (uint8_t)path[n->depth]);
+        if (!next || next->depth > len ||
+            memcmp(next->label, path + n->depth, next->label_len) != 0)
+            break;
+        n = next;
+    }
+    return n;
+}
