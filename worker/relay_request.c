@@ -5,6 +5,7 @@
 #include "worker/dispatch.h"
 #include "worker/link.h"
 #include "worker/relay.h"
+#include "worker/splice.h"
 #include "worker/txn.h"
 #include "worker/upstream.h"
 
@@ -84,9 +85,14 @@ bool relay_request_take(struct txn *t)
  * --------------------------------------------------------------------------------------------------
  */
 
-uint32_t relay_request_pending(const struct txn *t)
+static uint32_t in_buffers(const struct txn *t)
 {
     return (t->up_head ? buf_len(t->up_head) : 0) + t->req_ready;
+}
+
+uint32_t relay_request_pending(const struct txn *t)
+{
+    return in_buffers(t) + splice_waiting(t->to_backend);
 }
 
 /* Gives back buffers that hold nothing. up_head stays while it may have to be sent again. */
@@ -123,10 +129,23 @@ static void set_watchers(struct txn *t, bool blocked)
     txn_arm(t);
 }
 
+static int send_spliced(struct txn *t)
+{
+    while (t->to_backend) {
+        ssize_t n = splice_drain(t->worker, &t->to_backend, upstream_fd(t->up), t->req_left > 0);
+        if (n == -1)
+            return errno == EAGAIN ? 0 : -1;
+        account_backend_out(t, (uint64_t)n);
+    }
+    return 1;
+}
+
 /* Returns 1 all sent, 0 blocked, -1 the backend takes no more. */
 static int send_ready(struct txn *t)
 {
-    while (relay_request_pending(t) > 0) {
+    if (t->to_backend) /* then no buffer holds anything */
+        return send_spliced(t);
+    while (in_buffers(t) > 0) {
         uint32_t head = t->up_head ? buf_len(t->up_head) : 0;
         uint32_t offered = head + t->req_ready;
         ssize_t n = upstream_send(t->up, t->up_head, t->conn->in, t->req_ready);
@@ -180,9 +199,37 @@ static struct buf *input_buffer(struct txn *t)
     return c->in;
 }
 
+/* A part of a big body. False: it is to be copied. */
+static bool splice_body(struct txn *t)
+{
+    struct conn *c = t->conn;
+    if (t->to_backend) { /* the backend must take these first */
+        conn_want(c, c->io.events & EV_WRITE);
+        return true;
+    }
+    ssize_t n = splice_fill(t->worker, &t->to_backend, conn_fd(c), t->req_left);
+    if (n == -1 && errno == ENOBUFS)
+        return false;
+    if (n == 0)
+        txn_client_eof(t);
+    else if (n == -1 && errno != EAGAIN)
+        conn_close(c, "client reset");
+    if (n <= 0)
+        return true;
+    t->req_spliced = true;
+    t->req_left -= (uint64_t)n;
+    t->req_done = t->req_left == 0;
+    t->req_body_bytes += (uint64_t)n;
+    account_client_in(t, (uint64_t)n);
+    relay_request_push(t);
+    return true;
+}
+
 void relay_request_readable(struct txn *t)
 {
     struct conn *c = t->conn;
+    if (splice_request_fits(t) && splice_body(t))
+        return;
     struct buf *in = input_buffer(t);
     if (!in) {
         conn_close(c, "out of memory");

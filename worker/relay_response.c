@@ -8,6 +8,7 @@
 #include "worker/head.h"
 #include "worker/link.h"
 #include "worker/relay.h"
+#include "worker/splice.h"
 #include "worker/tunnel.h"
 #include "worker/txn.h"
 #include "worker/upstream.h"
@@ -16,9 +17,14 @@
 
 static const struct http1_limits response_limits = {BUF_LARGE_BYTES - 4096, HTTP1_HEADERS_MAX};
 
-uint32_t relay_response_pending(const struct txn *t)
+static uint32_t in_buffers(const struct txn *t)
 {
     return (t->head_out ? buf_len(t->head_out) : 0) + t->res_ready;
+}
+
+uint32_t relay_response_pending(const struct txn *t)
+{
+    return in_buffers(t) + splice_waiting(t->to_client);
 }
 
 static char *raw_at(struct txn *t)
@@ -31,10 +37,23 @@ static uint32_t raw_len(const struct txn *t)
     return t->rbuf ? buf_len(t->rbuf) - t->res_ready : 0;
 }
 
+static int send_spliced(struct txn *t)
+{
+    while (t->to_client) {
+        ssize_t n = splice_drain(t->worker, &t->to_client, conn_fd(t->conn), t->res_left > 0);
+        if (n == -1)
+            return errno == EAGAIN ? 0 : -1;
+        account_client_out(t, (uint64_t)n);
+    }
+    return 1;
+}
+
 /* Returns 1 all sent, 0 blocked, -1 the client is gone. */
 static int send_ready(struct txn *t)
 {
-    while (relay_response_pending(t) > 0) {
+    if (t->to_client) /* then no buffer holds anything */
+        return send_spliced(t);
+    while (in_buffers(t) > 0) {
         uint32_t head = t->head_out ? buf_len(t->head_out) : 0;
         uint32_t before = head + t->res_ready;
         ssize_t n = conn_send(t->conn, t->head_out, t->rbuf, t->res_ready);
@@ -314,12 +333,36 @@ static struct buf *output_buffer(struct txn *t)
     return t->rbuf;
 }
 
+/* A part of a big body. False: it is to be copied. */
+static bool splice_body(struct txn *t)
+{
+    ssize_t n = splice_fill(t->worker, &t->to_client, upstream_fd(t->up), t->res_left);
+    if (n == -1 && errno == ENOBUFS)
+        return false;
+    if (n == -1 && errno == EAGAIN)
+        return true;
+    if (n <= 0) {
+        on_eof(t, n == -1);
+        return true;
+    }
+    account_backend_in(t, (uint64_t)n);
+    t->res_spliced = true;
+    t->res_left -= (uint64_t)n;
+    t->res_done = t->res_left == 0;
+    if (t->res_done)
+        response_complete(t);
+    relay_response_push(t);
+    return true;
+}
+
 void relay_response_readable(struct txn *t)
 {
     if (relay_response_pending(t) > 0) { /* the client must take these first */
         upstream_want(t->up, t->up->io.events & EV_WRITE);
         return;
     }
+    if (splice_response_fits(t) && splice_body(t))
+        return;
     struct buf *b = output_buffer(t);
     if (!b) {
         conn_close(t->conn, "out of memory");

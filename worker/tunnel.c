@@ -5,12 +5,36 @@
 #include "worker/account.h"
 #include "worker/conn.h"
 #include "worker/link.h"
+#include "worker/splice.h"
 #include "worker/txn.h"
 #include "worker/upstream.h"
+
+/* A read of this much makes it worth to move what follows by a pipe; one of less than that ends it.
+ */
+#define BULK_BYTES (32u * 1024)
+
+static int flush_pipe(struct txn *t, struct pipe **at, bool to_client)
+{
+    int fd = to_client ? conn_fd(t->conn) : upstream_fd(t->up);
+    while (*at) {
+        ssize_t n = splice_drain(t->worker, at, fd, false);
+        if (n == -1)
+            return errno == EAGAIN ? 0 : -1;
+        if (to_client)
+            account_client_out(t, (uint64_t)n);
+        else
+            account_backend_out(t, (uint64_t)n);
+    }
+    return 1;
+}
 
 /* Sends what waits. Returns 1 nothing waits any more, 0 blocked, -1 the receiver is gone. */
 static int flush(struct txn *t, struct buf **at, bool to_client)
 {
+    struct pipe **spliced = to_client ? &t->to_client : &t->to_backend;
+    int piped = *spliced ? flush_pipe(t, spliced, to_client) : 1;
+    if (piped != 1)
+        return piped;
     while (*at && buf_len(*at) > 0) {
         ssize_t n =
             to_client ? conn_send(t->conn, *at, NULL, 0) : upstream_send(t->up, *at, NULL, 0);
@@ -38,6 +62,7 @@ static void stop_sending(struct txn *t)
 {
     t->send_broken = true;
     t->client_eof = t->up_shut = true;
+    splice_drop(t->worker, &t->to_backend);
     buf_put(&t->worker->bufs, t->conn->in);
     t->conn->in = NULL;
 }
@@ -53,7 +78,7 @@ static void pass_fin(struct link *l, int fd, bool eof, bool *shut)
 
 static void set_watchers(struct txn *t)
 {
-    bool to_backend = t->conn->in != NULL, to_client = t->rbuf != NULL;
+    bool to_backend = t->conn->in || t->to_backend, to_client = t->rbuf || t->to_client;
     conn_want(t->conn, (!t->client_eof && !to_backend ? EV_READ : 0) | (to_client ? EV_WRITE : 0));
     upstream_want(t->up, (!t->up_eof && !to_client ? EV_READ : 0) | (to_backend ? EV_WRITE : 0));
     txn_arm(t);
@@ -106,10 +131,41 @@ static bool fill(struct txn *t, bool from_client, struct buf **at, bool *eof, ui
     return true;
 }
 
+/* Much came at once before: moves what there is by a pipe. False: it is to be copied. */
+static bool fill_pipe(struct txn *t, bool from_client, bool *bulk, bool *eof, uint64_t *got)
+{
+    struct pipe **at = from_client ? &t->to_backend : &t->to_client;
+    const struct buf *buffered = from_client ? t->conn->in : t->rbuf;
+    *got = 0;
+    if (*at || buffered) /* it must go first */
+        return *at != NULL;
+    ssize_t n =
+        splice_fill(t->worker, at, from_client ? conn_fd(t->conn) : upstream_fd(t->up), UINT32_MAX);
+    if (n == 0)
+        *eof = true;
+    if (n > 0)
+        *got = (uint64_t)n;
+    if (n < (ssize_t)BULK_BYTES)
+        *bulk = false;
+    return n >= 0;
+}
+
+static bool receive(struct txn *t, bool from_client, uint64_t *n)
+{
+    bool *bulk = from_client ? &t->bulk_in : &t->bulk_out;
+    bool *eof = from_client ? &t->client_eof : &t->up_eof;
+    if (*bulk && fill_pipe(t, from_client, bulk, eof, n))
+        return true;
+    if (!fill(t, from_client, from_client ? &t->conn->in : &t->rbuf, eof, n))
+        return false;
+    *bulk = *n >= BULK_BYTES && !t->conn->link && !t->up->link;
+    return true;
+}
+
 void tunnel_client_readable(struct txn *t)
 {
     uint64_t n = 0;
-    if (!fill(t, true, &t->conn->in, &t->client_eof, &n))
+    if (!receive(t, true, &n))
         return;
     account_client_in(t, n);
     tunnel_pump(t);
@@ -118,7 +174,7 @@ void tunnel_client_readable(struct txn *t)
 void tunnel_upstream_readable(struct txn *t)
 {
     uint64_t n = 0;
-    if (!fill(t, false, &t->rbuf, &t->up_eof, &n))
+    if (!receive(t, false, &n))
         return;
     account_backend_in(t, n);
     tunnel_pump(t);

@@ -7,6 +7,7 @@
 #include "worker/pick.h"
 #include "worker/relay.h"
 #include "worker/reply.h"
+#include "worker/splice.h"
 #include "worker/txn_start.h"
 #include "worker/upstream.h"
 #include "worker/worker_int.h"
@@ -49,6 +50,8 @@ static void free_buffers(struct txn *t)
     buf_put(p, t->target);
     buf_put(p, t->fields);
     t->up_head = t->head_out = t->rbuf = t->target = t->fields = NULL;
+    splice_drop(t->worker, &t->to_client);
+    splice_drop(t->worker, &t->to_backend);
     if (t->res)
         slab_put(&t->worker->head_slab, t->res);
     t->res = NULL;

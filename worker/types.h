@@ -40,6 +40,7 @@
 
 struct worker;
 struct link; /* worker/link.h */
+struct pipe; /* worker/splice.h */
 
 /* What a worker adds to a pool of the configuration. */
 struct pool_rt {
@@ -199,20 +200,23 @@ struct txn {
     uint16_t status;        /* of the answer to the client, 0: none yet */
     uint64_t res_left;
     struct http1_chunked res_chunked;
-    uint32_t res_ready;   /* bytes at the start of rbuf to send to the client */
-    struct buf *head_out; /* head or whole local answer for the client */
-    struct buf *rbuf;     /* bytes from the backend */
-    bool client_close;    /* close the client connection after this answer */
-    bool client_started;  /* a byte of an answer was handed to the client */
+    uint32_t res_ready;                  /* bytes at the start of rbuf to send to the client */
+    struct pipe *to_client, *to_backend; /* bytes of a big body on their way; NULL: none wait */
+    bool res_spliced, req_spliced;       /* so the rest of the body goes this way too */
+    struct buf *head_out;                /* head or whole local answer for the client */
+    struct buf *rbuf;                    /* bytes from the backend */
+    bool client_close;                   /* close the client connection after this answer */
+    bool client_started;                 /* a byte of an answer was handed to the client */
 
     /* tunnel */
+    bool bulk_in, bulk_out; /* much came at once from the client, from the backend */
     bool client_eof, up_eof, client_shut, up_shut; /* FIN received from / sent to each side */
     uint64_t bytes_in, bytes_out;                  /* from and to the client */
     struct txn_rate rate;
-    bool failed;                                   /* no answer from a backend could be given */
-    bool aborted;                                  /* the client gave up */
-    const char *end;                               /* why it ended early, static text */
-    struct txn *next;                              /* retired */
+    bool failed;      /* no answer from a backend could be given */
+    bool aborted;     /* the client gave up */
+    const char *end;  /* why it ended early, static text */
+    struct txn *next; /* retired */
 };
 
 struct worker {
@@ -237,6 +241,9 @@ struct worker {
     struct ev_timer sweep; /* closes idle upstreams */
     struct slab conn_slab, txn_slab, upstream_slab, head_slab;
     struct buf_pool bufs;
+    struct pipe *pipes; /* empty ones */
+    uint32_t pipes_kept, pipes_open;
+    uint64_t pipes_retry_us; /* none is asked for before */
     struct conn *retired_conns;
     struct txn *retired_txns;
     struct upstream *retired_upstreams;
