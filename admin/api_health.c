@@ -48,6 +48,14 @@ uint32_t api_health_reasons(struct json *j, const struct api *a, bool *degraded)
         json_string(j, text);
         *degraded = true;
     }
+    uint32_t slowest;
+    uint64_t silence_us = view_silence_us(a->table, &slowest);
+    if (silence_us >= VIEW_SILENT_US) {
+        char text[80];
+        view_silence_text(a->table, slowest, silence_us, text, sizeof(text));
+        json_string(j, text);
+        *degraded = true;
+    }
     return dead;
 }
 

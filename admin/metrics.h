@@ -29,7 +29,7 @@ struct metrics_histo {
 struct metrics_instance {
     struct metrics_labels labels; /* empty */
     uint64_t one, generation, workers, workers_configured, clients, max_connections;
-    uint64_t started_ms, restarts, reloads_ok, reloads_failed;
+    uint64_t started_ms, restarts, reloads_ok, reloads_failed, watchdog_kills, silence_ms;
 };
 struct metrics_listener {
     struct metrics_labels labels;

@@ -56,6 +56,7 @@ static void *set_next(struct metrics_set *s)
 static void load_instance(struct metrics_instance *o, const struct table *t)
 {
     const struct table_header *h = t->header;
+    uint32_t slowest;
     o->one = 1;
     o->generation = word_get(&h->generation);
     o->workers = view_workers_ready(t);
@@ -64,6 +65,8 @@ static void load_instance(struct metrics_instance *o, const struct table *t)
     o->max_connections = word_get(&h->max_connections);
     o->started_ms = h->started_wall_ms;
     o->restarts = count_get(&h->restarts);
+    o->watchdog_kills = count_get(&h->watchdog_kills);
+    o->silence_ms = view_silence_us(t, &slowest) / 1000;
     o->reloads_ok = count_get(&h->reloads_ok);
     o->reloads_failed = count_get(&h->reloads_failed);
 }

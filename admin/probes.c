@@ -10,8 +10,6 @@
 #include "base/clock.h"
 #include "shm/slot.h"
 
-#define HEARTBEAT_LATE_US 5000000u
-
 static void answer_status(struct response *r, const char *status)
 {
     struct json *j = response_json(r, 200);
@@ -69,21 +67,13 @@ static bool check_all_workers(const struct api *a, char *why, size_t why_cap)
     return ready >= wanted;
 }
 
-/* A worker that is there and does not move is stuck. */
+/* A process that is there and does not move is stuck. */
 static bool check_heartbeats(const struct api *a, char *why, size_t why_cap)
 {
-    const struct table *t = a->table;
-    uint64_t now_us = clock_mono_us();
-    for (uint32_t i = 0; i < WORKERS_MAX && i < word_get(&t->header->slots_high); i++) {
-        uint64_t age_us = slot_heartbeat_age_us(t, i, now_us);
-        if (word_get(&t->slots[i].state) != SLOT_READY || age_us == UINT64_MAX ||
-            age_us < HEARTBEAT_LATE_US)
-            continue;
-        snprintf(why, why_cap, "worker %u has not moved for %.1f s", word_get(&t->slots[i].index),
-                 (double)age_us / 1e6);
-        return false;
-    }
-    return true;
+    uint32_t slowest;
+    uint64_t silence_us = view_silence_us(a->table, &slowest);
+    view_silence_text(a->table, slowest, silence_us, why, why_cap);
+    return silence_us < VIEW_SILENT_US;
 }
 
 static bool check_health_process(const struct api *a, char *why, size_t why_cap)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "shm/slot.h"
 
 /* One walk over the slots that have memory for the row, not one per counter: 10,000 backends are
@@ -124,6 +125,36 @@ uint32_t view_workers_ready(const struct table *t)
             word_get(&t->slots[i].state) == SLOT_READY)
             ready++;
     return ready;
+}
+
+uint64_t view_silence_us(const struct table *t, uint32_t *slot)
+{
+    uint64_t longest_us = 0, now_us = clock_mono_us();
+    *slot = 0;
+    for (uint32_t i = 0; i < SLOT_MAX; i++) {
+        if (word_get(&t->slots[i].state) != SLOT_READY)
+            continue;
+        uint64_t age_us = slot_heartbeat_age_us(t, i, now_us);
+        if (age_us == UINT64_MAX || age_us <= longest_us)
+            continue;
+        longest_us = age_us;
+        *slot = i;
+    }
+    return longest_us;
+}
+
+void view_silence_text(const struct table *t, uint32_t slot, uint64_t age_us, char *out, size_t cap)
+{
+    const struct slot *s = &t->slots[slot];
+    const char *role = slot_role_name((enum slot_role)word_get(&s->role));
+    double seconds = (double)age_us / 1e6;
+    if (slot == SLOT_HEALTH_INDEX)
+        snprintf(out, cap, "the health process has not moved for %.1f s: states are not updated",
+                 seconds);
+    else if (slot >= SLOT_SERVICE_FIRST)
+        snprintf(out, cap, "the %s process has not moved for %.1f s", role, seconds);
+    else
+        snprintf(out, cap, "%s %u has not moved for %.1f s", role, word_get(&s->index), seconds);
 }
 
 char *view_id(const struct table *t, uint32_t entry, char out[VIEW_ID_BYTES])

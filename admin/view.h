@@ -54,6 +54,13 @@ void view_census_take(struct view_census *out, const struct table *t, uint32_t p
 /* Workers that serve: started, ready, alive as far as the master knows. */
 uint32_t view_workers_ready(const struct table *t);
 
+/* The longest silence of a process that should move: age of its heartbeat; *slot: whose. */
+uint64_t view_silence_us(const struct table *t, uint32_t *slot);
+#define VIEW_SILENT_US 3000000u /* longer is a symptom */
+/* "the health process has not moved for 3.2 s" */
+void view_silence_text(const struct table *t, uint32_t slot, uint64_t age_us, char *out,
+                       size_t cap);
+
 /* "pool:name" */
 char *view_id(const struct table *t, uint32_t entry, char out[VIEW_ID_BYTES]);
 /* Finds {id}: "pool:name", or a name that one pool has. INDEX_NONE with *several set when more than

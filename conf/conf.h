@@ -242,6 +242,7 @@ struct conf {
     const char *state_file; /* absolute; "": none */
     uint32_t max_connections;
     uint32_t drain_timeout_ms;
+    uint32_t watchdog_ms; /* 10s */
     struct conf_log log;
     struct conf_admin admin;
     struct conf_listener *listeners;

@@ -21,6 +21,7 @@
 #include "master/processes.h"
 #include "master/saved.h"
 #include "master/signals.h"
+#include "master/watch.h"
 #include "proc/privileges.h"
 #include "proc/title.h"
 #include "shm/count.h"
@@ -164,6 +165,7 @@ static int start(struct master *m)
         return -1;
     notify_init(m);
     processes_init(m);
+    watch_start(m);
     processes_start_missing(m);
     return 0;
 }
@@ -175,6 +177,7 @@ static void finish(struct master *m)
     if (m->loop != NULL) {
         ev_timer_stop(m->loop, &m->saved.timer);
         notify_close(m);
+        watch_stop(m);
         signals_stop(m);
         ev_loop_destroy(m->loop);
     }

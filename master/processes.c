@@ -14,6 +14,7 @@
 #include "master/generation.h"
 #include "master/listen.h"
 #include "master/messages.h"
+#include "master/watch.h"
 #include "proc/spawn.h"
 #include "shm/events.h"
 
@@ -201,6 +202,7 @@ static void start(struct process *p)
 {
     struct master *m = p->master;
     p->refused = false;
+    watch_forget(p);
     p->started_us = clock_mono_us();
     if (slot_claim(&m->table, p->slot, p->role->slot_role, p->index) == -1 ||
         (p->pid = spawn(p)) == -1) {

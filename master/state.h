@@ -56,7 +56,10 @@ struct process {
     struct outbox outbox;
     uint64_t started_us;
     uint32_t early_deaths; /* in a row */
-    bool refused;          /* said why it cannot start or adopt: its death is no news */
+    uint64_t beat_us; /* watch.c: the last heartbeat seen, and for how long there was no other */
+    uint32_t silent_ms;
+    bool stuck;   /* watch.c: reported */
+    bool refused; /* said why it cannot start or adopt: its death is no news */
 };
 
 /* ---- listening sockets: listen.c
@@ -157,6 +160,8 @@ struct master {
     int signal_fd, pid_fd, daemon_fd, effective_fd;
     char *pid_path; /* NULL: none written */
     ev_io signal_io;
+    ev_timer watch; /* watch.c */
+    uint64_t watched_us;
     ev_timer shrink; /* between steering connections away from surplus workers and draining them */
     bool started;    /* every process has served at least once */
     int status;      /* exit status */

@@ -90,6 +90,7 @@ struct table_header {
     atom32 max_connections; /* master: clients, whole instance */
     atom64 reloads_ok, reloads_failed,
         restarts; /* master; restarts: workers replaced after a crash */
+    atom64 watchdog_kills; /* master: processes killed because they did not move */
     /* under the lock: what has memory, growing only; a cell array of slot s has it for rows [0,
      * ..._reserved[s]) */
     atom32 entries_reserved, pools_reserved, listeners_reserved;
