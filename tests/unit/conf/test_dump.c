@@ -41,6 +41,7 @@ TEST(text)
                                  "state_file = \"/var/lib/ballast/state\"\n"
                                  "max_connections = 50000\n"
                                  "drain_timeout = \"30s\"\n"
+                                 "watchdog = \"10s\"\n"
                                  "log = {\n"
                                  "    level = \"info\"\n"
                                  "    target = \"stderr\"\n"
