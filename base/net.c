@@ -146,3 +146,18 @@ void net_set_keepalive(int fd)
     (void)set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_PERIOD_S);
     (void)set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 }
+
+/* A kernel that does not know the protocol says so; any other says that the socket is not connected.
+ */
+bool net_kernel_tls(void)
+{
+    static int known = -1;
+    if (known != -1)
+        return known == 1;
+    int fd = open_stream(AF_INET);
+    known = fd != -1 && setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") == -1 &&
+            errno == ENOTCONN;
+    if (fd != -1)
+        (void)close(fd);
+    return known == 1;
+}

@@ -64,6 +64,8 @@ int net_connect(const struct net_addr *a) MUST_CHECK;
 int net_connect_result(int fd) MUST_CHECK;
 int net_set_nonblock(int fd) MUST_CHECK;
 void net_set_nodelay(int fd); /* no-op for unix sockets */
+/* Can the kernel seal TLS records itself (kTLS)? Looks once. */
+bool net_kernel_tls(void);
 void net_set_linger0(int fd); /* the next close sends RST */
 void net_set_keepalive(int fd);
 

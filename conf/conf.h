@@ -16,6 +16,7 @@
 #include "base/base.h"
 #include "base/net.h"
 #include "shm/rate.h"
+#include "conf/tls.h"
 
 struct conf_pos {
     const char *file;
@@ -126,6 +127,7 @@ struct conf_listener {
     struct conf_rate_limit *rate_limits;
     uint32_t rate_limit_count;
     struct conf_sni *sni; /* conf/sni.h; NULL: none */
+    struct conf_tls *tls; /* NULL: clients do not speak TLS */
     uint32_t row;         /* in the table; given by the master */
     struct conf_pos pos;
 };
@@ -214,8 +216,9 @@ struct conf_pool {
     enum conf_proxy_version proxy_protocol; /* what a connection to a backend begins with */
     struct conf_rate_limit *rate_limits;
     uint32_t rate_limit_count;
-    uint32_t keepalive; /* 32: idle upstream connections kept per worker and pool */
-    uint32_t row;       /* in the table; given by the master */
+    struct conf_pool_tls *tls; /* NULL: backends are not spoken to over TLS */
+    uint32_t keepalive;        /* 32: idle upstream connections kept per worker and pool */
+    uint32_t row;              /* in the table; given by the master */
     struct conf_pos pos;
 };
 

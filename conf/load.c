@@ -5,6 +5,8 @@
 #include "conf/validate.h"
 #include "shm/layout.h"
 
+#define TLS_BYTES_MAX (128u << 20) /* of all certificates: half of what a generation may be */
+
 /* Where errors of a file come among the others: files in the order in which they were first read.
  */
 static uint32_t file_rank(const struct source *s, const struct conf_error *e)
@@ -63,7 +65,8 @@ static struct conf *build(const struct source *s, const char *path, struct arena
                      .lexical = s->errors->last,
                      .conf = ARENA_NEW(arena, struct conf),
                      .dir = source_directory(path, s->scratch),
-                     .backends_left = ENTRY_MAX};
+                     .backends_left = ENTRY_MAX,
+                     .tls_left_bytes = TLS_BYTES_MAX};
     names_init(&w.pools, s->scratch);
     names_init(&w.backends, s->scratch);
     names_init(&w.conditions, s->scratch);

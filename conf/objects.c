@@ -49,7 +49,7 @@ static enum conf_protocol protocol_of(const struct walk *w, const struct node *n
 unsigned types_listener_kind(const struct conf_listener *l)
 {
     return (l->protocol == CONF_TCP ? CONF_KIND_TCP : CONF_KIND_HTTP) |
-           (l->proxy_protocol ? CONF_KIND_PROXY : 0u) | (l->sni ? CONF_KIND_SNI : 0u);
+           (l->proxy_protocol ? CONF_KIND_PROXY : 0u) | (l->sni || l->tls ? CONF_KIND_SNI : 0u);
 }
 
 /* What it is going to be. */
@@ -60,7 +60,8 @@ static unsigned kind_of(const struct walk *w, const struct node *n)
     l.protocol = protocol_of(w, n);
     if (proxy)
         l.proxy_protocol = proxy->kind == NODE_BOOL && proxy->number;
-    return types_listener_kind(&l) | (find_child(n, "sni") ? CONF_KIND_SNI : 0u);
+    return types_listener_kind(&l) |
+           (find_child(n, "sni") || find_child(n, "tls") ? CONF_KIND_SNI : 0u);
 }
 
 /* Somewhere traffic must go. */

@@ -79,6 +79,48 @@ static bool is_collection(const struct conf_row *row)
 }
 
 static void plan_section(struct plan *p, const char *prefix, const struct conf_section *section,
+                         const void *from, const void *to);
+
+/* A group that may be missing. */
+static void plan_optional(struct plan *p, const char *prefix, const struct conf_row *row,
+                          const void *from, const void *to)
+{
+    const void *const *a = from, *const *b = to;
+    if (*a && *b)
+        plan_section(p, arena_printf(&p->scratch, "%s%s.", prefix, row->name), row->section, *a,
+                     *b);
+    else if (*a || *b)
+        add_change(p, prefix,
+                   arena_printf(&p->scratch, "%s: %s", row->name, *b ? "turned on" : "turned off"));
+}
+
+static bool same_bytes(struct conf_der a, struct conf_der b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static bool same_certificate(const struct conf_certificate *a, const struct conf_certificate *b)
+{
+    return same_bytes(a->chain, b->chain) && same_bytes(a->key_der, b->key_der) &&
+           same_bytes(a->ocsp_der, b->ocsp_der);
+}
+
+/* By place: what matters is what is in the files. */
+static void plan_certificates(struct plan *p, const char *prefix, const void *from, const void *to)
+{
+    const struct types_list *a = from, *b = to;
+    const struct conf_certificate *x = a->items, *y = b->items;
+    for (uint32_t i = 0; i < a->count && i < b->count; i++)
+        if (!same_certificate(&x[i], &y[i]))
+            add_change(p, prefix,
+                       arena_printf(&p->scratch, "certificates[%u]: %s changes", i,
+                                    *y[i].pem ? y[i].pem : y[i].cert));
+    if (a->count != b->count)
+        add_change(p, prefix,
+                   arena_printf(&p->scratch, "certificates: %u -> %u", a->count, b->count));
+}
+
+static void plan_section(struct plan *p, const char *prefix, const struct conf_section *section,
                          const void *from, const void *to)
 {
     for (const struct conf_row *row = section->rows; row->name; row++) {
@@ -86,6 +128,10 @@ static void plan_section(struct plan *p, const char *prefix, const struct conf_s
         if (row->type == CONF_T_GROUP)
             plan_section(p, arena_printf(&p->scratch, "%s%s.", prefix, row->name), row->section, a,
                          b);
+        else if (conf_types[row->type].write == write_optional)
+            plan_optional(p, prefix, row, a, b);
+        else if (row->type == CONF_T_CERTIFICATES)
+            plan_certificates(p, prefix, a, b);
         else if (conf_types[row->type].write && !is_collection(row))
             plan_leaf(p, prefix, row, a, b);
     }

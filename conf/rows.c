@@ -139,6 +139,8 @@ const struct conf_section *const conf_sections[] = {&conf_section_top,
                                                     &conf_section_limits,
                                                     &conf_section_rate_limit,
                                                     &conf_section_sni,
+                                                    &conf_section_tls,
+                                                    &conf_section_certificate,
                                                     &conf_section_pool,
                                                     &conf_section_backend,
                                                     &conf_section_health,
@@ -150,6 +152,7 @@ const struct conf_section *const conf_sections[] = {&conf_section_top,
                                                     &conf_section_response_headers,
                                                     &conf_section_error_page,
                                                     &conf_section_condition,
+                                                    &conf_section_pool_tls,
                                                     NULL};
 
 bool rows_fit(const struct conf_row *row, unsigned kind)

@@ -67,6 +67,10 @@ enum conf_type_id {
     CONF_T_ROUTES,
     CONF_T_SPLIT,
     CONF_T_ERROR_PAGES,
+    CONF_T_TLS, /* a group behind a pointer; NULL: not there */
+    CONF_T_POOL_TLS,
+    CONF_T_CERTIFICATES,
+    CONF_T_ALPN,
     CONF_T_COUNT
 };
 
@@ -140,6 +144,8 @@ extern const struct conf_section conf_section_rate_limit;
 extern const struct conf_section conf_section_condition, conf_section_route, conf_section_split,
     conf_section_route_timeouts, conf_section_request_headers, conf_section_response_headers,
     conf_section_error_page;
+/* rows_tls.c */
+extern const struct conf_section conf_section_tls, conf_section_certificate, conf_section_pool_tls;
 
 /* All sections, in the order of the documentation; NULL-terminated. */
 extern const struct conf_section *const conf_sections[];

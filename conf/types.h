@@ -75,9 +75,11 @@ conf_write_fn write_strings, write_named, write_conditions, write_routes, write_
 const char *value_string(struct walk *w, const struct node *n, const struct walk_at *at,
                          uint32_t min, uint32_t max) MUST_CHECK;
 
+/* conf/tls_read.c, conf/tls_pool.c */
+conf_read_fn object_read_tls, object_read_pool_tls, object_read_certificates, value_read_alpn;
 /* conf/write.c */
 conf_write_fn write_string, write_number, write_bool, write_duration, write_size, write_enum,
     write_workers, write_binds, write_cidrs, write_expect, write_pool, write_group, write_admin,
-    write_listeners, write_pools, write_backends;
+    write_listeners, write_pools, write_backends, write_optional, write_certificates, write_texts;
 
 #endif

@@ -191,6 +191,15 @@ static void check_proxy_protocol(struct walk *w, const struct conf_listener *l)
                    l->name);
 }
 
+/* One decrypts, the other only looks. */
+static void check_sni(struct walk *w, const struct conf_listener *l)
+{
+    if (l->sni && l->tls)
+        walk_error(w, l->pos, NULL,
+                   "listeners.%s: \"sni\" passes TLS on untouched and \"tls\" ends it: one of them",
+                   l->name);
+}
+
 void validate_conf(struct walk *w)
 {
     const struct conf *c = w->conf;
@@ -201,4 +210,6 @@ void validate_conf(struct walk *w)
             check_health_address(w, &c->pools[i], &c->pools[i].backends[b]);
     for (uint32_t i = 0; i < c->listener_count; i++)
         check_proxy_protocol(w, &c->listeners[i]);
+    for (uint32_t i = 0; i < c->listener_count; i++)
+        check_sni(w, &c->listeners[i]);
 }

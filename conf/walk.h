@@ -28,7 +28,9 @@ struct walk {
     const char *file, *kept_file; /* the last file name that was copied */
     uint32_t backends_left;
     bool in_defaults;
-    unsigned kind; /* enum conf_kind of the listener being read */
+    unsigned kind;             /* enum conf_kind of the listener being read */
+    size_t tls_left_bytes;     /* for certificates and keys */
+    struct conf_der system_ca; /* read once, when first needed */
 };
 
 /* A place in the file, as "pools.app.backends[0]"; built on the stack on the way down. */

@@ -55,6 +55,16 @@ void write_pool(struct out *o, const struct conf_row *row, const void *field)
 
 /* ---- lists ---- */
 
+void write_texts(struct out *o, const struct conf_row *row, const void *field)
+{
+    const struct types_list *list = field;
+    const char *const *texts = list->items;
+    out_array(o, row->name);
+    for (uint32_t i = 0; i < list->count; i++)
+        out_string(o, NULL, texts[i]);
+    out_array_end(o);
+}
+
 void write_binds(struct out *o, const struct conf_row *row, const void *field)
 {
     const struct types_list *list = field;
@@ -108,6 +118,27 @@ void write_group(struct out *o, const struct conf_row *row, const void *field)
     out_group(o, row->name);
     dump_section(o, row->section, field);
     out_group_end(o);
+}
+
+/* A group behind a pointer: written where it is. */
+void write_optional(struct out *o, const struct conf_row *row, const void *field)
+{
+    const void *const *group = field;
+    if (*group)
+        write_group(o, row, *group);
+}
+
+void write_certificates(struct out *o, const struct conf_row *row, const void *field)
+{
+    const struct types_list *list = field;
+    const struct conf_certificate *c = list->items;
+    out_list(o, row->name);
+    for (uint32_t i = 0; i < list->count; i++) {
+        out_group(o, NULL);
+        dump_section(o, row->section, &c[i]);
+        out_group_end(o);
+    }
+    out_list_end(o);
 }
 
 void write_admin(struct out *o, const struct conf_row *row, const void *field)

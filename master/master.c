@@ -22,6 +22,7 @@
 #include "master/saved.h"
 #include "master/signals.h"
 #include "master/watch.h"
+#include "master/tickets.h"
 #include "proc/privileges.h"
 #include "proc/title.h"
 #include "shm/count.h"
@@ -164,6 +165,7 @@ static int start(struct master *m)
     if (make_table(m) == -1 || with_errors(m, prepare) == -1 || make_loop(m) == -1)
         return -1;
     notify_init(m);
+    tickets_start(m);
     processes_init(m);
     watch_start(m);
     processes_start_missing(m);
@@ -176,6 +178,7 @@ static void finish(struct master *m)
         saved_now(m);
     if (m->loop != NULL) {
         ev_timer_stop(m->loop, &m->saved.timer);
+        tickets_stop(m);
         notify_close(m);
         watch_stop(m);
         signals_stop(m);

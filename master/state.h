@@ -162,6 +162,7 @@ struct master {
     ev_io signal_io;
     ev_timer watch; /* watch.c */
     uint64_t watched_us;
+    ev_timer rotate; /* a new key for session tickets */
     ev_timer shrink; /* between steering connections away from surplus workers and draining them */
     bool started;    /* every process has served at least once */
     int status;      /* exit status */

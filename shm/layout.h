@@ -260,15 +260,18 @@ struct cell {
     X(finished, "requests finished: the histogram's count")                                        \
     X(rate_passed, "requests that rate limits let through at once")                                \
     X(rate_delayed, "requests that had to wait for their turn")                                    \
-    X(rate_limited, "requests refused by a rate limit")
+    X(rate_limited, "requests refused by a rate limit")                                            \
+    X(tls_handshakes, "TLS handshakes completed")                                                  \
+    X(tls_resumed, "TLS handshakes that resumed a session")                                        \
+    X(tls_failed, "TLS handshakes that failed")
 
 struct lcell {
 #define X(name, help) atom64 name;
     LCELL_COUNTERS(X)
 #undef X
     atom64 active; /* gauge: open client connections */
-    atom64 spare[6];
-    atom64 histo[HISTO_BUCKETS]; /* microseconds from request head received to last byte sent */
+    /* microseconds from request head received to last byte sent */
+    _Alignas(CACHE_LINE) atom64 histo[HISTO_BUCKETS];
 };
 
 struct pcell {
@@ -329,8 +332,8 @@ struct event {
 
 _Static_assert(sizeof(struct event) == 320, "an event has no padding, all of it is checked");
 _Static_assert(sizeof(struct cell) == 1024, "a cell is 1 KiB");
-_Static_assert(sizeof(struct lcell) == 1088, "an lcell is whole cache lines");
 _Static_assert(sizeof(struct rcell) == CACHE_LINE, "an rcell is one cache line");
+_Static_assert(sizeof(struct lcell) % CACHE_LINE == 0, "processes do not share a line of an lcell");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "lock-free words");
 
 #endif

@@ -42,6 +42,14 @@ static uint64_t since_sent_us(const struct txn *t)
     return t->worker->now_us > t->sent_us ? t->worker->now_us - t->sent_us : 0;
 }
 
+void account_tls(struct conn *c, enum account_handshake how)
+{
+    struct lcell *cell = worker_lcell(c->worker, c->listener_row);
+    count_add(how == TLS_FAILED ? &cell->tls_failed : &cell->tls_handshakes, 1);
+    if (how == TLS_RESUMED)
+        count_add(&cell->tls_resumed, 1);
+}
+
 void account_sent(struct txn *t)
 {
     struct cell *cell = worker_cell(t->worker, t->entry);

@@ -5,9 +5,12 @@
 
 #include "worker/types.h"
 
-void account_txn(struct txn *t);  /* once, when it ends */
+void account_txn(struct txn *t); /* once, when it ends */
 /* A connection was closed before its protocol began. */
 void account_refused(struct worker *w, uint32_t listener_row);
+/* How a client's TLS handshake ended. */
+enum account_handshake { TLS_FULL, TLS_RESUMED, TLS_FAILED };
+void account_tls(struct conn *c, enum account_handshake how);
 void account_sent(struct txn *t); /* an attempt was handed to a backend connection */
 void account_response(struct txn *t, unsigned status); /* its response head arrived */
 void account_attempt_failed(struct txn *t, bool connect_error, bool timeout);

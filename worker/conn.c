@@ -12,6 +12,7 @@
 #include "worker/proto_http1.h"
 #include "worker/proxy_out.h"
 #include "worker/relay.h"
+#include "worker/tls.h"
 #include "worker/tunnel.h"
 #include "worker/txn.h"
 #include "worker/txn_start.h"
@@ -77,15 +78,22 @@ void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct 
 void conn_begin(struct conn *c, const struct conf_listener *listener)
 {
     c->state = CONN_IDLE;
-    if (listener->protocol == CONF_TCP && listener->sni) {
+    if (listener->protocol == CONF_TCP && listener->sni)
         preface_hello_begin(c, listener);
-        return;
-    }
-    if (listener->protocol == CONF_TCP) {
+    else if (!listener->tls)
+        conn_serve(c, listener);
+    else if (tls_accept(c, listener))
+        conn_deadline(c, listener->timeouts.header_ms);
+    else
+        conn_close(c, "out of memory");
+}
+
+void conn_serve(struct conn *c, const struct conf_listener *listener)
+{
+    if (listener->protocol == CONF_TCP)
         txn_start_tcp(c, listener->pool);
-        return;
-    }
-    conn_deadline(c, listener->timeouts.header_ms);
+    else
+        conn_deadline(c, listener->timeouts.header_ms);
 }
 
 static void end(struct conn *c, const char *reason, bool reset)
@@ -100,7 +108,9 @@ static void end(struct conn *c, const char *reason, bool reset)
         proxy_out_drop(c->kept);
     log_debug("connection closed fd=%d requests=%u reason=\"%s\"", conn_fd(c), c->served, reason);
     ev_timer_stop(w->loop, &c->timer);
-    link_close(c->link, w->loop, &c->io, reset);
+    link_end(c->link, w->loop, &c->io, reset);
+    if (conn_fd(c) != -1)
+        close(conn_fd(c));
     c->link = NULL;
     buf_put(&w->bufs, c->in);
     c->in = NULL;
@@ -254,6 +264,8 @@ static void on_client_io(struct ev_loop *loop, struct ev_io *io, int revents)
     (void)loop;
     struct conn *c = CONTAINER_OF(io, struct conn, io);
     MAGIC_CHECK(c, CONN_MAGIC);
+    if (c->link)
+        revents = c->link->ops->ready(c->link, revents);
     if (revents & EV_WRITE)
         writable(c);
     if (revents & EV_READ)

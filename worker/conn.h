@@ -13,6 +13,8 @@
 void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct net_addr *from);
 /* What came before the protocol (preface.h) is read: the protocol begins. */
 void conn_begin(struct conn *c, const struct conf_listener *listener);
+/* The protocol itself begins: behind PROXY header and TLS. */
+void conn_serve(struct conn *c, const struct conf_listener *listener);
 /* The only way a client connection ends. reason: static text for the log. Ends its txn too. */
 void conn_close(struct conn *c, const char *reason);
 /* The same with a reset: the client must not take what it got for the whole. */

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "conf/regex.h"
+#include "worker/tls.h"
 #include "worker/worker_int.h"
 
 static void free_gen(struct gen *g)
 {
+    tls_servers_free(g);
     for (uint32_t i = 0; g->pools && i < g->conf->pool_count; i++)
         lb_view_free(&g->pools[i].view);
     free(g->pools);
@@ -50,7 +52,8 @@ struct gen *gen_new(struct worker *w, const struct conf *conf, char *why, size_t
     g->regexes = regex_set_new(conf);
     if (!g->regexes)
         snprintf(why, why_cap, "out of memory");
-    if (!g->regexes || add_pools(w, g, why, why_cap) == -1) {
+    if (!g->regexes || add_pools(w, g, why, why_cap) == -1 ||
+        tls_servers_build(g, why, why_cap) == -1) {
         free_gen(g);
         return NULL;
     }

@@ -43,16 +43,23 @@ static void add_field(struct buf *out, const char *name, size_t name_len, const 
 #define ADD_FIELD(out, name, value, len)                                                           \
     add_field((out), name ": ", sizeof(name ": ") - 1, (value), (len))
 
-/* Copies the fields for which dropped() is false, a run of neighbours at a time. */
+static bool named_with(const struct http1_header *f, const char *base, const char *prefix)
+{
+    return prefix && (base[f->name.off] | 0x20) == *prefix && f->name.len >= strlen(prefix) &&
+           strncasecmp(base + f->name.off, prefix, strlen(prefix)) == 0;
+}
+
+/* Copies the fields for which dropped() is false and whose name does not begin with `but` (lower
+ * case, or NULL), a run of neighbours at a time. */
 static void copy_fields(struct buf *out, const struct http1_head *h, const char *base,
                         bool (*dropped)(const struct txn *, const struct http1_header *),
-                        const struct txn *t, const struct conf_edits *edits)
+                        const struct txn *t, const struct conf_edits *edits, const char *but)
 {
     uint32_t lines_end = h->head_bytes - 2; /* before the empty line */
     uint32_t run = UINT32_MAX;
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
-        bool drop = (f->id != HTTP1_H_OTHER || f->hop) && dropped(t, f);
+        bool drop = f->id != HTTP1_H_OTHER || f->hop ? dropped(t, f) : named_with(f, base, but);
         if (edits)
             drop |= edits_drop(edits, f, base);
         if (drop && run != UINT32_MAX) {
@@ -165,8 +172,9 @@ static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_
     if (!edits_drop_id(edits, HTTP1_H_X_FORWARDED_FOR))
         add_forwarded_for(out, h, base, ip);
     if (!edits_drop_id(edits, HTTP1_H_X_FORWARDED_PROTO))
-        add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_PROTO, trusted, "X-Forwarded-Proto: ", "http",
-                    4);
+        add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_PROTO, trusted,
+                    "X-Forwarded-Proto: ", t->conn->secure ? "https" : "http",
+                    t->conn->secure ? 5 : 4);
     if (!edits_drop_id(edits, HTTP1_H_X_FORWARDED_HOST))
         add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_HOST, trusted, "X-Forwarded-Host: ", host,
                     h->authority.len);
@@ -189,6 +197,7 @@ static struct buf *request_buffer(struct txn *t, const struct http1_head *h)
 {
     const struct conf_edits *edits = t->route->request_edits;
     uint32_t own = t->target ? buf_len(t->target) : 0;
+    own += t->conn->identity ? HEAD_IDENTITY_BYTES : 0;
     if (edits && template_is_text(&edits->block))
         own += edits->block.count ? edits->block.parts[0].len : 0;
     else if (edits)
@@ -204,6 +213,13 @@ static struct buf *request_buffer(struct txn *t, const struct http1_head *h)
     return out;
 }
 
+/* Who the client is says its certificate, or a trusted proxy before us; never the client. */
+static bool keeps_identity(const struct txn *t)
+{
+    return t->listener->trusted_count && !t->conn->identity &&
+           peer_trusted(&t->conn->peer, t->listener);
+}
+
 int head_build_request(struct txn *t, const struct http1_head *h)
 {
     const char *base = buf_at(t->conn->in);
@@ -215,8 +231,11 @@ int head_build_request(struct txn *t, const struct http1_head *h)
     if ((h->absolute_form || !(h->present & BIT(HTTP1_H_HOST))) &&
         !edits_drop_id(edits, HTTP1_H_HOST))
         ADD_FIELD(out, "Host", base + h->authority.off, h->authority.len);
-    copy_fields(out, h, base, h->absolute_form ? request_drops_host : request_drops, t, edits);
+    copy_fields(out, h, base, h->absolute_form ? request_drops_host : request_drops, t, edits,
+                keeps_identity(t) ? NULL : "x-client-cert-");
     add_proxy_fields(t, out, h, base);
+    if (t->conn->identity)
+        add(out, t->conn->identity, strlen(t->conn->identity));
     if (edits && !edits_append_request(t, out, h, base))
         return -1;
     if (h->upgrade)
@@ -247,10 +266,15 @@ static bool response_drops(const struct txn *t, const struct http1_header *f)
     return f->hop || (bit & (CONNECTION_OWN & ~BIT(HTTP1_H_TE)));
 }
 
+const char *head_hsts(const struct txn *t)
+{
+    return t->conn->secure && t->listener->tls ? t->listener->tls->hsts : "";
+}
+
 bool head_response_as_is(const struct txn *t, const struct http1_head *h)
 {
-    if (t->client_close || t->req_http10 || t->res_out != BODY_AS_IS || h->minor == 0 ||
-        h->status == 101 || t->route->response_edits || rate_limit_tells(t))
+    if (t->client_close || t->req_http10 || head_hsts(t)[0] || t->res_out != BODY_AS_IS ||
+        h->minor == 0 || h->status == 101 || t->route->response_edits || rate_limit_tells(t))
         return false;
     for (uint32_t i = 0; i < h->count; i++)
         if (h->headers[i].hop || (BIT(h->headers[i].id) & CONNECTION_OWN))
@@ -282,7 +306,9 @@ int head_build_response(struct txn *t, const struct http1_head *h)
     if (!out || buf_room(out) < head_response_bytes(t, h))
         return -1;
     add_status_line(out, h, base);
-    copy_fields(out, h, base, response_drops, t, edits);
+    const char *hsts = head_hsts(t);
+    copy_fields(out, h, base, response_drops, t, edits, *hsts ? "strict-transport-security" : NULL);
+    add(out, hsts, strlen(hsts));
     if (edits)
         edits_append(t, out, &edits->block);
     if (t->res_out == BODY_ENCHUNK)

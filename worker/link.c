@@ -59,15 +59,13 @@ void link_watch(struct link *l, struct ev_loop *loop, struct ev_io *io, int even
         l->ops->want(l, events);
 }
 
-void link_close(struct link *l, struct ev_loop *loop, struct ev_io *io, bool reset)
+void link_end(struct link *l, struct ev_loop *loop, struct ev_io *io, bool reset)
 {
     ev_io_stop(loop, io); /* a fed event goes too */
     if (reset && io->fd != -1)
         net_set_linger0(io->fd);
     if (l)
-        l->ops->close(l, reset);
-    if (io->fd != -1)
-        close(io->fd);
+        l->ops->end(l, reset);
 }
 
 int link_shut(struct link *l, int fd)

@@ -9,8 +9,9 @@
  *   shut   ends our direction in order, as shutdown(SHUT_WR): FIN, close_notify, END_STREAM
  *   want   the watcher was set to these events; the link feeds an event when it holds bytes that no
  *          descriptor announces
+ *   ready  the watcher fired: what of it is for the owner; 0: nothing, who may even be closed now
  *   idle   an idle backend connection became readable, or is about to be used: still good?
- *   close  the connection closes, reset: must look cut. Frees the link; the owner closes the
+ *   end    the connection closes, reset: must look cut. Frees the link; the owner closes the
  *          descriptor behind it
  *
  * A link belongs to its conn or upstream.
@@ -18,7 +19,6 @@
 #ifndef BALLAST_WORKER_LINK_H
 #define BALLAST_WORKER_LINK_H
 
-#include <unistd.h>
 #include "worker/types.h"
 
 struct link;
@@ -28,8 +28,9 @@ struct link_ops {
     ssize_t (*send)(struct link *l, struct buf *first, struct buf *second, uint32_t second_ready);
     int (*shut)(struct link *l);
     void (*want)(struct link *l, int events);
+    int (*ready)(struct link *l, int revents);
     bool (*idle)(struct link *l);
-    void (*close)(struct link *l, bool reset);
+    void (*end)(struct link *l, bool reset);
     bool virtual_fd; /* there is no descriptor: the watcher is never started, only fed */
 };
 
@@ -46,8 +47,9 @@ ssize_t link_send_fd(int fd, struct buf *first, struct buf *second,
 void link_consume(struct buf *first, struct buf *second, size_t sent);
 /* Sets what the watcher waits for: nothing to the kernel when it does already. */
 void link_watch(struct link *l, struct ev_loop *loop, struct ev_io *io, int events);
-/* Ends watcher, link and descriptor. reset: the peer must not take what it got for the whole. */
-void link_close(struct link *l, struct ev_loop *loop, struct ev_io *io, bool reset);
+/* Ends watcher and link, before the descriptor is closed. reset: the peer must not take what it got
+ * for the whole. */
+void link_end(struct link *l, struct ev_loop *loop, struct ev_io *io, bool reset);
 /* shutdown(SHUT_WR) or what it is for the link. */
 int link_shut(struct link *l, int fd) MUST_CHECK;
 /* Looks (one system call) whether the peer closed an idle connection, or said something. */

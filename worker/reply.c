@@ -6,6 +6,7 @@
 #include "conf/route.h"
 #include "worker/conn.h"
 #include "worker/edits.h"
+#include "worker/head.h"
 #include "worker/rate_limit.h"
 #include "worker/relay.h"
 #include "worker/txn.h"
@@ -64,6 +65,7 @@ static void add_head(struct txn *t, struct buf *out, const struct reply *r)
         add_own(out, edits, "Cache-Control", "no-store");
     if (r->fields)
         buf_append(out, r->fields, r->fields_len);
+    add_text(out, head_hsts(t));
     if (added)
         edits_append(t, out, added);
     if (t->client_close)

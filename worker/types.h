@@ -41,6 +41,8 @@
 struct worker;
 struct link; /* worker/link.h */
 struct pipe; /* worker/splice.h */
+struct tls_server;
+struct tls_client;
 
 /* What a worker adds to a pool of the configuration. */
 struct pool_rt {
@@ -53,6 +55,8 @@ struct gen {
     uint32_t refs;         /* txns that began with it, plus one while current */
     struct pool_rt *pools; /* by index of conf.pools */
     struct regex_set *regexes;
+    struct tls_server *servers; /* by index of conf.listeners; NULL: none speaks TLS */
+    struct tls_client *clients; /* by index of conf.pools; NULL: none speaks TLS */
     const struct conf_listener *by_row[LISTENER_MAX];
     struct gen *next;
     uint64_t cut_us; /* tunnels of listeners that ended with it are cut then */
@@ -91,10 +95,12 @@ struct conn {
     uint8_t protocol; /* enum conf_protocol */
     bool draining;    /* answer what is in flight, then close */
     bool eof;         /* the client sent FIN */
+    bool secure;      /* over TLS */
     uint32_t listener_row;
     uint32_t served; /* requests */
     struct ev_io io;
-    struct link *link; /* NULL: a plain socket */
+    struct link *link;    /* NULL: a plain socket */
+    const char *identity; /* fields that say who a client with a certificate is; the link's */
     struct ev_timer timer;
     uint64_t deadline_us; /* the timer fires no later than this and looks again (conn_deadline) */
     uint64_t timer_us;    /* when the timer fires */
@@ -235,6 +241,7 @@ struct worker {
     uint64_t starved_us;  /* when it was last said that there is no descriptor left */
     uint64_t refused_us;  /* ... that a connection without an acceptable PROXY header came */
     uint64_t now_us;      /* monotonic, once per loop iteration */
+    uint32_t tls_steps;   /* of handshakes, in this iteration */
     struct ev_check clock;
     struct ev_prepare reaper;
     struct ev_timer pause; /* accepting is paused: at the connection limit or out of descriptors */

@@ -2,6 +2,7 @@
 #include "worker/upstream.h"
 
 #include <string.h>
+#include <unistd.h>
 #include "base/net.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
@@ -22,7 +23,9 @@ void upstream_want(struct upstream *u, int events)
 
 static void end(struct upstream *u, bool reset)
 {
-    link_close(u->link, u->worker->loop, &u->io, reset);
+    link_end(u->link, u->worker->loop, &u->io, reset);
+    if (u->io.fd != -1)
+        close(u->io.fd);
     u->link = NULL;
     u->dead = true;
     u->txn = NULL;
@@ -109,6 +112,11 @@ static void on_connected(struct upstream *u)
         txn_connect_failed(u->txn, error);
         return;
     }
+    upstream_ready(u);
+}
+
+void upstream_ready(struct upstream *u)
+{
     u->connecting = false;
     txn_connected(u->txn);
 }
@@ -144,6 +152,10 @@ static void on_upstream_io(struct ev_loop *loop, struct ev_io *io, int revents)
         return;
     }
     struct conn *c = u->txn->conn;
+    if (u->link && !(revents = u->link->ops->ready(u->link, revents))) {
+        conn_continue(c);
+        return;
+    }
     if (u->connecting)
         on_connected(u);
     else

@@ -13,6 +13,8 @@ int upstream_attach(struct txn *t) MUST_CHECK;
 /* Ends the txn's use: keep = the exchange is complete and the connection may be used again. t->up
  * becomes NULL. */
 void upstream_detach(struct txn *t, bool keep);
+/* The connection is ready for requests: its txn goes on. */
+void upstream_ready(struct upstream *u);
 /* Closes; it belongs to no txn and to no pool any more. */
 void upstream_close(struct upstream *u);
 /* Closes so that the backend sees a cut, not an end. t->up becomes NULL. */

@@ -67,7 +67,7 @@ const char *vars_scheme(const struct txn *t, const struct http1_head *h, const c
 {
     const struct http1_header *f = http1_find(h, HTTP1_H_X_FORWARDED_PROTO);
     if (!f || !peer_trusted(&t->conn->peer, t->listener))
-        return "http";
+        return t->conn->secure ? "https" : "http";
     return f->value.len == 5 && memcmp(base + f->value.off, "https", 5) == 0 ? "https" : "http";
 }
 

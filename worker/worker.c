@@ -21,7 +21,9 @@
 static void on_clock(struct ev_loop *loop, struct ev_check *check, int revents)
 {
     (void)loop, (void)revents;
-    CONTAINER_OF(check, struct worker, clock)->now_us = clock_mono_us();
+    struct worker *w = CONTAINER_OF(check, struct worker, clock);
+    w->now_us = clock_mono_us();
+    w->tls_steps = 0;
 }
 
 static void on_pause_over(struct ev_loop *loop, struct ev_timer *timer, int revents)

@@ -240,6 +240,7 @@ static void make_value(struct made *m, const struct conf_row *row)
     case CONF_T_POOL: say(m, "\"pool%u\"", (unsigned)pick_number(2)); break;
     case CONF_T_ADDRESS: say(m, "\"h.test:%u\"", m->port++); break;
     case CONF_T_BACKENDS: make_backends(m); break;
+    case CONF_T_POOL_TLS: say(m, "{ verify = false, sni = \"x.test\" }"); break;
     case CONF_T_RATE_LIMITS: make_limits(m); break;
     case CONF_T_LISTENERS: make_things(m, row->section, "listener"); break;
     case CONF_T_POOLS: make_things(m, row->section, "pool"); break;
@@ -259,7 +260,7 @@ static unsigned made_kind; /* enum conf_kind of the listener being made; 0: none
 static bool hangs_on_others(const struct conf_section *section, const struct conf_row *row)
 {
     bool optional = row->flags & CONF_OMIT && row->type != CONF_T_POOL;
-    return optional ||
+    return optional || row->type == CONF_T_TLS || /* needs files */
            (section == &conf_section_listener && strcmp(row->name, "proxy_protocol") == 0);
 }
 

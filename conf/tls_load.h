@@ -1,0 +1,39 @@
+/* conf/tls_load.h: what the files that load TLS settings share. */
+#ifndef BALLAST_CONF_TLS_LOAD_H
+#define BALLAST_CONF_TLS_LOAD_H
+
+#include <openssl/ssl.h>
+#include "conf/types.h"
+
+/* A list of certificates for names that a table of so many must hold. */
+void tls_sni_begin(struct conf_tls *t, struct arena *arena, uint32_t names);
+void tls_sni_add(struct conf_tls *t, struct arena *arena, const char *name, uint32_t certificate);
+
+/* Where a complaint points: a setting of a group, or the group itself. */
+struct tls_place {
+    struct walk *w;
+    const struct node *group;
+    const struct walk_at *at;
+};
+void tls_complain(const struct tls_place *p, const char *setting, const char *fmt, ...)
+    PRINTF(3, 4);
+
+/* Reads all certificates of a PEM file; NULL after a complaint. The caller frees it. */
+STACK_OF(X509) * tls_read_chain(const struct tls_place *p, const char *setting, const char *path);
+/* Reads the private key of a PEM file; NULL after a complaint. The caller frees it. */
+EVP_PKEY *tls_read_key(const struct tls_place *p, const char *setting, const char *path);
+/* The bytes of a file of at most 64 KiB, in the arena; len 0 after a complaint. */
+struct conf_der tls_read_bytes(const struct tls_place *p, const char *setting, const char *path);
+/* Certificates end to end as DER in the arena. */
+struct conf_der tls_keep_chain(struct walk *w, STACK_OF(X509) * chain);
+struct conf_der tls_keep_key(struct walk *w, EVP_PKEY *key);
+/* Complains when key and certificate are not a pair that this OpenSSL would use, or the certificate
+ * has expired; warns when it is about to. */
+bool tls_check_pair(const struct tls_place *p, const char *setting, const char *path,
+                    STACK_OF(X509) * chain, EVP_PKEY *key);
+/* Calls back for each DNS name of a certificate; returns how many. */
+uint32_t tls_names(X509 *leaf, void (*each)(void *data, const char *name), void *data);
+/* The reason of the oldest error in OpenSSL's queue, which is emptied. */
+const char *tls_why(void);
+
+#endif
