@@ -99,7 +99,9 @@ static uint32_t path_class(const struct route_entry *e)
 /* Characters that are not wildcards; what begins with "/" is any path. */
 static uint32_t path_weight(const struct route_entry *e)
 {
-    uint32_t n = e->path_len > 1 ? e->path_len : 0;
+    uint32_t n = e->path_len;
+    if (n == 1 && !e->glob && !e->exact)
+        return 0;
     for (const char *c = e->glob ? e->glob + e->path_len : ""; *c; c++)
         n += *c != '*';
     return n;
