@@ -6,7 +6,9 @@
 #include "admin/rate.h"
 #include "admin/view.h"
 #include "base/clock.h"
+#include "shm/breaker.h"
 #include "shm/events.h"
+#include "shm/passive.h"
 
 /* ---- one backend as JSON ---- */
 
@@ -64,14 +66,13 @@ static void write_identity(struct json *j, const struct api *a, uint32_t entry)
 
 static void write_state(struct json *j, const struct entry *e)
 {
-    static const char *const breakers[] = {"closed", "half_open", "open"};
     static const char *const origins[] = {"configuration", "api", "discovery"};
-    uint64_t breaker = count_get(&e->breaker) & 0xff;
     uint32_t origin = word_get(&e->origin);
     json_kv_string(j, "status", entry_status_name(entry_status(e)));
     json_kv_string(j, "mode", entry_mode_name((enum entry_mode)word_get(&e->mode)));
     json_kv_string(j, "health", entry_health_name((enum entry_health)word_get(&e->health)));
-    json_kv_string(j, "circuit_breaker", breaker < ARRAY_LEN(breakers) ? breakers[breaker] : NULL);
+    json_kv_string(j, "circuit_breaker", breaker_state_name(breaker_state(e)));
+    json_kv_bool(j, "ejected", passive_ejected(e));
     json_kv_string(j, "origin", origin < ARRAY_LEN(origins) ? origins[origin] : NULL);
     json_kv_bool(j, "backup", word_get(&e->backup) != 0);
     json_kv_uint(j, "weight", entry_weight(e));

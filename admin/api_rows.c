@@ -4,6 +4,7 @@
 #include "admin/rate.h"
 #include "admin/view.h"
 #include "base/clock.h"
+#include "shm/queue.h"
 #include "shm/slot.h"
 
 /* ---- pools ---- */
@@ -52,6 +53,8 @@ static void write_pool(struct json *j, const struct api *a, uint32_t pool)
     json_kv_string(j, "balance", conf ? conf->balance : NULL);
     write_census(j, a->table, pool);
     write_pool_traffic(j, a, pool);
+    json_kv_uint(j, "current_connections", pool_inflight(a->table, pool));
+    json_kv_uint(j, "queue", queue_length(a->table, pool));
     json_kv_uint(j, "no_backend",
                  count_pcell_sum(a->table, pool, offsetof(struct pcell, no_backend)));
     json_object_end(j);

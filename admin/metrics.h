@@ -42,14 +42,14 @@ struct metrics_listener {
 struct metrics_pool {
     struct metrics_labels labels;
     uint64_t by_status[STATUS_UNKNOWN + 1];
-    uint64_t no_backend;
+    uint64_t no_backend, queue, inflight;
 };
 struct metrics_backend {
     struct metrics_labels labels;
 #define X(name, help) uint64_t name;
     CELL_COUNTERS(X)
 #undef X
-    uint64_t up, inflight, weight, max_connections, checks_ok, checks_failed;
+    uint64_t up, breaker, ejected, inflight, weight, max_connections, checks_ok, checks_failed;
     struct metrics_histo histo;
 };
 

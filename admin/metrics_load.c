@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "admin/view.h"
+#include "shm/breaker.h"
+#include "shm/passive.h"
+#include "shm/queue.h"
 #include "shm/slot.h"
 
 const uint64_t metrics_le_us[METRICS_LE_COUNT] = {
@@ -95,6 +98,8 @@ static void load_backend(struct metrics_backend *o, const struct table *t, uint3
     CELL_COUNTERS(X)
 #undef X
     o->up = entry_usable(e);
+    o->breaker = breaker_state(e);
+    o->ejected = passive_ejected(e);
     o->inflight = entry_inflight(t, row);
     o->weight = entry_weight(e);
     o->max_connections = word_get(&e->max_connections);
@@ -113,6 +118,8 @@ static void load_pool(struct metrics_copy *m, const struct table *t, uint32_t po
     uint32_t count = entry_members(t, pool, members, ENTRY_MAX);
     metrics_label(&o->labels, "pool", name);
     o->no_backend = count_pcell_sum(t, pool, offsetof(struct pcell, no_backend));
+    o->queue = queue_length(t, pool);
+    o->inflight = pool_inflight(t, pool);
     for (uint32_t i = 0; i < count && backends->count < ENTRY_MAX; i++) {
         o->by_status[entry_status(entry_at(t, members[i]))]++;
         load_backend(set_next(backends), t, members[i], name);

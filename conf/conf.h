@@ -16,6 +16,7 @@
 #include "base/base.h"
 #include "base/net.h"
 #include "shm/rate.h"
+#include "conf/policy.h"
 #include "conf/tls.h"
 
 struct conf_pos {
@@ -109,6 +110,7 @@ struct conf_regex;
 struct conf_listener {
     const char *name;
     enum conf_protocol protocol;
+    uint32_t max_connections; /* clients; 0: only the instance's limit */
     struct conf_bind *binds;
     uint32_t bind_count;
     uint32_t pool; /* index into conf.pools; INDEX_NONE: what no route takes is answered with 404 */
@@ -219,6 +221,12 @@ struct conf_pool {
     struct conf_pool_tls *tls; /* NULL: backends are not spoken to over TLS */
     uint32_t keepalive;        /* 32: idle upstream connections kept per worker and pool */
     uint32_t row;              /* in the table; given by the master */
+    struct conf_retry retry;
+    struct conf_passive passive;
+    struct conf_queue queue;
+    const struct conf_breaker *breaker; /* NULL: none */
+    enum conf_all_down all_down;
+    uint32_t max_connections; /* of all backends together; 0: no limit */
     struct conf_pos pos;
 };
 

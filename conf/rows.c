@@ -152,6 +152,10 @@ const struct conf_section *const conf_sections[] = {&conf_section_top,
                                                     &conf_section_response_headers,
                                                     &conf_section_error_page,
                                                     &conf_section_condition,
+                                                    &conf_section_retry,
+                                                    &conf_section_passive,
+                                                    &conf_section_breaker,
+                                                    &conf_section_queue,
                                                     &conf_section_pool_tls,
                                                     NULL};
 

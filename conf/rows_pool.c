@@ -21,6 +21,9 @@ const char *const conf_algorithms[] = {"round_robin",
 static const char *const proxy_versions[] = {
     [CONF_PROXY_OFF] = "off", [CONF_PROXY_V1] = "v1", [CONF_PROXY_V2] = "v2", NULL};
 
+static const char *const all_down_names[] = {
+    [CONF_ALL_DOWN_FAIL] = "fail", [CONF_ALL_DOWN_TRY] = "try", NULL};
+
 static const struct conf_row backend_rows[] = {
     {.name = "name",
      .type = CONF_T_NAME,
@@ -139,13 +142,49 @@ static const struct conf_row pool_rows[] = {
      .also = "limit_req ratelimit stick_table throttle",
      .help = "How often this pool may be asked, whichever listener it comes from: see "
              "`listeners.*.rate_limit`"},
+    {.name = "max_connections",
+     .type = CONF_T_NUMBER,
+     .flags = CONF_OWN,
+     FIELD(struct conf_pool, max_connections),
+     .fallback = "0",
+     .max = 10000000,
+     .also = "maxconn",
+     .help =
+         "Most requests (tcp: connections) at a time at all backends of the pool together, over "
+         "all workers; `0`: no limit"},
+    {.name = "retry",
+     .type = CONF_T_GROUP,
+     FIELD(struct conf_pool, retry),
+     .section = &conf_section_retry,
+     .also = "retries proxy_next_upstream"},
+    {.name = "passive",
+     .type = CONF_T_GROUP,
+     FIELD(struct conf_pool, passive),
+     .section = &conf_section_passive,
+     .also = "max_fails outlier_detection"},
+    {.name = "circuit_breaker",
+     .type = CONF_T_BREAKER,
+     FIELD(struct conf_pool, breaker),
+     .section = &conf_section_breaker,
+     .also = "breaker",
+     .help = "Off unless this group is there; `\"off\"` where `defaults` has one. See "
+             "`pools.*.circuit_breaker`"},
+    {.name = "queue",
+     .type = CONF_T_GROUP,
+     FIELD(struct conf_pool, queue),
+     .section = &conf_section_queue},
+    {.name = "all_down",
+     .type = CONF_T_ENUM,
+     FIELD(struct conf_pool, all_down),
+     .fallback = "fail",
+     .names = all_down_names,
+     .also = "panic",
+     .help =
+         "When no backend is usable: `fail` answers 503, `try` asks them all the same (but those "
+         "in maintenance, draining, or of weight 0)"},
     LATER("max_load"),
-    LATER("passive"),
     LATER("slow_start"),
-    LATER("circuit_breaker"),
-    LATER("retry"),
     LATER("sticky"),
-    LATER("queue"),
     {.name = "tls",
      .type = CONF_T_POOL_TLS,
      .flags = CONF_OWN,

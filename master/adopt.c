@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "shm/breaker.h"
 #include "shm/override.h"
+#include "shm/passive.h"
 #include "shm/pool.h"
 #include "worker/lb/lb.h"
 
@@ -235,6 +237,22 @@ static void file_wins(struct table *t, uint32_t entry, const struct entry_spec *
         override_clear(t, entry, OVERRIDE_WEIGHT);
 }
 
+/* What workers found out by rules that are no more is forgotten. */
+static void commit_policy(struct table *t, const struct conf_pool *p)
+{
+    struct members ms;
+    word_set(&pool_at(t, p->row)->max_connections, p->max_connections);
+    if ((p->breaker && p->passive.max_fails) || read_members(t, p->row, &ms) == -1)
+        return;
+    for (uint32_t i = 0; i < ms.count; i++) {
+        if (!p->breaker)
+            breaker_clear(t, ms.items[i].entry);
+        if (!p->passive.max_fails)
+            passive_clear(t, ms.items[i].entry);
+    }
+    free(ms.items);
+}
+
 static void commit_pool(struct table *t, const struct conf_pool *p, bool *configured)
 {
     for (uint32_t i = 0; i < p->backend_count; i++) {
@@ -248,6 +266,7 @@ static void commit_pool(struct table *t, const struct conf_pool *p, bool *config
         configured[p->backends[i].entry] = true;
     }
     remove_others(t, p, configured);
+    commit_policy(t, p);
     lb_prepare(t, p->row, lb_find(p->balance));
 }
 
@@ -258,6 +277,9 @@ void adopt_commit(struct master *m, const struct conf *conf, struct adoption *a)
     table_lock(&m->table);
     for (uint32_t i = 0; i < conf->pool_count; i++)
         commit_pool(&m->table, &conf->pools[i], configured);
+    for (uint32_t i = 0; i < conf->listener_count; i++)
+        word_set(&m->table.listeners[conf->listeners[i].row].max_connections,
+                 conf->listeners[i].max_connections);
     word_set(&m->table.header->max_connections, conf->max_connections);
     word_set(&m->table.header->workers, conf->workers);
     table_unlock(&m->table);

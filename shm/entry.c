@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/clock.h"
+#include "shm/breaker.h"
 #include "shm/hashtable.h"
 #include "shm/lanes.h"
 #include "shm/loads.h"
+#include "shm/passive.h"
 #include "shm/pool.h"
 
 #define NO_OVERRIDE    UINT32_MAX
@@ -19,7 +21,6 @@
 #define REUSE_QUIET_US                                                                             \
     60000000u /* a freed row rests: health results and log lines of the old one are gone by then   \
                */
-#define BREAKER_STATE 0xffu
 
 /* ---- rows
  * ---------------------------------------------------------------------------------------------------
@@ -272,6 +273,10 @@ uint32_t entry_find(const struct table *t, uint32_t pool, const char *name)
 void entry_set_mode(struct table *t, uint32_t index, enum entry_mode mode)
 {
     word_set(&t->entries[index].mode, mode);
+    if (mode == MODE_ENABLED) { /* whoever says so knows more than the failures of before */
+        passive_clear(t, index);
+        breaker_clear(t, index);
+    }
     pool_touch(t, word_get(&t->entries[index].pool));
 }
 
@@ -299,15 +304,16 @@ bool entry_set_health(struct table *t, uint32_t index, enum entry_health health)
     return true;
 }
 
-static bool breaker_open(const struct entry *e)
+/* What the traffic itself said. */
+static bool is_out(const struct entry *e)
 {
-    return (count_get(&e->breaker) & BREAKER_STATE) == BREAKER_OPEN;
+    return breaker_state(e) == BREAKER_OPEN || passive_ejected(e);
 }
 
 bool entry_usable(const struct entry *e)
 {
     return word_get(&e->state) == ROW_LIVE && word_get(&e->mode) == MODE_ENABLED &&
-           word_get(&e->health) != HEALTH_UNHEALTHY && !breaker_open(e) && entry_weight(e) > 0;
+           word_get(&e->health) != HEALTH_UNHEALTHY && !is_out(e) && entry_weight(e) > 0;
 }
 
 enum entry_status entry_status(const struct entry *e)
@@ -318,7 +324,7 @@ enum entry_status entry_status(const struct entry *e)
         return STATUS_MAINTENANCE;
     if (mode == MODE_DRAINING)
         return STATUS_DRAINING;
-    if (health == HEALTH_UNHEALTHY || breaker_open(e))
+    if (health == HEALTH_UNHEALTHY || is_out(e))
         return STATUS_UNHEALTHY;
     if (limit != 0 && lanes_sum(e->inflight, SLOT_MAX) >= limit)
         return STATUS_OVERLOADED;

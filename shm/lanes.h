@@ -17,6 +17,12 @@ static inline void lanes_take(atom32 *lanes, uint32_t slot)
 {
     atomic_fetch_add(&lanes[slot], 1);
 }
+/* Takes a place where there is no limit to hold: nobody's decision hangs on the order. */
+static inline void lanes_count(atom32 *lanes, uint32_t slot)
+{
+    uint32_t held = atomic_load_explicit(&lanes[slot], memory_order_relaxed);
+    atomic_store_explicit(&lanes[slot], held + 1, memory_order_relaxed);
+}
 /* Single writer: a load and a store. What was done while holding the place is visible before the
  * place is. */
 static inline void lanes_give(atom32 *lanes, uint32_t slot)

@@ -129,6 +129,8 @@ enum row_state { ROW_FREE, ROW_LIVE, ROW_REMOVED };
 struct listener_row {
     _Alignas(CACHE_LINE) atom32 state;
     char name[NAME_MAX_BYTES];
+    atom32 max_connections;                        /* master: clients; 0: no limit */
+    _Alignas(CACHE_LINE) atom32 clients[SLOT_MAX]; /* gauge lanes (reserve-then-accept) */
 };
 
 struct pool_row {
@@ -140,9 +142,15 @@ struct pool_row {
     atom32 head, tail; /* under the lock: first and last member (entry index or INDEX_NONE), linked
                           by entry.next */
     atom32 count;      /* under the lock: members */
+    atom64 recheck_us; /* any: the earliest time when something about a member changes by
+                          itself (shm/pool.h pool_recheck); 0: never */
+    atom32 max_connections; /* master: of all members together; 0: no limit */
     char name[NAME_MAX_BYTES];
     _Alignas(
         CACHE_LINE) atom64 cursor; /* workers: round robin position; multi-writer, fetch_add only */
+    /* gauge lanes, as entry.inflight: requests in flight; those of them that are retries */
+    _Alignas(CACHE_LINE) atom32 inflight[SLOT_MAX];
+    _Alignas(CACHE_LINE) atom32 retrying[SLOT_MAX];
     _Alignas(CACHE_LINE) atom64
         turn; /* who picks: where the line of equals is (shm/loads.h); one word, any may store */
     atom64 latency, probe_us; /* workers, by compare-and-swap: shm/latency.h */
@@ -201,8 +209,8 @@ struct entry {
     atom32 health_code;              /* of the last check: HTTP status, or -errno as uint32, or 0 */
     atom64 checks_ok, checks_failed; /* totals */
     /* breaker/passive: workers by compare-and-swap */
-    atom64 breaker; /* enum entry_breaker and counters; see shm/breaker (later) */
-    atom64 passive; /* failures << 48 ... ; see shm/entry.h */
+    atom64 breaker; /* see shm/breaker.h */
+    atom64 passive; /* see shm/passive.h */
     atom64 latency; /* workers, by compare-and-swap: shm/latency.h */
     atom64 created_wall_ms;
     atom64 freed_us; /* clock_mono_us when the row became ROW_FREE */
@@ -275,9 +283,10 @@ struct lcell {
 };
 
 struct pcell {
-    atom64 queue;      /* gauge: requests waiting for a backend */
-    atom64 no_backend; /* total: requests that found no usable backend */
-    atom64 spare[6];
+    atom64 queue;          /* gauge: requests waiting for a backend */
+    atom64 no_backend;     /* total: requests that found no usable backend */
+    atom64 queue_first_us; /* gauge: since when the first of them has waited; 0: none */
+    atom64 spare[5];
 };
 
 /* ---- loads (shm/loads.h)

@@ -8,9 +8,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "shm/breaker.h"
 #include "shm/entry.h"
 #include "shm/hashtable.h"
 #include "shm/loads.h"
+#include "shm/lanes.h"
+#include "shm/passive.h"
+
+/* Retries that need no budget: those of a pool with little traffic. */
+#define RETRIES_ALWAYS 3u
+/* Should its worker be killed in the middle of a recheck, another one does it after this. */
+#define RECHECK_LEASE_US 1000000u
 
 /* ---- pools
  * --------------------------------------------------------------------------------------------------
@@ -108,6 +116,104 @@ bool pool_has_usable(const struct table *t, uint32_t index)
     return false;
 }
 
+/* ---- places
+ * --------------------------------------------------------------------------------------------------
+ */
+
+/* Takes a place in the lanes of a gauge with a limit (0: none). */
+static bool reserve(struct table *t, atom32 *gauge, uint32_t limit, uint32_t slot)
+{
+    uint32_t lanes = word_get(&t->header->slots_high);
+    if (limit == 0) {
+        lanes_count(gauge, slot);
+        return true;
+    }
+    for (int attempt = 0; attempt < LANES_ATTEMPTS; attempt++) {
+        lanes_take(gauge, slot);
+        if (lanes_fit(gauge, lanes, limit))
+            return true;
+        lanes_give(gauge, slot);
+        if (lanes_sum(gauge, lanes) >= limit)
+            return false;
+    }
+    return false;
+}
+
+bool pool_reserve(struct table *t, uint32_t index, uint32_t slot)
+{
+    struct pool_row *p = &t->pools[index];
+    return reserve(t, p->inflight, word_get(&p->max_connections), slot);
+}
+
+void pool_release(struct table *t, uint32_t index, uint32_t slot)
+{
+    lanes_give(t->pools[index].inflight, slot);
+}
+
+uint32_t pool_inflight(const struct table *t, uint32_t index)
+{
+    return lanes_sum(t->pools[index].inflight, word_get(&t->header->slots_high));
+}
+
+bool pool_retry_reserve(struct table *t, uint32_t index, uint32_t slot, uint32_t percent)
+{
+    struct pool_row *p = &t->pools[index];
+    uint32_t lanes = word_get(&t->header->slots_high);
+    lanes_take(p->retrying, slot);
+    uint64_t most = (uint64_t)lanes_sum(p->inflight, lanes) * percent / 100;
+    if (lanes_sum(p->retrying, lanes) <= (most < RETRIES_ALWAYS ? RETRIES_ALWAYS : most))
+        return true;
+    lanes_give(p->retrying, slot);
+    return false;
+}
+
+void pool_retry_release(struct table *t, uint32_t index, uint32_t slot)
+{
+    lanes_give(t->pools[index].retrying, slot);
+}
+
+/* ---- time
+ * --------------------------------------------------------------------------------------------------
+ */
+
+void pool_recheck_at(struct table *t, uint32_t index, uint64_t at_us)
+{
+    atom64 *due = &t->pools[index].recheck_us;
+    uint64_t now = count_get(due);
+    while (now == 0 || at_us < now)
+        if (atomic_compare_exchange_weak(due, &now, at_us))
+            return;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+void pool_recheck_now(struct table *t, uint32_t index, uint32_t slot, uint32_t breaker_timeout_ms,
+                      uint64_t now_us)
+{
+    struct pool_row *p = &t->pools[index];
+    uint64_t due_us = count_get(&p->recheck_us), next_us = 0;
+    bool changed = false;
+    uint64_t lease_us = now_us + RECHECK_LEASE_US;
+    if (due_us == 0 || due_us > now_us ||
+        !atomic_compare_exchange_strong(&p->recheck_us, &due_us, lease_us))
+        return; /* another worker does it */
+    uint32_t i = word_get(&p->head), steps = 0;
+    while (i < ENTRY_MAX && steps++ < ENTRY_MAX && word_get(&t->entries[i].pool) == index) {
+        next_us = earlier(next_us, passive_tick(t, i, slot, now_us, &changed));
+        if (breaker_timeout_ms == 0)
+            breaker_clear(t, i);
+        else
+            next_us =
+                earlier(next_us, breaker_tick(t, i, slot, breaker_timeout_ms, now_us, &changed));
+        i = word_get(&t->entries[i].next);
+    }
+    if (!atomic_compare_exchange_strong(&p->recheck_us, &lease_us, next_us) && next_us)
+        pool_recheck_at(t, index, next_us);
+}
+
 /* ---- listeners
  * ---------------------------------------------------------------------------------------------- */
 
@@ -163,6 +269,23 @@ uint32_t listener_add(struct table *t, const char *name)
     snprintf(t->listeners[index].name, sizeof t->listeners[index].name, "%s", name);
     word_set(&t->listeners[index].state, ROW_LIVE);
     return index;
+}
+
+bool listener_client_reserve(struct table *t, uint32_t index, uint32_t slot)
+{
+    struct listener_row *l = &t->listeners[index];
+    return reserve(t, l->clients, word_get(&l->max_connections), slot);
+}
+
+void listener_client_release(struct table *t, uint32_t index, uint32_t slot)
+{
+    lanes_give(t->listeners[index].clients, slot);
+}
+
+void listener_client_move(struct table *t, uint32_t from, uint32_t to, uint32_t slot)
+{
+    lanes_count(t->listeners[to].clients, slot);
+    lanes_give(t->listeners[from].clients, slot);
 }
 
 void listener_remove(struct table *t, uint32_t index)

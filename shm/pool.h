@@ -20,6 +20,34 @@ void pool_remove(struct table *t, uint32_t index);
 void pool_touch(struct table *t, uint32_t index);
 /* Does any member take new requests? */
 bool pool_has_usable(const struct table *t, uint32_t index);
+/*
+ * A place in the pool: reserve before acting, exact over all workers as entry_reserve (0: no
+ * limit). pool_reserve also counts what is in flight for the retry budget and whoever wants to
+ * know.
+ */
+bool pool_reserve(struct table *t, uint32_t index, uint32_t slot) MUST_CHECK;
+void pool_release(struct table *t, uint32_t index, uint32_t slot);
+uint32_t pool_inflight(const struct table *t, uint32_t index);
+/* One of the requests in flight becomes a retry: at most `percent` of them may be, but three always
+ * may. */
+bool pool_retry_reserve(struct table *t, uint32_t index, uint32_t slot,
+                        uint32_t percent) MUST_CHECK;
+void pool_retry_release(struct table *t, uint32_t index, uint32_t slot);
+
+/* Something about a member changes by itself at this time: the next pick after it looks. */
+void pool_recheck_at(struct table *t, uint32_t index, uint64_t at_us);
+/* Time has come: backends that were out for a while come back, open breakers let probes through.
+ * breaker_timeout_ms: 0 when the pool has no breaker. Cheap unless due. */
+void pool_recheck_now(struct table *t, uint32_t index, uint32_t slot, uint32_t breaker_timeout_ms,
+                      uint64_t now_us);
+static inline void pool_recheck(struct table *t, uint32_t index, uint32_t slot,
+                                uint32_t breaker_timeout_ms, uint64_t now_us)
+{
+    uint64_t due_us = count_get(&t->pools[index].recheck_us);
+    if (UNLIKELY(due_us != 0 && due_us <= now_us))
+        pool_recheck_now(t, index, slot, breaker_timeout_ms, now_us);
+}
+
 /* Next position of the shared cursor. */
 static inline uint64_t pool_cursor_next(struct pool_row *p)
 {
@@ -28,7 +56,12 @@ static inline uint64_t pool_cursor_next(struct pool_row *p)
 
 uint32_t listener_find(const struct table *t, const char *name);
 uint32_t listener_add(struct table *t,
-                      const char *name) MUST_CHECK;    /* lock held; INDEX_NONE when full */
+                      const char *name) MUST_CHECK; /* lock held; INDEX_NONE when full */
+/* Client admission, exact over all workers as entry_reserve (0: no limit). */
+bool listener_client_reserve(struct table *t, uint32_t index, uint32_t slot) MUST_CHECK;
+void listener_client_release(struct table *t, uint32_t index, uint32_t slot);
+/* The listener of a connection has another row now. */
+void listener_client_move(struct table *t, uint32_t from, uint32_t to, uint32_t slot);
 void listener_remove(struct table *t, uint32_t index); /* lock held */
 
 #endif

@@ -68,6 +68,19 @@ void slot_set_state(struct table *t, uint32_t slot, enum slot_state state)
     word_set(&t->slots[slot].state, state);
 }
 
+static void reclaim_rows(struct table *t, uint32_t slot)
+{
+    uint32_t high = word_get(&t->header->listeners_high);
+    for (uint32_t i = 0; i < high; i++)
+        atomic_store(&t->listeners[i].clients[slot], 0);
+    high = word_get(&t->header->pools_high);
+    for (uint32_t i = 0; i < high; i++) {
+        atomic_store(&t->pools[i].retrying[slot], 0);
+        if (atomic_exchange(&t->pools[i].inflight[slot], 0) != 0)
+            pool_touch(t, i);
+    }
+}
+
 static void reclaim_inflight(struct table *t, uint32_t slot)
 {
     uint32_t high = word_get(&t->header->entries_high);
@@ -83,6 +96,7 @@ void slot_reclaim(struct table *t, uint32_t slot)
     const struct table_header *h = t->header;
     atomic_store(&t->header->clients[slot], 0);
     reclaim_inflight(t, slot);
+    reclaim_rows(t, slot);
     uint32_t listeners = word_get(&h->lcells_reserved[slot]);
     for (uint32_t i = 0; i < listeners; i++)
         if (count_get(&table_lcell(t, slot, i)->active) != 0)
@@ -91,6 +105,7 @@ void slot_reclaim(struct table *t, uint32_t slot)
     for (uint32_t i = 0; i < pools; i++)
         if (count_get(&table_pcell(t, slot, i)->queue) != 0) {
             atomic_store(&table_pcell(t, slot, i)->queue, 0);
+            atomic_store(&table_pcell(t, slot, i)->queue_first_us, 0);
             pool_touch(t, i);
         }
     loads_suspect(t);

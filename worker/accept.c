@@ -24,14 +24,29 @@ static void starve(struct worker *w, int error)
     accept_pause(w);
 }
 
-/* Takes one connection. False: the queue is empty, or must wait. */
-static bool take_one(struct worker *w, struct acceptor *a)
+/* A place in the instance and in the listener; without one clients wait in the kernel's queue. At
+ * the listener's own limit the others go on being accepted. */
+static bool reserve_place(struct worker *w, struct acceptor *a)
 {
     if (!slot_client_reserve(w->table, w->slot)) {
         count_add(&worker_lcell(w, a->listener_row)->refused, 1);
         accept_pause(w);
         return false;
     }
+    if (listener_client_reserve(w->table, a->listener_row, w->slot))
+        return true;
+    slot_client_release(w->table, w->slot);
+    count_add(&worker_lcell(w, a->listener_row)->refused, 1);
+    ev_io_stop(w->loop, &a->io);
+    ev_timer_again(w->loop, &w->pause);
+    return false;
+}
+
+/* Takes one connection. False: the queue is empty, or must wait. */
+static bool take_one(struct worker *w, struct acceptor *a)
+{
+    if (!reserve_place(w, a))
+        return false;
     struct net_addr from;
     from.len_bytes = sizeof from.u;
     from.u.sa.sa_family = AF_UNIX;
@@ -41,6 +56,7 @@ static bool take_one(struct worker *w, struct acceptor *a)
         return true;
     }
     int error = errno;
+    listener_client_release(w->table, a->listener_row, w->slot);
     slot_client_release(w->table, w->slot);
     if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM)
         starve(w, error);

@@ -51,6 +51,7 @@ void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct 
     struct conn *c = listener ? slab_get(&w->conn_slab) : NULL;
     if (!c) {
         close(fd);
+        listener_client_release(w->table, listener_row, w->slot);
         slot_client_release(w->table, w->slot);
         return;
     }
@@ -117,6 +118,7 @@ static void end(struct conn *c, const char *reason, bool reset)
     http1_release_head(c);
     list_remove(w, c);
     count_sub(&worker_lcell(w, c->listener_row)->active, 1);
+    listener_client_release(w->table, c->listener_row, w->slot);
     slot_client_release(w->table, w->slot);
     if (c->gen) {
         gen_unref(w, c->gen);

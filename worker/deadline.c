@@ -138,10 +138,6 @@ void txn_on_timeout(struct txn *t)
     case WAIT_CLIENT_SEND: conn_reset(t->conn, "client does not read"); return;
     case WAIT_TUNNEL: conn_close(t->conn, "idle tunnel"); return;
     case WAIT_BACKEND_SEND:
-    case WAIT_BACKEND:
-        account_attempt_failed(t, false, true);
-        t->end = "backend timeout";
-        txn_fail(t, 504, "Backend timed out");
-        return;
+    case WAIT_BACKEND: txn_response_timeout(t); return;
     }
 }

@@ -35,6 +35,10 @@ static int add_pools(struct worker *w, struct gen *g, char *why, size_t why_cap)
             return -1;
         }
         g->pools[i].conf = &conf->pools[i];
+        if (conf->pools[i].breaker)
+            g->pools[i].breaker = (struct breaker_rule){conf->pools[i].breaker->failure_threshold,
+                                                        conf->pools[i].breaker->success_threshold,
+                                                        conf->pools[i].breaker->timeout_ms};
         lb_view_init(&g->pools[i].view, w->table, conf->pools[i].row, algorithm);
     }
     return 0;

@@ -204,7 +204,7 @@ static struct buf *request_buffer(struct txn *t, const struct http1_head *h)
         own += BUF_SMALL_BYTES;
     /* own fields may be repeated: Host twice, X-Forwarded-For joined */
     uint32_t need = 2 * h->head_bytes + HEAD_ADDED_BYTES + own;
-    struct buf *out = buf_get(&t->worker->bufs, need > BUF_SMALL_BYTES - 128);
+    struct buf *out = buf_get(&t->worker->bufs, need + t->req_keep_bytes > BUF_SMALL_BYTES - 128);
     if (out && need > buf_room(out) &&
         h->head_bytes + HEAD_ADDED_BYTES + 3 * h->authority.len + own > buf_room(out)) {
         buf_put(&t->worker->bufs, out);

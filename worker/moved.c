@@ -24,6 +24,7 @@ static void rename_to(struct conn *c, uint32_t row)
         return;
     count_sub(&worker_lcell(c->worker, c->listener_row)->active, 1);
     count_add(&worker_lcell(c->worker, row)->active, 1);
+    listener_client_move(c->worker->table, c->listener_row, row, c->worker->slot);
     c->listener_row = row;
 }
 

@@ -2,6 +2,7 @@
 #include "worker/pick.h"
 
 #include "base/log.h"
+#include "worker/verdict.h"
 
 void pick_mark_tried(struct txn *t)
 {
@@ -11,10 +12,14 @@ void pick_mark_tried(struct txn *t)
 
 void pick_release(struct txn *t)
 {
+    struct worker *w = t->worker;
     if (t->entry == INDEX_NONE)
         return;
-    entry_release(t->worker->table, t->entry, t->worker->slot);
+    verdict_none(t);
+    entry_release(w->table, t->entry, w->slot);
+    pool_release(w->table, t->pool->conf->row, w->slot);
     t->entry = INDEX_NONE;
+    w->queue_due |= w->queued > 0;
 }
 
 /* An index out of a hash table may have been given to another pool meanwhile. */
@@ -24,7 +29,15 @@ static bool reserve(struct txn *t, uint32_t entry)
     uint32_t incarnation = word_get(&e->incarnation);
     if (word_get(&e->pool) != t->pool->view.pool)
         return false;
-    return entry_reserve(t->worker->table, entry, incarnation, t->worker->slot);
+    if (UNLIKELY(t->pool->conf->breaker != NULL) &&
+        !breaker_admit(t->worker->table, entry, &t->pool->breaker, &t->ticket))
+        return false;
+    if (entry_reserve(t->worker->table, entry, incarnation, t->worker->slot))
+        return true;
+    if (t->ticket)
+        breaker_return(t->worker->table, entry, t->ticket);
+    t->ticket = BREAKER_NO_TICKET;
+    return false;
 }
 
 /* More members than `tried` holds were full: look at every one. */
@@ -45,30 +58,74 @@ static bool any_left(const struct txn *t, const struct lb_view *v)
     return false;
 }
 
+bool pick_has_other(const struct txn *t)
+{
+    const struct lb_view *v = &t->pool->view;
+    for (uint32_t m = 0; m < v->count; m++)
+        if (v->members[m].entry != t->entry && !lb_tried(&t->lb, v->members[m].entry))
+            return true;
+    return false;
+}
+
+/* Nobody is usable, and the pool asks them all the same: the next one in turn that nobody turned
+ * off. */
+static uint32_t choose_anyone(struct txn *t, uint32_t pool)
+{
+    static uint32_t members[ENTRY_MAX];
+    const struct table *table = t->worker->table;
+    uint32_t n = entry_members(table, pool, members, ENTRY_MAX);
+    uint64_t start = pool_cursor_next(pool_at(table, pool));
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t entry = members[(start + i) % n];
+        const struct entry *e = entry_at(table, entry);
+        bool on = word_get(&e->mode) == MODE_ENABLED && entry_weight(e) > 0;
+        if (on && !lb_tried(&t->lb, entry) &&
+            entry_reserve(t->worker->table, entry, word_get(&e->incarnation), t->worker->slot))
+            return entry;
+    }
+    return INDEX_NONE;
+}
+
+static uint32_t choose(struct txn *t, struct lb_view *v)
+{
+    uint32_t entry;
+    while (v->count && (entry = v->algorithm->select(v, &t->lb)) != INDEX_NONE) {
+        if (reserve(t, entry))
+            return entry;
+        if (t->lb.tried_count == LB_TRIED_MAX)
+            return scan(t, v);
+        t->lb.tried[t->lb.tried_count++] = entry;
+    }
+    return INDEX_NONE;
+}
+
+static void refresh(struct txn *t, struct lb_view *v)
+{
+    const struct conf_pool *p = t->pool->conf;
+    struct worker *w = t->worker;
+    pool_recheck(w->table, p->row, w->slot, t->pool->breaker.timeout_ms, w->now_us);
+    if (lb_view_refresh(v) == -1)
+        log_error("out of memory: pool %s keeps its old view", p->name);
+}
+
 enum pick_result pick_backend(struct txn *t)
 {
     struct lb_view *v = &t->pool->view;
-    if (lb_view_refresh(v) == -1)
-        log_error("out of memory: pool %s keeps its old view", t->pool->conf->name);
-    t->lb.random = worker_random(t->worker);
-    t->lb.now_us = t->sent_us = t->worker->now_us;
-    uint32_t failed = t->lb.tried_count; /* those before were tried for good */
-    uint32_t entry = INDEX_NONE;
+    struct worker *w = t->worker;
+    refresh(t, v);
     t->entry = INDEX_NONE;
-    while (v->count && (entry = v->algorithm->select(v, &t->lb)) != INDEX_NONE) {
-        if (reserve(t, entry)) {
-            t->entry = entry;
-            break;
-        }
-        if (t->lb.tried_count == LB_TRIED_MAX) {
-            t->entry = scan(t, v);
-            break;
-        }
-        t->lb.tried[t->lb.tried_count++] = entry;
-    }
+    if (!pool_reserve(w->table, t->pool->conf->row, w->slot))
+        return v->count ? PICK_FULL : PICK_NONE;
+    t->lb.random = worker_random(w);
+    t->lb.now_us = t->sent_us = w->now_us;
+    uint32_t failed = t->lb.tried_count; /* those before were tried for good */
+    t->entry = choose(t, v);
+    if (UNLIKELY(v->count == 0) && t->pool->conf->all_down == CONF_ALL_DOWN_TRY)
+        t->entry = choose_anyone(t, t->pool->conf->row);
     t->lb.tried_count = failed;
     if (t->entry != INDEX_NONE)
         return PICK_OK;
-    count_add(&table_pcell(t->worker->table, t->worker->slot, t->pool->conf->row)->no_backend, 1);
+    pool_release(w->table, t->pool->conf->row, w->slot);
+    count_add(&table_pcell(w->table, w->slot, t->pool->conf->row)->no_backend, 1);
     return any_left(t, v) ? PICK_FULL : PICK_NONE;
 }

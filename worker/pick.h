@@ -15,6 +15,8 @@ enum pick_result {
  * t->lb.tried only for this call. */
 enum pick_result pick_backend(struct txn *t) MUST_CHECK;
 void pick_release(struct txn *t);
+/* Is there a usable backend that has not been asked, besides the one that is being asked? */
+bool pick_has_other(const struct txn *t);
 /* The current attempt's backend is not asked again for this txn. */
 void pick_mark_tried(struct txn *t);
 

@@ -11,6 +11,9 @@
 /* Validates body bytes in conn->in and marks them ready. False: the txn was answered or ended (bad
  * chunk, too large). */
 bool relay_request_take(struct txn *t) MUST_CHECK;
+/* Moves what is ready behind the head in up_head, so that it can be sent again; one that does not
+ * fit ends that for good. */
+void relay_request_keep(struct txn *t);
 /* Sends what is ready to the backend and sets what both watchers wait for. */
 void relay_request_push(struct txn *t);
 /* The client is readable while a request is at work: body bytes, a pipelined request, or its end.

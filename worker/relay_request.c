@@ -90,6 +90,21 @@ static uint32_t in_buffers(const struct txn *t)
     return (t->up_head ? buf_len(t->up_head) : 0) + t->req_ready;
 }
 
+void relay_request_keep(struct txn *t)
+{
+    struct buf *in = t->conn->in;
+    if (!t->req_replayable || t->req_ready == 0)
+        return;
+    uint64_t most = t->req_done ? UINT32_MAX : t->req_keep_bytes;
+    if (t->req_ready > buf_room(t->up_head) || t->req_body_bytes > most) {
+        t->req_replayable = false;
+        return;
+    }
+    buf_append(t->up_head, buf_at(in), t->req_ready);
+    in->start += t->req_ready;
+    t->req_ready = 0;
+}
+
 uint32_t relay_request_pending(const struct txn *t)
 {
     return in_buffers(t) + splice_waiting(t->to_backend);
@@ -170,6 +185,7 @@ void relay_request_push(struct txn *t)
     }
     if (!relay_request_take(t))
         return;
+    relay_request_keep(t);
     int r = t->send_broken ? 1 : send_ready(t);
     if (r == -1) {
         if (t->up->reused && !t->sent_any) {
@@ -179,7 +195,6 @@ void relay_request_push(struct txn *t)
         /* It may have answered before it stopped reading (RFC 9112 9.5): the response half decides.
          */
         t->send_broken = true;
-        t->req_replayable = t->req_replayable && t->up->reused;
     }
     release_empty(t);
     set_watchers(t, r == 0);

@@ -7,11 +7,14 @@
 #include "worker/dispatch.h"
 #include "worker/head.h"
 #include "worker/link.h"
+#include "worker/pick.h"
 #include "worker/relay.h"
+#include "worker/retry.h"
 #include "worker/splice.h"
 #include "worker/tunnel.h"
 #include "worker/txn.h"
 #include "worker/upstream.h"
+#include "worker/verdict.h"
 
 #define CHUNK_HEAD_BYTES 16u /* room kept before the payload of a chunk that we make */
 
@@ -196,6 +199,8 @@ static bool final_head(struct txn *t)
 {
     const struct http1_head *h = t->res;
     account_response(t, h->status);
+    verdict_response(t, h->status);
+    t->req_replayable = false;
     t->status = h->status;
     t->res_head_done = true;
     t->res_upstream_keep = h->keep_alive && h->body != HTTP1_BODY_CLOSE;
@@ -220,52 +225,68 @@ static bool switch_allowed(const struct txn *t)
     return t->req_upgrade && t->req_done && t->state == TXN_EXCHANGE;
 }
 
-static bool take_parsed(struct txn *t, bool *again)
+enum took {
+    TOOK_HEAD,
+    NEED_MORE,
+    BAD_HEAD,
+    RETRIED /* the answer is not taken: another backend is asked */
+};
+
+/* Is the whole answer here already? Then its connection can be used again. */
+static bool whole(const struct txn *t, const struct http1_head *h)
 {
-    uint16_t status = t->res->status;
-    *again = status < 200 && status != 101;
-    if (*again)
-        return forward_interim(t, t->res->head_bytes);
-    if (status == 101 && !switch_allowed(t))
-        return false;
-    return final_head(t);
+    uint64_t body = h->body == HTTP1_BODY_LENGTH ? h->content_length : 0;
+    bool framed = h->body == HTTP1_BODY_LENGTH || h->body == HTTP1_BODY_NONE;
+    return framed && h->keep_alive && t->req_done && relay_request_pending(t) == 0 &&
+           raw_len(t) == h->head_bytes + body;
 }
 
-/* True when the head is complete; false with *failed or when more is needed. */
-static bool take_head(struct txn *t, bool *failed)
+static bool refuse_status(struct txn *t, const struct http1_head *h)
 {
-    bool again = true;
-    *failed = false;
+    if (LIKELY(!conf_failures_has(&t->pool->conf->retry.on, h->status)) || !pick_has_other(t) ||
+        !retry_begin(t, h->status))
+        return false;
+    bool keep = whole(t, h);
+    account_response(t, h->status);
+    verdict_response(t, h->status);
+    pick_mark_tried(t);
+    txn_retry(t, keep);
+    return true;
+}
+
+static enum took take_parsed(struct txn *t)
+{
+    uint16_t status = t->res->status;
+    if (status < 200 && status != 101)
+        return forward_interim(t, t->res->head_bytes) ? NEED_MORE : BAD_HEAD;
+    if (status == 101 && !switch_allowed(t))
+        return BAD_HEAD;
+    if (refuse_status(t, t->res))
+        return RETRIED;
+    return final_head(t) ? TOOK_HEAD : BAD_HEAD;
+}
+
+static enum took take_head(struct txn *t)
+{
     if (!t->res) {
         if (!(t->res = slab_get(&t->worker->head_slab)))
-            return !(*failed = true);
+            return BAD_HEAD;
         http1_head_reset(t->res);
     }
-    while (again) {
+    for (;;) {
         enum http1_result r =
             http1_parse_response(t->res, buf_at(t->rbuf), buf_len(t->rbuf), &response_limits,
                                  t->req_is_head, t->req_is_connect);
-        if (r == HTTP1_MORE) {
-            *failed = !buf_reserve(&t->worker->bufs, &t->rbuf, 1);
-            return false;
-        }
-        if (r == HTTP1_ERROR || !take_parsed(t, &again)) {
-            *failed = true;
-            return false;
-        }
+        if (r == HTTP1_MORE)
+            return buf_reserve(&t->worker->bufs, &t->rbuf, 1) ? NEED_MORE : BAD_HEAD;
+        enum took took = r == HTTP1_ERROR ? BAD_HEAD : take_parsed(t);
+        if (took != NEED_MORE)
+            return took;
     }
-    return true;
 }
 
 /* ---- the exchange
  * --------------------------------------------------------------------------------------------- */
-
-static void bad_response(struct txn *t, const char *why)
-{
-    account_attempt_failed(t, false, false);
-    t->end = why;
-    txn_fail(t, 502, "Invalid response from backend");
-}
 
 /* The backend has done its part. Its connection is worth keeping when both messages were complete
  * and it said nothing more. */
@@ -283,19 +304,19 @@ static void response_complete(struct txn *t)
     t->up_head = NULL;
 }
 
-/* Everything in rbuf is looked at. False: the txn was answered or ended. */
+/* Everything in rbuf is looked at. False: the txn was answered, ended, or is with another backend.
+ */
 static bool take(struct txn *t)
 {
-    bool failed = false;
-    if (!t->res_head_done && !take_head(t, &failed)) {
-        if (failed)
-            bad_response(t, "invalid response head");
-        return !failed;
-    }
-    if (t->status == 101)
+    enum took took = t->res_head_done ? TOOK_HEAD : take_head(t);
+    if (took == BAD_HEAD)
+        txn_bad_response(t, "invalid response head");
+    if (took == BAD_HEAD || took == RETRIED)
+        return false;
+    if (took == NEED_MORE || t->status == 101)
         return true;
     if (!take_body(t)) {
-        bad_response(t, "invalid chunk from backend");
+        txn_bad_response(t, "invalid chunk from backend");
         return false;
     }
     if (t->res_done)
@@ -376,7 +397,6 @@ void relay_response_readable(struct txn *t)
         return;
     }
     account_backend_in(t, (uint64_t)n);
-    t->req_replayable = false;
     if (take(t))
         relay_response_push(t);
 }

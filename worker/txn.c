@@ -7,6 +7,7 @@
 #include "worker/pick.h"
 #include "worker/relay.h"
 #include "worker/reply.h"
+#include "worker/retry.h"
 #include "worker/splice.h"
 #include "worker/txn_start.h"
 #include "worker/upstream.h"
@@ -73,6 +74,8 @@ static void end(struct txn *t)
     txn_release_head(t);
     drop_unsent_body(t);
     txn_leave_backend(t, false);
+    if (UNLIKELY(t->retrying))
+        retry_end(t);
     account_txn(t);
     free_buffers(t);
     gen_unref(w, t->gen);

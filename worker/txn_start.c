@@ -50,19 +50,29 @@ static bool step_refuse(struct txn *t, const struct http1_head *h, const char *b
     return false;
 }
 
-/* A body that is here already and fits goes with the head in one write, and can be sent again to
- * another backend. */
-static void absorb_body(struct txn *t)
+/* Will what is sent be kept, so that it can be sent again? Of a body as much as the rules say; of
+ * requests that are never sent twice only what goes with the head in one write. */
+static void plan_replay(struct txn *t)
 {
-    struct conn *c = t->conn;
+    const struct conf_retry *r = &t->pool->conf->retry;
+    t->req_keep_bytes = 0;
+    t->req_replayable = t->req_idempotent || t->req_done;
+    if (t->req_done || !t->req_idempotent)
+        return;
+    if (t->req_body == HTTP1_BODY_LENGTH && t->req_left > r->body_bytes)
+        t->req_replayable = false;
+    else if (r->attempts > 1)
+        t->req_keep_bytes =
+            t->req_body == HTTP1_BODY_LENGTH ? (uint32_t)t->req_left : r->body_bytes;
+}
+
+/* What is here of the body goes with the head in one write when it is all of it, or is kept. */
+static void take_first_bytes(struct txn *t)
+{
     if (!relay_request_take(t))
         return;
-    t->req_replayable = t->req_done && t->req_ready <= buf_room(t->up_head);
-    if (!t->req_replayable || t->req_ready == 0)
-        return;
-    buf_append(t->up_head, buf_at(c->in), t->req_ready);
-    c->in->start += t->req_ready;
-    t->req_ready = 0;
+    t->req_replayable |= t->req_done;
+    relay_request_keep(t);
 }
 
 /* The last one: the head for the backend is written, the client's is done with. */
@@ -70,13 +80,14 @@ static bool step_forward(struct txn *t, const struct http1_head *h, const char *
 {
     struct conn *c = t->conn;
     key_fill(t, h, base);
+    plan_replay(t);
     int built = head_build_request(t, h);
     txn_release_head(t);
     if (built == -1) {
         txn_fail(t, 503, "Out of memory");
         return false;
     }
-    absorb_body(t);
+    take_first_bytes(t);
     if (c->txn == t && t->state != TXN_REPLY)
         txn_dispatch(t);
     return false;

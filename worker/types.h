@@ -25,6 +25,7 @@
 #include "base/magic.h"
 #include "conf/conf.h"
 #include "proc/role.h"
+#include "shm/breaker.h"
 #include "shm/entry.h"
 #include "shm/histo.h"
 #include "shm/pool.h"
@@ -47,6 +48,7 @@ struct tls_client;
 /* What a worker adds to a pool of the configuration. */
 struct pool_rt {
     const struct conf_pool *conf;
+    struct breaker_rule breaker; /* when conf->breaker */
     struct lb_view view;
 };
 
@@ -167,6 +169,8 @@ struct txn {
     struct pool_rt *pool;
     struct upstream *up;
     uint32_t entry;       /* reserved place, or INDEX_NONE */
+    uint32_t ticket;      /* of its breaker, while half-open */
+    bool retrying;        /* counts as a retry in the pool's budget */
     bool fresh_only;      /* do not take a pooled connection: one just died under this request */
     bool sent_any;        /* this attempt put at least one byte on the wire */
     bool send_broken;     /* the backend takes no more; its answer may still come */
@@ -182,10 +186,11 @@ struct txn {
     /* the request, as later steps need it (the head itself may be gone) */
     bool req_is_head, req_is_connect, req_idempotent, req_keep_alive, req_upgrade, req_http10,
         req_wants_html;
-    uint8_t req_body;    /* enum http1_body */
-    bool req_done;       /* the whole request was read from the client */
-    bool req_replayable; /* all that was sent is still in up_head */
-    uint64_t req_left;   /* BODY_LENGTH: bytes not yet taken from the client */
+    uint8_t req_body;        /* enum http1_body */
+    bool req_done;           /* the whole request was read from the client */
+    bool req_replayable;     /* all that was sent is still in up_head */
+    uint32_t req_keep_bytes; /* of its body, to be sent again */
+    uint64_t req_left;       /* BODY_LENGTH: bytes not yet taken from the client */
     uint64_t req_body_bytes;
     struct http1_chunked req_chunked;
     uint32_t req_ready; /* validated body bytes at the start of conn->in, not yet sent */
@@ -222,7 +227,9 @@ struct txn {
     bool failed;      /* no answer from a backend could be given */
     bool aborted;     /* the client gave up */
     const char *end;  /* why it ended early, static text */
-    struct txn *next; /* retired */
+    struct txn *next; /* retired; or behind it in the queue */
+    struct txn *queue_prev;
+    uint64_t queued_us; /* since when it waits for a place */
 };
 
 struct worker {
@@ -246,6 +253,12 @@ struct worker {
     struct ev_prepare reaper;
     struct ev_timer pause; /* accepting is paused: at the connection limit or out of descriptors */
     struct ev_timer sweep; /* closes idle upstreams */
+    struct ev_timer queue_timer;
+    struct queue {
+        struct txn *first, *last;
+    } queues[POOL_MAX];
+    uint32_t queued; /* in all of them */
+    bool queue_due;  /* a place became free in this iteration */
     struct slab conn_slab, txn_slab, upstream_slab, head_slab;
     struct buf_pool bufs;
     struct pipe *pipes; /* empty ones */

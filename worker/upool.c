@@ -107,6 +107,17 @@ static void sweep_all(struct worker *w, uint64_t idle_us)
             sweep_pool(w, i, idle_us);
 }
 
+bool upool_drop_oldest(struct worker *w)
+{
+    uint32_t pools = word_get(&w->table->header->pools_high);
+    for (uint32_t i = 0; i < pools; i++)
+        if (w->idle_old[i]) {
+            upool_drop(w->idle_old[i]);
+            return true;
+        }
+    return false;
+}
+
 void upool_sweep(struct worker *w)
 {
     sweep_all(w, UPOOL_IDLE_US);

@@ -16,6 +16,8 @@ struct upstream *upool_take(struct worker *w, uint32_t entry, uint32_t incarnati
 void upool_put(struct upstream *u, uint32_t keep);
 /* Takes an idle connection out and closes it. */
 void upool_drop(struct upstream *u);
+/* Makes room for a descriptor: closes one that idles. False: there is none. */
+bool upool_drop_oldest(struct worker *w);
 void upool_sweep(
     struct worker *w); /* closes what was idle too long, is too many, or whose backend is gone */
 void upool_forget_removed(struct worker *w); /* now: those of backends no longer in the table */

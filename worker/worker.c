@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "worker/conn.h"
+#include "worker/queue.h"
 #include "worker/upool.h"
 #include "worker/worker_int.h"
 
@@ -84,6 +85,8 @@ static void on_iteration_end(struct ev_loop *loop, struct ev_prepare *prepare, i
 {
     (void)loop, (void)revents;
     struct worker *w = CONTAINER_OF(prepare, struct worker, reaper);
+    if (UNLIKELY(w->queue_due))
+        queue_pump(w);
     free_retired(w);
     if (w->draining && w->conn_count == 0)
         child_exit(w->child);
@@ -97,6 +100,7 @@ static void start_watchers(struct worker *w)
     ev_prepare_init(&w->reaper, on_iteration_end);
     ev_prepare_start(w->loop, &w->reaper);
     ev_timer_init(&w->pause, on_pause_over, ACCEPT_PAUSE_S, ACCEPT_PAUSE_S);
+    queue_init(w);
     ev_timer_init(&w->sweep, on_sweep, UPOOL_SWEEP_S, UPOOL_SWEEP_S);
     ev_timer_start(w->loop, &w->sweep);
 }

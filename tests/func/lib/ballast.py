@@ -234,7 +234,7 @@ class Ballast:
 
     @property
     def generation(self):
-        return self.admin("/lb/health")["generation"]
+        return self.request("GET", "/lb/health").json()["generation"]  # 503 when a pool is down
 
     def events(self, since=0):
         return self.admin(f"/lb/events?since={since}")["events"]

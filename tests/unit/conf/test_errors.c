@@ -32,8 +32,7 @@ TEST(unknown_settings)
 TEST(not_supported_yet)
 {
     static const char *const listener[] = {"access_log", "responses"};
-    static const char *const pool[] = {"sticky", "retry",      "passive",  "circuit_breaker",
-                                       "queue",  "slow_start", "protocol", "max_load"};
+    static const char *const pool[] = {"sticky", "slow_start", "protocol", "max_load"};
     char setting[64], wanted[96];
     for (size_t i = 0; i < ARRAY_LEN(listener) + ARRAY_LEN(pool); i++) {
         const char *name = i < ARRAY_LEN(listener) ? listener[i] : pool[i - ARRAY_LEN(listener)];
@@ -332,4 +331,30 @@ TEST(an_error_is_one_line)
     CHECK_STR(bad_pool("balance = \"a\\nb\\x1b[31m\""),
               "t:3: error: pools.app.balance: \"a?b?[31m\" is not one of: round_robin, "
               "weighted_round_robin, " ALGORITHMS "\n");
+}
+
+TEST(policies)
+{
+    CHECK_STR(bad_pool("retry = { on = [ \"connect\", \"5x3\" ] }"),
+              "t:3: error: pools.app.retry.on[1]: wants \"connect\", \"reset\", \"timeout\", or "
+              "statuses such as \"503\" and \"500-504\", found \"5x3\"\n");
+    CHECK_STR(bad_pool("retry = { on = \"504-500\" }"),
+              "t:3: error: pools.app.retry.on: wants \"connect\", \"reset\", \"timeout\", or "
+              "statuses such as \"503\" and \"500-504\", found \"504-500\"\n");
+    CHECK_STR(bad_pool("retry = { budget = 20 }"),
+              "t:3: error: pools.app.retry.budget: 20 needs its unit: \"20%\"\n");
+    CHECK_STR(bad_pool("retry = { budget = \"120%\" }"),
+              "t:3: error: pools.app.retry.budget: \"120%\" is out of range: \"0%\" to \"100%\"\n");
+    CHECK_STR(bad_pool("retry = { attempts = 0 }"),
+              "t:3: error: pools.app.retry.attempts: 0 is out of range: 1 to 16\n");
+    CHECK_STR(
+        bad_pool("circuit_breaker = { failure_treshold = 5 }"),
+        "t:3: error: pools.app.circuit_breaker: unknown setting \"failure_treshold\", did you "
+        "mean \"failure_threshold\"?\n");
+    CHECK_STR(bad_pool("circuit_breaker = true"),
+              "t:3: error: pools.app.circuit_breaker: wants a group { }, found true\n");
+    CHECK_STR(bad_pool("queue = { timeout = 5 }"),
+              "t:3: error: pools.app.queue.timeout: 5 needs a unit, such as \"5s\" or \"5ms\"\n");
+    CHECK_STR(bad_pool("all_down = \"panic\""),
+              "t:3: error: pools.app.all_down: \"panic\" is not one of: fail, try\n");
 }

@@ -136,3 +136,37 @@ TEST(the_cursor_is_exact_across_processes)
     wait_all();
     CHECK_EQ(pool_cursor_next(pool_at(t, pool)), 40000);
 }
+
+TEST(places_of_a_pool_are_limited)
+{
+    struct table *t = make_table();
+    make_workers(t, 2);
+    uint32_t a = make_pool(t, "a");
+    word_set(&pool_at(t, a)->max_connections, 3);
+    CHECK(pool_reserve(t, a, 0) && pool_reserve(t, a, 1) && pool_reserve(t, a, 1));
+    CHECK(!pool_reserve(t, a, 0));
+    CHECK_EQ(pool_inflight(t, a), 3);
+    slot_reclaim(t, 1);
+    CHECK_EQ(pool_inflight(t, a), 1);
+    CHECK(pool_reserve(t, a, 0));
+    pool_release(t, a, 0);
+    pool_release(t, a, 0);
+    CHECK_EQ(pool_inflight(t, a), 0);
+}
+
+TEST(retries_are_a_share_of_what_is_in_flight)
+{
+    struct table *t = make_table();
+    make_workers(t, 2);
+    uint32_t a = make_pool(t, "a"), most = 0;
+    for (int i = 0; i < 3; i++)
+        CHECK(pool_retry_reserve(t, a, 0, 20)); /* these always may */
+    CHECK(!pool_retry_reserve(t, a, 1, 20));
+    for (int i = 0; i < 50; i++)
+        CHECK(pool_reserve(t, a, 1));
+    while (most < 100 && pool_retry_reserve(t, a, 1, 20))
+        most++;
+    CHECK_EQ(most, 7); /* 20 % of 50, three of them taken */
+    pool_retry_release(t, a, 0);
+    CHECK(pool_retry_reserve(t, a, 1, 20));
+}
