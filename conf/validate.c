@@ -33,6 +33,39 @@ static void route_gets_requests(struct conf *c, const struct conf_route *r)
         gets_requests(c, r->split[i].pool);
 }
 
+/* What speaks TLS is checked in TLS, unless the check has a port of its own or says otherwise. */
+static void derive_health_tls(const struct conf_pool *p, struct conf_health *h)
+{
+    size_t row = (size_t)(rows_find(&conf_section_health, "tls") - conf_section_health.rows);
+    bool said = h->said && h->said[row].file;
+    if (said || h->port ||
+        (h->type != CONF_HEALTH_HTTP && h->type != CONF_HEALTH_TCP && h->type != CONF_HEALTH_GRPC))
+        return;
+    h->tls = true;
+    if (!*h->sni)
+        h->sni = p->tls->sni;
+}
+
+static void derive_tls(struct conf_pool *p)
+{
+    if (!p->tls)
+        return;
+    derive_health_tls(p, &p->health);
+    for (uint32_t i = 0; i < p->backend_count; i++)
+        if (p->backends[i].health)
+            derive_health_tls(p, p->backends[i].health);
+}
+
+/* A name to ask for, and to find in the certificate. */
+static void check_pool_tls(struct walk *w, const struct conf_pool *p)
+{
+    for (uint32_t i = 0; p->tls && p->tls->verify && !*p->tls->sni && i < p->backend_count; i++)
+        if (p->backends[i].addr.u.sa.sa_family == AF_UNIX)
+            walk_error(w, p->backends[i].pos, NULL,
+                       "pools.%s: \"%s\" has no name to verify: set tls.sni", p->name,
+                       p->backends[i].address);
+}
+
 void validate_derive(struct conf *c)
 {
     for (uint32_t i = 0; i < c->listener_count; i++) {
@@ -53,6 +86,8 @@ void validate_derive(struct conf *c)
     for (uint32_t i = 0; i < c->pool_count; i++)
         if ((unsigned)c->pools[i].health.type == UINT32_MAX)
             c->pools[i].health.type = CONF_HEALTH_HTTP;
+    for (uint32_t i = 0; i < c->pool_count; i++)
+        derive_tls(&c->pools[i]);
 }
 
 /* ---- binds ---- */
@@ -212,4 +247,6 @@ void validate_conf(struct walk *w)
         check_proxy_protocol(w, &c->listeners[i]);
     for (uint32_t i = 0; i < c->listener_count; i++)
         check_sni(w, &c->listeners[i]);
+    for (uint32_t i = 0; i < c->pool_count; i++)
+        check_pool_tls(w, &c->pools[i]);
 }

@@ -12,6 +12,7 @@
 static void free_gen(struct gen *g)
 {
     tls_servers_free(g);
+    tls_clients_free(g);
     for (uint32_t i = 0; g->pools && i < g->conf->pool_count; i++)
         lb_view_free(&g->pools[i].view);
     free(g->pools);

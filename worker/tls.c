@@ -64,6 +64,14 @@ static int cause(struct tls *t, int result)
     return error == SSL_ERROR_SYSCALL && saved != 0 && saved != EAGAIN ? saved : ECONNRESET;
 }
 
+const char *tls_reason(void)
+{
+    unsigned long code = ERR_get_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    ERR_clear_error();
+    return reason ? reason : "closed";
+}
+
 static ssize_t fail(int error)
 {
     errno = error;
@@ -205,20 +213,34 @@ static void answer_plain(struct tls *t, struct conn *c)
     txn_start_refused(c, 400, "This port speaks TLS: use https");
 }
 
+/* An operator wants to know, but not a thousand times a second. */
+static void backend_not_shaken(struct tls *t, const char *why)
+{
+    struct worker *w = t->worker;
+    struct txn *txn = t->upstream->txn;
+    long verified = SSL_get_verify_result(t->ssl);
+    if (verified != X509_V_OK && txn->pool->conf->tls->verify)
+        why = X509_verify_cert_error_string(verified);
+    if (w->now_us - w->tls_said_us >= 1000000u) {
+        log_warning("TLS to a backend failed: backend=%s reason=\"%s\"",
+                    entry_at(w->table, t->upstream->entry)->endpoint, why);
+        w->tls_said_us = w->now_us;
+    }
+    txn_connect_failed(txn, ECONNABORTED);
+}
+
 static int not_shaken(struct tls *t, int result)
 {
     int error = SSL_get_error(t->ssl, result);
     unsigned long code = ERR_peek_error();
-    const char *why = code ? ERR_reason_error_string(code) : "closed";
-    log_debug("TLS handshake failed %s=%d reason=\"%s\"", t->conn ? "client" : "backend", t->io->fd,
-              why ? why : "");
-    ERR_clear_error();
-    t->broken = true;
     bool plain = error == SSL_ERROR_SSL && ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST;
+    const char *why = tls_reason();
+    t->broken = true;
     if (t->upstream) {
-        txn_connect_failed(t->upstream->txn, ECONNABORTED);
+        backend_not_shaken(t, why);
         return 0;
     }
+    log_debug("TLS handshake failed fd=%d reason=\"%s\"", t->io->fd, why);
     account_tls(t->conn, TLS_FAILED);
     if (plain && t->conn->protocol == CONF_HTTP)
         answer_plain(t, t->conn);

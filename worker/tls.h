@@ -32,7 +32,8 @@ struct tls {
 
 /* Begins a client's TLS; the conn's watcher is active. False: no memory, or no such context. */
 bool tls_accept(struct conn *c, const struct conf_listener *listener) MUST_CHECK;
-/* Begins TLS on a connected backend. False: no memory. */
+/* Begins TLS on a connected backend; upstream_ready() or txn_connect_failed() follows. False: no
+ * memory. */
 bool tls_connect(struct upstream *u, struct txn *t) MUST_CHECK;
 /* The TLS link of a connection, or NULL. */
 struct tls *tls_of(struct link *l);
@@ -44,6 +45,7 @@ bool tls_chose(const struct tls *t, const char *protocol);
 /* Builds what a generation needs; 0, or -1 and why. */
 int tls_servers_build(struct gen *g, char *why, size_t why_cap) MUST_CHECK;
 void tls_servers_free(struct gen *g);
+void tls_clients_free(struct gen *g);
 /* A connection of this listener, not yet tied to a descriptor; NULL: none. */
 SSL *tls_server_new(struct gen *g, const struct conf_listener *listener) MUST_CHECK;
 /* Fields that say who the client is (tls_client_cert.c); malloc'd, NULL: nobody asked. */

@@ -27,7 +27,7 @@ struct tls_server {
 
 /* ---- certificates ---- */
 
-static STACK_OF(X509) * parse_chain(struct conf_der bytes, X509 **leaf)
+STACK_OF(X509) * tls_parse_chain(struct conf_der bytes, X509 **leaf)
 {
     STACK_OF(X509) *chain = sk_X509_new_null();
     const unsigned char *at = bytes.data, *end = bytes.data + bytes.len;
@@ -49,7 +49,7 @@ static const struct tls_cert *cert_at(struct tls_server *s, uint32_t index)
         const struct conf_certificate *conf = &s->conf->certificates[index];
         const unsigned char *key = conf->key_der.data;
         c->tried = true;
-        c->chain = parse_chain(conf->chain, &c->leaf);
+        c->chain = tls_parse_chain(conf->chain, &c->leaf);
         c->key = d2i_AutoPrivateKey(NULL, &key, (long)conf->key_der.len);
         ERR_clear_error();
     }
@@ -181,7 +181,7 @@ bool tls_trust(SSL_CTX *ctx, struct conf_der authorities, bool name_them)
 {
     X509 *first = NULL;
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-    STACK_OF(X509) *rest = parse_chain(authorities, &first);
+    STACK_OF(X509) *rest = tls_parse_chain(authorities, &first);
     bool good = first && rest && sk_X509_unshift(rest, first);
     if (!good)
         X509_free(first);

@@ -249,6 +249,7 @@ struct worker {
     uint64_t refused_us;  /* ... that a connection without an acceptable PROXY header came */
     uint64_t now_us;      /* monotonic, once per loop iteration */
     uint32_t tls_steps;   /* of handshakes, in this iteration */
+    uint64_t tls_said_us; /* when a failed handshake with a backend was last said */
     struct ev_check clock;
     struct ev_prepare reaper;
     struct ev_timer pause; /* accepting is paused: at the connection limit or out of descriptors */

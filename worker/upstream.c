@@ -1,6 +1,7 @@
 /* worker/upstream.c */
 #include "worker/upstream.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/net.h"
@@ -9,6 +10,7 @@
 #include "worker/link.h"
 #include "worker/proxy_out.h"
 #include "worker/relay.h"
+#include "worker/tls.h"
 #include "worker/tunnel.h"
 #include "worker/txn.h"
 #include "worker/upool.h"
@@ -112,7 +114,12 @@ static void on_connected(struct upstream *u)
         txn_connect_failed(u->txn, error);
         return;
     }
-    upstream_ready(u);
+    if (!u->txn->pool->conf->tls)
+        upstream_ready(u);
+    else if (tls_connect(u, u->txn))
+        (void)u->link->ops->ready(u->link, 0); /* the first flight */
+    else
+        txn_connect_failed(u->txn, ENOMEM);
 }
 
 void upstream_ready(struct upstream *u)
