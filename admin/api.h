@@ -23,6 +23,7 @@ struct api {
     struct reload *reload;
     char *reloads;              /* the master's list of the last ones, JSON; NULL: none yet */
     void (*changed)(void *arg); /* a request changed something in the table; may be NULL */
+    int (*upgrade)(void *arg);  /* asks the master: 0, or -1 */
     void *changed_arg;
 };
 
@@ -39,7 +40,7 @@ api_handler api_backends_add, api_backends_remove;
 /* api_change.c */
 api_handler api_backends_revert;
 /* api_config.c */
-api_handler api_config, api_reload, api_reloads, api_index;
+api_handler api_config, api_reload, api_reloads, api_upgrade, api_index;
 /* api_events.c */
 api_handler api_events;
 /* api_rows.c */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "admin/endpoint.h"
 #include "admin/reload.h"
+#include "shm/events.h"
 
 #define TAG_BYTES 16
 
@@ -54,6 +55,23 @@ void api_reload(struct api *a, const struct request *q, struct response *r)
     }
     api_record(a, q, "configuration", NULL, NULL, "reload asked");
     response_defer(r, RESPONSE_WAIT_RELOAD, RELOAD_WAIT_MS);
+}
+
+void api_upgrade(struct api *a, const struct request *q, struct response *r)
+{
+    if (a->conf->admin.token[0] == '\0') {
+        response_problem(r, 403, "token-needed", "an upgrade by the API needs admin.token_file");
+        return;
+    }
+    if (a->draining || !a->upgrade || a->upgrade(a->changed_arg) != 0) {
+        response_problem(r, 503, "master-unreachable", "the master process could not be asked");
+        return;
+    }
+    api_record(a, q, "ballast", NULL, NULL, "upgrade asked");
+    struct json *j = response_json(r, 202);
+    json_object_begin(j);
+    json_kv_uint(j, "since", event_last(a->table));
+    json_object_end(j);
 }
 
 void api_index(struct api *a, const struct request *q, struct response *r)

@@ -38,6 +38,11 @@ static const struct endpoint rows[] = {
      api_reload},
     {REQUEST_GET, "/lb/reloads", false,
      "the last reloads, newest first: time, result, generation, changes or errors", api_reloads},
+    {REQUEST_POST, "/lb/upgrade", true,
+     "executes the program anew in place, as `ballast upgrade`; only where a token is set. 202: "
+     "the "
+     "outcome is in the events",
+     api_upgrade},
     {REQUEST_GET, "/lb/events", false,
      "transitions, admin actions, reloads: ?since=SEQ (negative: the last so many), ?limit=N, "
      "?wait=5s waits for news",

@@ -49,6 +49,13 @@ static void on_changed(void *arg)
         log_warning("admin: cannot tell the master to save the change");
 }
 
+static int ask_upgrade(void *arg)
+{
+    struct admin *a = arg;
+    MAGIC_CHECK(a, ADMIN_MAGIC);
+    return child_ask(a->child, CTL_UPGRADE, 0, "");
+}
+
 static int on_start(struct child *c, char *why, size_t why_cap)
 {
     struct admin *a = calloc(1, sizeof(*a));
@@ -68,6 +75,7 @@ static int on_start(struct child *c, char *why, size_t why_cap)
                           .rate = rate,
                           .reload = &a->reload,
                           .changed = on_changed,
+                          .upgrade = ask_upgrade,
                           .changed_arg = a};
     server_init(&a->server, c->loop, &a->api);
     ev_timer_init(&a->second, on_second, 0., 1.);

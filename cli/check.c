@@ -6,6 +6,7 @@
 #include "cli/arg.h"
 #include "cli/commands.h"
 #include "conf/conf.h"
+#include "proc/control.h"
 
 /* Reads the file; NULL after printing every error. */
 static const struct conf *load(const char *path, struct arena *arena)
@@ -21,6 +22,12 @@ static const struct conf *load(const char *path, struct arena *arena)
     return NULL;
 }
 
+void cli_say_upgrade(void)
+{
+    if (getenv(UPGRADE_TEST_ENV))
+        puts(UPGRADE_SPOKEN);
+}
+
 int command_check(int argc, char **argv)
 {
     const char *path = CLI_CONF_DEFAULT;
@@ -34,6 +41,8 @@ int command_check(int argc, char **argv)
     bool ok = load(path, &arena) != NULL;
     if (ok)
         printf("%s: ok\n", path);
+    if (ok)
+        cli_say_upgrade();
     arena_free(&arena);
     return ok ? 0 : 1;
 }

@@ -46,6 +46,8 @@ extern uint16_t sample_ports[3];
  * which lives in the arena. NULL when no free port was found (said on stderr).
  */
 const char *cli_demo_config(struct arena *a) MUST_CHECK;
+/* To a master that asks whether this program can take its place. */
+void cli_say_upgrade(void);
 /* Once the demo runs: says on stdout what is where. */
 void cli_demo_banner(void);
 

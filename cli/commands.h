@@ -8,6 +8,7 @@
 int command_check(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_plan(int argc, char **argv);
+int command_upgrade(int argc, char **argv);
 int command_reload(int argc, char **argv);
 int command_stop(int argc, char **argv);
 int command_quit(int argc, char **argv);

@@ -11,6 +11,7 @@
 #include "cli/instance.h"
 #include "cli/wait.h"
 #include "conf/conf.h"
+#include "proc/control.h"
 #include "shm/events.h"
 #include "shm/slot.h"
 
@@ -24,6 +25,7 @@ struct before {
 
 struct errand {
     const char *command;
+    uint32_t value; /* sent along with the signal; 0: none */
     struct instance_choice choice;
     uint64_t timeout_ms;
     struct instance instance;
@@ -77,7 +79,9 @@ static int send_signal(struct errand *e, int signal_number)
     remember(e);
     /* The pidfd was opened after the table was found alive: a pid used again meanwhile shows here.
      */
-    if (table_master_alive(&e->instance.table) && wait_signal(&e->wait, signal_number) == 0)
+    if (table_master_alive(&e->instance.table) &&
+        (e->value != 0 ? wait_signal_value(&e->wait, signal_number, e->value)
+                       : wait_signal(&e->wait, signal_number)) == 0)
         return 0;
     snprintf(text, sizeof(text), "cannot signal pid %u: %s", e->instance.pid, strerror(errno));
     wait_end(&e->wait);
@@ -201,6 +205,53 @@ int command_reopen(int argc, char **argv)
         puts("log files reopened");
     else if (o == BAD && find_event(&e, "reopen", &event))
         fail(&e, event.reason);
+    instance_close(&e.instance);
+    return o == GOOD ? 0 : 1;
+}
+
+/* The new program may have made a table of its own. */
+static void look_anew(struct errand *e)
+{
+    struct table t;
+    char why[256];
+
+    if (table_attach(&t, e->instance.pid, why, sizeof(why)) == -1)
+        return;
+    if (t.header->started_mono_us == e->instance.table.header->started_mono_us) {
+        table_close(&t);
+        return;
+    }
+    table_close(&e->instance.table);
+    e->instance.table = t;
+    e->before.event = 0;
+}
+
+static enum outcome look_upgrade(struct errand *e)
+{
+    struct event_copy event;
+
+    look_anew(e);
+    if (!find_event(e, "upgrade", &event) || strcmp(event.to, "testing") == 0)
+        return PENDING;
+    return strcmp(event.to, "serving") == 0 ? GOOD : BAD;
+}
+
+int command_upgrade(int argc, char **argv)
+{
+    struct errand e = {.timeout_ms = 60000, .value = SIGNALS_UPGRADE};
+    struct event_copy event;
+    int status;
+
+    if (begin(&e, argc, argv, SIGUSR2, &status) == -1)
+        return status;
+    enum outcome o = watch(&e, look_upgrade, "upgrade");
+    if (o != PENDING && find_event(&e, "upgrade", &event)) {
+        if (o == GOOD)
+            printf("upgraded: version %s serves, before it %s (%s)\n",
+                   e.instance.table.header->product_version, event.from, event.reason);
+        else
+            fail(&e, event.reason);
+    }
     instance_close(&e.instance);
     return o == GOOD ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -30,6 +31,15 @@ void wait_end(struct wait *w)
 int wait_signal(const struct wait *w, int signal_number)
 {
     return syscall(SYS_pidfd_send_signal, w->pidfd, signal_number, NULL, 0) == -1 ? -1 : 0;
+}
+
+int wait_signal_value(const struct wait *w, int signal_number, uint32_t value)
+{
+    siginfo_t info = {.si_signo = signal_number, .si_code = SI_QUEUE};
+    info.si_pid = getpid();
+    info.si_uid = getuid();
+    info.si_value.sival_int = (int)value;
+    return syscall(SYS_pidfd_send_signal, w->pidfd, signal_number, &info, 0) == -1 ? -1 : 0;
 }
 
 enum wait_result wait_next(struct wait *w)

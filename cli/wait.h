@@ -22,6 +22,7 @@ int wait_begin(struct wait *w, uint32_t pid, uint64_t timeout_ms) MUST_CHECK;
 void wait_end(struct wait *w); /* clears the progress line */
 /* Sends a signal to exactly that process. 0, or -1 with errno. */
 int wait_signal(const struct wait *w, int signal_number) MUST_CHECK;
+int wait_signal_value(const struct wait *w, int signal_number, uint32_t value) MUST_CHECK;
 /* Returns at the next tick, at the process's death, or at the deadline. */
 enum wait_result wait_next(struct wait *w) MUST_CHECK;
 void wait_say(struct wait *w, const char *fmt, ...) PRINTF(2, 3);

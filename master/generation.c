@@ -1,14 +1,29 @@
 #include "master/generation.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
 #include "master/adopt.h"
 
+/* The old program's turn again: what it served before, whatever the file says by now. */
+static struct conf *read_again(const struct master *m, struct arena *arena,
+                               struct conf_errors *errors)
+{
+    char path[PATH_MAX];
+    const char *file = m->options->conf_path;
+    struct conf *conf = conf_load_text(m->takeover.configuration, "configuration", arena, errors);
+    if (conf != NULL && file != NULL && realpath(file, path) != NULL)
+        conf->path = arena_strdup(arena, path);
+    return conf;
+}
+
 static struct conf *read_conf(const struct master *m, struct arena *arena,
                               struct conf_errors *errors)
 {
+    if (m->takeover.back && m->takeover.configuration != NULL)
+        return read_again(m, arena, errors);
     if (m->options->conf_text != NULL)
         return conf_load_text(m->options->conf_text, "command line", arena, errors);
     return conf_load(m->options->conf_path, arena, errors);

@@ -39,7 +39,7 @@ void history_send(struct master *m, struct ctl_msg *msg, const char *text, size_
     if (len_bytes >= sizeof msg->text && fd == -1)
         log_error("cannot tell admin of the reload: error=\"%s\"", strerror(errno));
     msg->fd_count = fd == -1 ? 0 : 1;
-    if (process_alive(admin))
+    if (process_alive(admin) && admin->state != PROCESS_DRAINING)
         process_send(admin, msg, &fd);
     if (fd != -1)
         (void)close(fd);
@@ -69,7 +69,7 @@ void history_tell(struct master *m)
     free(text);
 }
 
-void history_add(struct master *m, const char *item)
+void history_restore(struct master *m, const char *item)
 {
     struct history *h = &m->history;
     char *copy = strdup(item);
@@ -81,6 +81,11 @@ void history_add(struct master *m, const char *item)
         h->count--;
     }
     h->items[h->count++] = copy;
+}
+
+void history_add(struct master *m, const char *item)
+{
+    history_restore(m, item);
     history_tell(m);
 }
 

@@ -12,7 +12,8 @@
 
 /* Remembers one reload; item is a JSON object. */
 void history_add(struct master *m, const char *item);
-void history_tell(struct master *m); /* sends admin the list */
+void history_tell(struct master *m);                      /* sends admin the list */
+void history_restore(struct master *m, const char *item); /* one that another program remembered */
 void history_free(struct master *m);
 
 /* A text to admin: in the message where it fits, in a memfd where it does not. */

@@ -14,6 +14,7 @@
 #include "master/saved.h"
 #include "master/steer.h"
 #include "master/stop.h"
+#include "master/takeover.h"
 #include "shm/events.h"
 
 #define STEER_SETTLE_S                                                                             \
@@ -25,7 +26,9 @@
 static bool all_ready(const struct master *m)
 {
     for (uint32_t i = 0; i < SLOT_MAX; i++)
-        if (process_wanted(&m->processes[i]) && m->processes[i].state != PROCESS_READY)
+        if (process_wanted(&m->processes[i]) && m->processes[i].state != PROCESS_READY &&
+            m->processes[i].state !=
+                PROCESS_DRAINING) /* of the program before: its place is taken */
             return false;
     return true;
 }
@@ -40,6 +43,11 @@ static void announce(struct master *m)
 {
     char text[160];
     const struct conf *conf = m->current->conf;
+    if (m->takeover.active) {
+        takeover_done(m);
+        notify_ready(m);
+        return;
+    }
     (void)snprintf(text, sizeof text,
                    "version %s, %u workers, %u listeners, %u pools, generation %u", BALLAST_VERSION,
                    conf->workers, conf->listener_count, conf->pool_count, m->current->number);
@@ -66,10 +74,13 @@ static int arm(struct master *m)
 static void serve_first(struct master *m)
 {
     if (arm(m) == -1) {
+        if (m->takeover.active)
+            takeover_failed(m, "a socket cannot listen");
         m->status = 1;
         stop_request(m, STOP_NOW);
         return;
     }
+    master_serve(m);
     listen_commit(m);
     m->started = true;
     if (m->saved.due)
@@ -85,6 +96,8 @@ void lifecycle_start_failed(struct process *p, const char *how)
     struct master *m = p->master;
     if (m->stop.level == STOP_NONE && !p->refused)
         logs_start_failed("%s cannot start: %s", p->title, how);
+    if (m->takeover.active && m->stop.level == STOP_NONE)
+        takeover_failed(m, how);
     m->status = 1;
     stop_request(m, STOP_NOW);
 }
@@ -166,7 +179,11 @@ static bool surplus_left(struct master *m)
 void lifecycle_left(struct process *p)
 {
     struct master *m = p->master;
-    if (m->stop.level != STOP_NONE || surplus_left(m))
+    if (m->stop.level != STOP_NONE || !m->started)
+        return;
+    if (process_wanted(p)) /* the program before had its place */
+        processes_start_missing(m);
+    if (surplus_left(m))
         return;
     listen_trim(m, m->current->conf->workers);
     steer_update(m);

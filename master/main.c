@@ -73,6 +73,7 @@ static int options_only(int argc, char **argv)
             return check(argc, argv, i);
     if (argc > 1 && is(argv[1], "--version", "-V")) {
         (void)printf("ballast %s\n", BALLAST_VERSION);
+        cli_say_upgrade();
         return 0;
     }
     if (argc > 1 && is(argv[1], "--help", "-h")) {

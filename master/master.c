@@ -2,6 +2,7 @@
 #include "master/master.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 #include "master/signals.h"
 #include "master/watch.h"
 #include "master/tickets.h"
+#include "master/takeover.h"
+#include "master/upgrade.h"
 #include "proc/privileges.h"
 #include "proc/title.h"
 #include "shm/count.h"
@@ -55,6 +58,16 @@ static int load(struct master *m, struct conf_errors *errors)
     return m->current == NULL ? -1 : 0;
 }
 
+static void commit_rows(struct master *m)
+{
+    const struct generation *g = m->current;
+    adopt_commit(m, g->conf, &m->first_adoption);
+    word_set(&m->table.header->generation, g->number);
+    effective_publish(m);
+    if (!m->takeover.active)
+        saved_load(m);
+}
+
 static int prepare(struct master *m, struct conf_errors *errors)
 {
     struct generation *g = m->current;
@@ -68,11 +81,15 @@ static int prepare(struct master *m, struct conf_errors *errors)
                         strerror(errno));
         return -1;
     }
-    adopt_commit(m, g->conf, &m->first_adoption);
-    word_set(&m->table.header->generation, g->number);
-    effective_publish(m);
-    saved_load(m);
+    if (!m->takeover.active) /* else the old workers serve until the new ones are ready */
+        commit_rows(m);
     return 0;
+}
+
+void master_serve(struct master *m)
+{
+    if (m->takeover.active)
+        commit_rows(m);
 }
 
 /* Problems of the first configuration go to stderr as they are, as a compiler's do: file:line:
@@ -111,6 +128,8 @@ static int choose_user(struct master *m)
 static int lock_pid_file(struct master *m)
 {
     char why[512];
+    if (m->takeover.active)
+        return 0;
     const char *path =
         m->options->pid_file != NULL ? m->options->pid_file : m->current->conf->pid_file;
     return pidfile_open(m, path, why, sizeof why) == 0 ? 0 : failed(why);
@@ -119,6 +138,12 @@ static int lock_pid_file(struct master *m)
 static int make_table(struct master *m)
 {
     char why[256];
+    if (m->takeover.active) {
+        if (takeover_table(m, why, sizeof why) == -1)
+            return failed(why);
+        m->table_made = true;
+        return 0;
+    }
     unsigned swept = table_sweep();
     if (swept > 0)
         log_info("removed %u tables that dead instances left", swept);
@@ -153,9 +178,22 @@ static int make_loop(struct master *m)
     return signals_start(m) == 0 ? 0 : failed_errno("signals");
 }
 
+/* By its path now: after a package replaced the file, /proc/self/exe names the old one. */
+static void find_program(struct master *m)
+{
+    ssize_t n = 0;
+    if (m->program[0] == '\0')
+        n = readlink("/proc/self/exe", m->program, sizeof m->program - 1);
+    if (n == -1)
+        m->program[0] = '\0';
+    m->program_fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+}
+
 static int start(struct master *m)
 {
-    listen_inherit(m);
+    find_program(m);
+    if (!m->takeover.active)
+        listen_inherit(m);
     if (with_errors(m, load) == -1)
         return -1;
     set_title(m);
@@ -168,6 +206,8 @@ static int start(struct master *m)
     tickets_start(m);
     processes_init(m);
     watch_start(m);
+    if (m->takeover.active)
+        takeover_children(m);
     processes_start_missing(m);
     return 0;
 }
@@ -179,6 +219,7 @@ static void finish(struct master *m)
     if (m->loop != NULL) {
         ev_timer_stop(m->loop, &m->saved.timer);
         tickets_stop(m);
+        upgrade_cancel(m);
         notify_close(m);
         watch_stop(m);
         signals_stop(m);
@@ -193,6 +234,8 @@ static void finish(struct master *m)
         m->table_made = false;
     }
     pidfile_remove(m);
+    if (m->program_fd != -1)
+        (void)close(m->program_fd);
     while (m->generations != NULL)
         generation_forget(m, m->generations);
     free(m->first_adoption.added);
@@ -210,8 +253,19 @@ static struct master *new_master(const struct master_options *o, const struct ma
     MAGIC_SET(m, MASTER_MAGIC);
     m->options = o;
     m->roles = roles;
-    m->signal_fd = m->pid_fd = m->daemon_fd = m->effective_fd = m->notify.fd = -1;
+    m->signal_fd = m->pid_fd = m->daemon_fd = m->effective_fd = m->notify.fd = m->program_fd = -1;
     return m;
+}
+
+static int begin(struct master *m)
+{
+    if (signals_block() == -1 || takeover_read(m) == -1)
+        return -1;
+    if ((m->takeover.active || daemon_begin(m) == 0) && start(m) == 0)
+        return 0;
+    if (m->takeover.active)
+        takeover_failed(m, "it cannot start");
+    return -1;
 }
 
 int master_run(const struct master_options *o, const struct master_roles *roles)
@@ -219,7 +273,7 @@ int master_run(const struct master_options *o, const struct master_roles *roles)
     struct master *m = new_master(o, roles);
     if (m == NULL)
         return failed("out of memory") == -1;
-    if (signals_block() == -1 || daemon_begin(m) == -1 || start(m) == -1)
+    if (begin(m) == -1)
         m->status = 1;
     else if (processes_alive(m, SLOT_EMPTY))
         ev_run(m->loop, 0);

@@ -8,6 +8,7 @@
 #include "master/processes.h"
 #include "master/reload.h"
 #include "master/saved.h"
+#include "master/upgrade.h"
 
 #define IN(state)  (1u << (state))
 #define IN_SERVICE (IN(PROCESS_SERVING) | IN(PROCESS_OFFERED) | IN(PROCESS_ADOPTED))
@@ -28,6 +29,11 @@ static void on_changed(struct process *p, const struct ctl_msg *msg UNUSED)
     saved_soon(p->master);
 }
 
+static void on_upgrade(struct process *p, const struct ctl_msg *msg UNUSED)
+{
+    upgrade_request(p->master);
+}
+
 struct rule {
     uint32_t type;
     uint32_t states;
@@ -42,6 +48,7 @@ static const struct rule rules[] = {
     {CTL_REFUSED, IN(PROCESS_OFFERED), SLOT_EMPTY, reload_refused},
     {CTL_RELEASED, IN_SERVICE | IN(PROCESS_DRAINING), SLOT_EMPTY, on_released},
     {CTL_RELOAD, IN_SERVICE, SLOT_ADMIN, on_reload},
+    {CTL_UPGRADE, IN_SERVICE, SLOT_ADMIN, on_upgrade},
     {CTL_CHANGED, IN_SERVICE | IN(PROCESS_DRAINING), SLOT_ADMIN, on_changed},
 };
 

@@ -28,6 +28,13 @@ static void place(struct master *m, const struct role *role, uint32_t slot, uint
     role_title(role->name, role->slot_role, index, p->title, sizeof p->title);
 }
 
+void processes_place_workers(struct master *m, uint32_t base)
+{
+    for (uint32_t i = 0; i < WORKERS_MAX; i++)
+        place(m, m->roles->worker, (base + i) % WORKERS_MAX, i);
+    m->worker_base = base;
+}
+
 void processes_init(struct master *m)
 {
     PROCESS_EACH(m, p)
@@ -36,8 +43,7 @@ void processes_init(struct master *m)
         p->pidfd = p->control_fd = -1;
         MAGIC_SET(p, PROCESS_MAGIC);
     }
-    for (uint32_t i = 0; i < WORKERS_MAX; i++)
-        place(m, m->roles->worker, i, i);
+    processes_place_workers(m, 0);
     place(m, m->roles->health, SLOT_HEALTH_INDEX, 0);
     place(m, m->roles->admin, SLOT_ADMIN_INDEX, 0);
     for (uint32_t i = 0; m->roles->sample != NULL && i < m->roles->sample_count; i++)
@@ -108,6 +114,8 @@ void process_kill(struct process *p)
 
 void process_send(struct process *p, const struct ctl_msg *msg, const int *fds)
 {
+    if (p->control_fd == -1) /* closed on purpose: it leaves */
+        return;
     if (outbox_send(&p->outbox, msg, fds) == 0)
         return;
     log_warning("cannot reach %s: message=%s error=\"%s\"", p->title, ctl_type_name(msg->type),
@@ -158,7 +166,7 @@ static void on_timer(struct ev_loop *loop UNUSED, ev_timer *w, int events UNUSED
     }
 }
 
-static void watch(struct process *p)
+void processes_watch(struct process *p)
 {
     struct ev_loop *loop = p->master->loop;
     ev_io_init(&p->control_io, on_control, p->control_fd, EV_READ);
@@ -168,8 +176,12 @@ static void watch(struct process *p)
     outbox_init(&p->outbox, loop, p->control_fd);
     ev_io_start(loop, &p->control_io);
     ev_io_start(loop, &p->pid_io);
-    ev_now_update(loop);
-    ev_timer_start(loop, &p->timer);
+}
+
+static void await_ready(struct process *p)
+{
+    ev_now_update(p->master->loop);
+    ev_timer_start(p->master->loop, &p->timer);
 }
 
 static pid_t spawn(struct process *p)
@@ -203,6 +215,7 @@ static void start(struct process *p)
     struct master *m = p->master;
     p->refused = false;
     watch_forget(p);
+    role_title(p->role->name, p->role->slot_role, p->index, p->title, sizeof p->title);
     p->started_us = clock_mono_us();
     if (slot_claim(&m->table, p->slot, p->role->slot_role, p->index) == -1 ||
         (p->pid = spawn(p)) == -1) {
@@ -212,7 +225,8 @@ static void start(struct process *p)
     slot_set_pid(&m->table, p->slot, (uint32_t)p->pid);
     process_set_state(p, PROCESS_STARTING);
     generation_hold(m->current, p->slot);
-    watch(p);
+    processes_watch(p);
+    await_ready(p);
     log_debug("process started: name=\"%s\" pid=%d", p->title, (int)p->pid);
 }
 

@@ -9,6 +9,9 @@
 #include "master/state.h"
 
 void processes_init(struct master *m);
+/* Worker 0 at this place, the others behind it, round and round. */
+void processes_place_workers(struct master *m, uint32_t base);
+void processes_watch(struct process *p); /* pid, pidfd and control_fd are there */
 /* Does the current generation want this process? */
 bool process_wanted(const struct process *p);
 bool process_alive(const struct process *p);

@@ -16,6 +16,7 @@
 #include "master/offer.h"
 #include "master/processes.h"
 #include "master/saved.h"
+#include "master/upgrade.h"
 #include "shm/count.h"
 #include "shm/slot.h"
 
@@ -25,9 +26,10 @@ static void begin(struct master *m);
 
 /* ---- the end of a reload, either way
  * ------------------------------------------------------------------------ */
-static void next_one(struct master *m)
+static void next_one(struct master *m, bool adopted)
 {
     struct reload *r = &m->reload;
+    upgrade_reloaded(m, adopted);
     bool again = r->again;
     r->answer_admin = r->answer_admin_next;
     r->again = r->answer_admin_next = false;
@@ -52,7 +54,7 @@ static void fail(struct master *m, const struct conf_errors *errors)
     answer_failed(m, errors, r->answer_admin);
     if (m->stop.level == STOP_NONE)
         notify_ready(m);
-    next_one(m);
+    next_one(m, false);
 }
 
 static void fail_because(struct master *m, const char *text)
@@ -218,7 +220,7 @@ static void commit(struct master *m, struct generation *next)
     lifecycle_resize(m);
     if (generation_collect(m))
         adopt_sweep(m);
-    next_one(m);
+    next_one(m, true);
 }
 
 static bool all_ready(const struct master *m)

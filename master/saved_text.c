@@ -1,11 +1,11 @@
 /* master/saved_text.c: state_file as text: written from the table, read into records. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/hash.h"
 #include "master/saved.h"
+#include "master/words.h"
 #include "shm/override.h"
 #include "shm/pool.h"
 
@@ -20,28 +20,14 @@ static uint64_t sum_of(const char *text, size_t len_bytes)
 
 /* ---- writing ---- */
 
-static void put_word(FILE *out, const char *word)
-{
-    (void)fputc(' ', out);
-    if (*word == '\0')
-        (void)fputc('%', out); /* an empty word would vanish between two spaces */
-    for (; *word != '\0'; word++) {
-        unsigned char c = (unsigned char)*word;
-        if (c <= ' ' || c == '%' || c == 0x7f)
-            (void)fprintf(out, "%%%02X", c);
-        else
-            (void)fputc(c, out);
-    }
-}
-
 static void put_backend(FILE *out, const struct table *t, const struct entry *e)
 {
     char address[NET_ADDR_STRLEN];
     (void)fputs("backend", out);
-    put_word(out, t->pools[word_get(&e->pool)].name);
-    put_word(out, e->name);
-    put_word(out, e->endpoint);
-    put_word(out, net_addr_format(&e->addr, address, sizeof address));
+    words_put(out, t->pools[word_get(&e->pool)].name);
+    words_put(out, e->name);
+    words_put(out, e->endpoint);
+    words_put(out, net_addr_format(&e->addr, address, sizeof address));
     (void)fprintf(out, " %u %u %u\n", word_get(&e->weight), word_get(&e->max_connections),
                   word_get(&e->backup));
 }
@@ -53,14 +39,14 @@ static void put_override(FILE *out, const struct table *t, const struct entry *e
     const struct override_mark *mark = &e->overrides[field];
     (void)snprintf(value, sizeof value, "%u", override_value(e, field));
     (void)fputs("override", out);
-    put_word(out, t->pools[word_get(&e->pool)].name);
-    put_word(out, e->name);
-    put_word(out, override_name(field));
-    put_word(out,
-             field == OVERRIDE_MODE ? entry_mode_name((enum entry_mode)word_get(&e->mode)) : value);
+    words_put(out, t->pools[word_get(&e->pool)].name);
+    words_put(out, e->name);
+    words_put(out, override_name(field));
+    words_put(out, field == OVERRIDE_MODE ? entry_mode_name((enum entry_mode)word_get(&e->mode))
+                                          : value);
     (void)fprintf(out, " %u %" PRIu64, mark->from_file, mark->wall_ms);
-    put_word(out, mark->call);
-    put_word(out, mark->by);
+    words_put(out, mark->call);
+    words_put(out, mark->by);
     (void)fputc('\n', out);
 }
 
@@ -123,60 +109,11 @@ struct reader {
     uint32_t count;
 };
 
-static int hex(char c)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    const char *at = c == '\0' ? NULL : strchr(digits, c);
-    return at == NULL ? -1 : (int)(at - digits);
-}
-
-/* In place. "%" alone is the empty word. False: not validly encoded. */
-static bool decode(char *word)
-{
-    char *out = word;
-    if (strcmp(word, "%") == 0) {
-        *word = '\0';
-        return true;
-    }
-    for (; *word != '\0'; word++) {
-        if (*word != '%') {
-            *out++ = *word;
-            continue;
-        }
-        int high = hex(word[1]), low = high == -1 ? -1 : hex(word[2]);
-        if (low == -1 || high * 16 + low == 0)
-            return false;
-        *out++ = (char)(high * 16 + low);
-        word += 2;
-    }
-    *out = '\0';
-    return true;
-}
-
-static int split(char *line, char **words)
-{
-    int count = 0;
-    for (char *save, *w = strtok_r(line, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
-        if (count == WORDS_MAX || !decode(w))
-            return -1;
-        words[count++] = w;
-    }
-    return count;
-}
-
-static bool number(const char *word, uint64_t max, uint64_t *out)
-{
-    char *end;
-    errno = 0;
-    *out = strtoull(word, &end, 10);
-    return word[0] >= '0' && word[0] <= '9' && *end == '\0' && errno == 0 && *out <= max;
-}
-
 static bool read_backend(char **w, struct saved_record *r)
 {
     uint64_t weight, connections, backup;
-    if (!number(w[5], 256, &weight) || !number(w[6], 1000000, &connections) ||
-        !number(w[7], 1, &backup))
+    if (!words_number(w[5], 256, &weight) || !words_number(w[6], 1000000, &connections) ||
+        !words_number(w[7], 1, &backup))
         return false;
     *r = (struct saved_record){.pool = w[1],
                                .name = w[2],
@@ -191,7 +128,7 @@ static bool read_backend(char **w, struct saved_record *r)
 static bool read_override(char **w, struct saved_record *r)
 {
     uint64_t from_file, wall_ms;
-    if (!number(w[5], UINT32_MAX, &from_file) || !number(w[6], UINT64_MAX, &wall_ms))
+    if (!words_number(w[5], UINT32_MAX, &from_file) || !words_number(w[6], UINT64_MAX, &wall_ms))
         return false;
     *r = (struct saved_record){.is_override = true,
                                .pool = w[1],
@@ -209,7 +146,7 @@ static bool read_line(struct reader *in, char *line)
 {
     char *words[WORDS_MAX];
     struct saved_record record;
-    int count = split(line, words);
+    int count = words_split(line, words, WORDS_MAX);
     bool good = (count == 8 && strcmp(words[0], "backend") == 0 && read_backend(words, &record)) ||
                 (count == 9 && strcmp(words[0], "override") == 0 && read_override(words, &record));
     if (!good)

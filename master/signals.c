@@ -10,6 +10,8 @@
 #include "master/logs.h"
 #include "master/reload.h"
 #include "master/stop.h"
+#include "master/upgrade.h"
+#include "proc/control.h"
 
 static void on_reload(struct master *m)
 {
@@ -59,6 +61,13 @@ int signals_block(void)
     return sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+/* USR2 from sigqueue(3) with this value is `ballast upgrade`. */
+static bool is_upgrade(const struct signalfd_siginfo *info)
+{
+    return info->ssi_signo == SIGUSR2 && info->ssi_code == SI_QUEUE &&
+           (uint32_t)info->ssi_int == SIGNALS_UPGRADE;
+}
+
 static void act(struct master *m, int number)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -75,7 +84,10 @@ static void on_signal(struct ev_loop *loop UNUSED, ev_io *w, int events UNUSED)
     MAGIC_CHECK(m, MASTER_MAGIC);
     struct signalfd_siginfo info;
     while (read(w->fd, &info, sizeof info) == (ssize_t)sizeof info)
-        act(m, (int)info.ssi_signo);
+        if (is_upgrade(&info))
+            upgrade_request(m);
+        else
+            act(m, (int)info.ssi_signo);
 }
 
 int signals_start(struct master *m)

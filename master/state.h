@@ -133,6 +133,41 @@ struct saved {
     char path[4200]; /* where that is */
 };
 
+/* ---- another program takes over: upgrade.c here, takeover.c there
+ * ------------------------------------------- */
+enum upgrade_state { UPGRADE_NONE, UPGRADE_TEST, UPGRADE_RELOAD, UPGRADE_EXEC };
+struct upgrade {
+    enum upgrade_state state;
+    int pidfd, words_fd; /* of the new program's test */
+    ev_io pid_io;
+    ev_timer timer;
+};
+
+struct takeover_child {
+    pid_t pid; /* 0: none */
+    uint32_t index, role;
+    int control_fd;
+};
+struct takeover_health {
+    struct takeover_health *next;
+    uint32_t health;
+    char pool[NAME_MAX_BYTES], name[NAME_MAX_BYTES];
+};
+struct takeover {
+    bool active;  /* until the new workers serve */
+    bool back;    /* the new program failed, this is the old one again */
+    bool rebuilt; /* the table is a new one */
+    char *letter; /* what was handed over, to hand it back */
+    int *fds;     /* named there */
+    uint32_t fd_count, control_bytes;
+    int table_fd, old_fd; /* old: the program before, to go back to */
+    char from[32];        /* its version */
+    char *saved;          /* overrides as state_file has them */
+    char *configuration;  /* what was served, as text */
+    struct takeover_child children[SLOT_MAX];
+    struct takeover_health *health;
+};
+
 struct notify {
     int fd; /* -1: nobody wants to know */
     struct net_addr addr;
@@ -150,6 +185,7 @@ struct master {
     struct generation *current, *generations;
     uint32_t last_generation;
     struct process processes[SLOT_MAX];
+    uint32_t worker_base; /* place of worker 0; the others follow, modulo WORKERS_MAX */
     struct listen_set listens;
     struct adoption first_adoption;
     struct reload reload;
@@ -157,6 +193,10 @@ struct master {
     struct notify notify;
     struct saved saved;
     struct history history;
+    struct upgrade upgrade;
+    struct takeover takeover;
+    char program[4096]; /* path of this program; "": unknown */
+    int program_fd;
     int signal_fd, pid_fd, daemon_fd, effective_fd;
     char *pid_path; /* NULL: none written */
     ev_io signal_io;
@@ -167,5 +207,8 @@ struct master {
     bool started;    /* every process has served at least once */
     int status;      /* exit status */
 };
+
+/* master.c: the first generation serves: its rows, and who looks at them. */
+void master_serve(struct master *m);
 
 #endif

@@ -9,7 +9,7 @@
 /* May new connections go to this worker? */
 static bool takes_new(const struct master *m, uint32_t worker)
 {
-    const struct process *p = &m->processes[worker];
+    const struct process *p = &m->processes[(m->worker_base + worker) % WORKERS_MAX];
     return worker < m->current->conf->workers && p->state != PROCESS_BACKOFF &&
            p->state != PROCESS_NONE && p->state != PROCESS_DRAINING;
 }

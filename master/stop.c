@@ -6,6 +6,7 @@
 #include "master/notify.h"
 #include "master/processes.h"
 #include "master/reload.h"
+#include "master/upgrade.h"
 #include "shm/events.h"
 
 #define SERVICES_DRAIN_MS 2000u /* admin's requests in flight */
@@ -80,6 +81,7 @@ static void begin(struct master *m)
         event_write(&m->table, INDEX_NONE, "stop", "ballast", "serving", "draining", NULL);
     reload_cancel(m, "the instance stops");
     ev_timer_stop(m->loop, &m->shrink);
+    upgrade_cancel(m);
     cancel_starts(m);
 }
 

@@ -16,6 +16,12 @@
 
 #include "base/base.h"
 
+#define SIGNALS_UPGRADE 0x0B60ADEDu /* with USR2, by sigqueue(3): upgrade instead of reload */
+
+/* The new program of an upgrade says this when it checks the file with this in its environment. */
+#define UPGRADE_TEST_ENV "BALLAST_UPGRADE_TEST"
+#define UPGRADE_SPOKEN   "ballast-upgrade 1"
+
 #define CTL_TEXT 1024
 #define CTL_FDS  16
 
@@ -34,7 +40,8 @@ enum ctl_type {
     CTL_REOPEN,
     CTL_RELOADED,
     CTL_CHANGED,
-    CTL_RELOADS
+    CTL_RELOADS,
+    CTL_UPGRADE
 };
 
 struct ctl_msg {

@@ -210,6 +210,37 @@ pid_t spawn_child(const struct spawn *s, int *control_out, int *pidfd_out)
     return -1;
 }
 
+__attribute__((noreturn)) static void become_program(const char *path, char *const *argv,
+                                                     int out_fd)
+{
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    if (dup2(out_fd, STDOUT_FILENO) == -1 || dup2(out_fd, STDERR_FILENO) == -1)
+        _exit(127);
+    (void)close_range(3, ~0u, 0);
+    (void)execv(path, argv);
+    (void)dprintf(STDERR_FILENO, "cannot execute %s: %s", path, strerror(errno));
+    _exit(127);
+}
+
+int spawn_program(const char *path, char *const *argv, int out_fd, int *pidfd_out)
+{
+    sigset_t before;
+    pid_t pid = fork_blocked(&before);
+    if (pid == 0)
+        become_program(path, argv, out_fd);
+    int saved = errno;
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    *pidfd_out = pid == -1 ? -1 : open_pidfd(pid);
+    if (pid != -1 && *pidfd_out == -1) {
+        saved = errno;
+        (void)kill(pid, SIGKILL);
+    }
+    errno = saved;
+    return *pidfd_out == -1 ? -1 : 0;
+}
+
 /* The parent of a daemon: leaves when the daemon is ready, or with its failure. */
 static void wait_for_daemon(int fd)
 {

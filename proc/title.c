@@ -8,6 +8,7 @@
 
 static char *area; /* NULL until title_init */
 static size_t area_bytes;
+static char **arguments;
 
 /* End of the strings that follow each other without a gap from `at`. */
 static char *end_of(char **strings, char *at)
@@ -39,10 +40,24 @@ static bool move_environment(void)
     return true;
 }
 
+static void keep_arguments(int argc, char **argv)
+{
+    arguments = calloc((size_t)argc + 1, sizeof *arguments);
+    for (int i = 0; arguments != NULL && i < argc; i++)
+        if ((arguments[i] = strdup(argv[i])) == NULL)
+            arguments = NULL;
+}
+
+char **title_arguments(void)
+{
+    return arguments;
+}
+
 void title_init(int argc, char **argv)
 {
     if (argc < 1 || area != NULL)
         return;
+    keep_arguments(argc, argv);
     char *end = end_of(argv, argv[0]);
     char *end_with_environment = end_of(environ, end);
     if (move_environment())

@@ -9,6 +9,8 @@
 #include "base/base.h"
 
 void title_init(int argc, char **argv);
+/* The arguments as they were given, NULL-terminated. NULL without memory or title_init. */
+char **title_arguments(void);
 /* "ballast: TEXT" in ps; without title_init only the short name changes. short_name: 15 bytes at
  * most, for top and pgrep. */
 void title_set(const char *text, const char *short_name);

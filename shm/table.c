@@ -308,6 +308,51 @@ int table_attach(struct table *t, uint32_t master_pid, char *why, size_t why_cap
     return -1;
 }
 
+int table_adopt(struct table *t, int fd, char *why, size_t why_cap)
+{
+    struct table_header copy;
+    *t = (struct table){.fd = fd};
+    if (table_read_header(fd, &copy, why, why_cap) == -1)
+        return -1;
+    if (map(t, copy.total_bytes, PROT_READ | PROT_WRITE) == -1) {
+        snprintf(why, why_cap, "cannot map the table: %s", strerror(errno));
+        return -1;
+    }
+    resolve(t);
+    snprintf(t->header->product_version, sizeof t->header->product_version, "%s", BALLAST_VERSION);
+    return 0;
+}
+
+static void aside_name(char *out, size_t cap)
+{
+    snprintf(out, cap, TABLE_DIR "/" TABLE_PREFIX "%u" TABLE_ASIDE, (unsigned)getpid());
+}
+
+int table_set_aside(void)
+{
+    char name[32], from[64], to[64];
+    object_name((uint32_t)getpid(), name, sizeof name);
+    snprintf(from, sizeof from, TABLE_DIR "%s", name);
+    aside_name(to, sizeof to);
+    return rename(from, to);
+}
+
+void table_bring_back(void)
+{
+    char name[32], from[64], to[64];
+    object_name((uint32_t)getpid(), name, sizeof name);
+    aside_name(from, sizeof from);
+    snprintf(to, sizeof to, TABLE_DIR "%s", name);
+    (void)rename(from, to);
+}
+
+void table_remove_aside(void)
+{
+    char path[64];
+    aside_name(path, sizeof path);
+    (void)unlink(path);
+}
+
 void table_unlink(struct table *t)
 {
     (void)table_remove(t->header->master_pid);

@@ -29,6 +29,14 @@ struct table {
 /* Creates the table of this process (the master). why gets a sentence an operator can act on
  * ("/dev/shm is full: needs 3 MiB more"). Returns 0 or -1. */
 int table_create(struct table *t, const char *conf_path, char *why, size_t why_cap) MUST_CHECK;
+/* The table that another program made in this very process, by its descriptor (taken on success):
+ * when this program reads its layout. -1 with why. */
+int table_adopt(struct table *t, int fd, char *why, size_t why_cap) MUST_CHECK;
+/* Renames this process's object, so that table_create makes another one, and back. The last one
+ * removes what was renamed. */
+int table_set_aside(void) MUST_CHECK;
+void table_bring_back(void);
+void table_remove_aside(void);
 /* Maps the table of a master pid read-only; checks magic, version, sizes. Works when every process
  * is dead. */
 int table_attach(struct table *t, uint32_t master_pid, char *why, size_t why_cap) MUST_CHECK;

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,6 +157,25 @@ static bool is_dead(uint32_t pid)
     return readable ? table_life(&h) == TABLE_DEAD : table_start_ticks(pid) == 0;
 }
 
+/* What an upgrade had set aside when its process was killed. */
+static unsigned sweep_aside(DIR *dir)
+{
+    unsigned removed = 0;
+    const struct dirent *d;
+    rewinddir(dir);
+    while ((d = readdir(dir))) {
+        char name[NAME_MAX + 1];
+        size_t len = strlen(d->d_name), suffix = strlen(TABLE_ASIDE);
+        if (len <= suffix || strcmp(d->d_name + len - suffix, TABLE_ASIDE) != 0)
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)(len - suffix), d->d_name);
+        uint32_t pid = pid_of_name(name);
+        if (pid && table_start_ticks(pid) == 0 && unlinkat(dirfd(dir), d->d_name, 0) == 0)
+            removed++;
+    }
+    return removed;
+}
+
 unsigned table_sweep(void)
 {
     unsigned removed = 0;
@@ -165,6 +185,7 @@ unsigned table_sweep(void)
     for (uint32_t pid; (pid = next_object(dir)) != 0;)
         if (is_dead(pid) && table_remove(pid) == 0)
             removed++;
+    removed += sweep_aside(dir);
     closedir(dir);
     return removed;
 }

@@ -6,7 +6,7 @@ _ballast_options() {
     check) echo "-c --config --help" ;;
     show) echo "-c --config --json --help" ;;
     plan) echo "-c --config --pid --json --exit-code --help" ;;
-    reload | stop | quit | reopen) echo "-c --config --pid --timeout --help" ;;
+    reload | upgrade | stop | quit | reopen) echo "-c --config --pid --timeout --help" ;;
     top) echo "-c --config --pid --once --json --interval --help" ;;
     events) echo "-c --config --pid -f --follow --since --json --help" ;;
     backend) echo "--port --ports --host --id --delay --fail-rate --body-size --help" ;;
@@ -17,7 +17,7 @@ _ballast_options() {
 
 _ballast() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev="" command=${COMP_WORDS[1]} words=""
-    local commands="run check show plan reload stop quit reopen top events backend demo advise help"
+    local commands="run check show plan reload upgrade stop quit reopen top events backend demo advise help"
     COMPREPLY=()
     ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
     case $prev in

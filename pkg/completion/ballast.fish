@@ -6,7 +6,7 @@ function __ballast_pids
     end
 end
 
-set -l commands run check show plan reload stop quit reopen top events backend demo advise help
+set -l commands run check show plan reload upgrade stop quit reopen top events backend demo advise help
 complete -c ballast -f
 complete -c ballast -n "not __fish_seen_subcommand_from $commands" -l version -d 'print the version'
 complete -c ballast -l help -d 'explain'
@@ -16,6 +16,7 @@ complete -c ballast -n __fish_use_subcommand -a check -d 'read and validate a co
 complete -c ballast -n __fish_use_subcommand -a show -d 'print the effective configuration'
 complete -c ballast -n __fish_use_subcommand -a plan -d 'say what a reload would change'
 complete -c ballast -n __fish_use_subcommand -a reload -d 'adopt the changed configuration'
+complete -c ballast -n __fish_use_subcommand -a upgrade -d 'put a new version in place'
 complete -c ballast -n __fish_use_subcommand -a stop -d 'stop gracefully within drain_timeout'
 complete -c ballast -n __fish_use_subcommand -a quit -d 'stop gracefully without a time limit'
 complete -c ballast -n __fish_use_subcommand -a reopen -d 'reopen the log files'
@@ -26,9 +27,9 @@ complete -c ballast -n __fish_use_subcommand -a demo -d 'start sample backends, 
 complete -c ballast -n __fish_use_subcommand -a advise -d 'recommend a balancing algorithm'
 complete -c ballast -n __fish_use_subcommand -a help -d 'explain a command or a topic'
 
-complete -c ballast -n '__fish_seen_subcommand_from run check show plan reload stop quit reopen top events' -s c -l config -r -F -d 'configuration file'
-complete -c ballast -n '__fish_seen_subcommand_from plan reload stop quit reopen top events' -l pid -x -a '(__ballast_pids)' -d 'process id of the master'
-complete -c ballast -n '__fish_seen_subcommand_from reload stop quit reopen' -l timeout -x -a '10s 30s 1m' -d 'give up after'
+complete -c ballast -n '__fish_seen_subcommand_from run check show plan reload upgrade stop quit reopen top events' -s c -l config -r -F -d 'configuration file'
+complete -c ballast -n '__fish_seen_subcommand_from plan reload upgrade stop quit reopen top events' -l pid -x -a '(__ballast_pids)' -d 'process id of the master'
+complete -c ballast -n '__fish_seen_subcommand_from reload upgrade stop quit reopen' -l timeout -x -a '10s 30s 1m' -d 'give up after'
 complete -c ballast -n '__fish_seen_subcommand_from show plan top events' -l json -d 'as JSON'
 complete -c ballast -n '__fish_seen_subcommand_from plan' -l exit-code -d 'status 2 if anything changes'
 complete -c ballast -n '__fish_seen_subcommand_from top' -l once -d 'print once and end'

@@ -8,6 +8,7 @@ _ballast_commands() {
     'show:print the effective configuration'
     'plan:say what a reload would change'
     'reload:adopt the changed configuration'
+    'upgrade:put a new version in place'
     'stop:stop gracefully within drain_timeout'
     'quit:stop gracefully without a time limit'
     'reopen:reopen the log files'
@@ -48,7 +49,7 @@ _ballast() {
     check) _arguments $conf ;;
     show) _arguments $conf '--json[as JSON]' ;;
     plan) _arguments $instance '--json[as JSON]' '--exit-code[status 2 if anything changes]' ;;
-    reload|stop|quit|reopen) _arguments $instance $wait ;;
+    reload|upgrade|stop|quit|reopen) _arguments $instance $wait ;;
     top) _arguments $instance '--once[print once and end]' '--json[as JSON]' '--interval[between refreshes]:time:(500ms 1s 5s)' ;;
     events) _arguments $instance '(-f --follow)'{-f,--follow}'[wait for more]' '--since[only after this number]:number:' '--json[as JSON]' ;;
     backend) _arguments '--port[port]:port:' '--ports[several ports]:ports:' '--host[address]:address:(127.0.0.1 0.0.0.0)' \

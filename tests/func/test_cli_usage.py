@@ -64,7 +64,7 @@ def test_topics(topic, word):
     (["chekc"], "did you mean `check`?"),
     (["relaod"], "did you mean `reload`?"),
     (["plan", "--exitcode"], "did you mean `--exit-code`?"),
-    (["upgrade"], "unknown command `upgrade`"),
+    (["upgrad"], "did you mean `upgrade`?"),
     (["xyzzy"], "unknown command `xyzzy`"),
     (["help", "optoins"], "did you mean `options`?"),
     (["help", "xyzzy"], "nothing is known of `xyzzy`"),

@@ -1,0 +1,449 @@
+#include "master/takeover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "master/adopt.h"
+#include "master/history.h"
+#include "master/processes.h"
+#include "master/reap.h"
+#include "master/saved.h"
+#include "master/upgrade.h"
+#include "master/words.h"
+#include "proc/control.h"
+#include "shm/events.h"
+#include "shm/entry.h"
+#include "shm/pool.h"
+#include "shm/slot.h"
+
+#define LETTER_MAX        (512u << 20)
+#define SERVICES_DRAIN_MS 2000u /* admin's requests in flight */
+#define WORDS_MAX         80    /* of a line: a group has at most WORKERS_MAX descriptors */
+
+/* ---- reading the letter ---- */
+
+struct kind {
+    const char *name;
+    int words; /* at least */
+    bool (*read)(struct master *m, char **words, int count);
+};
+
+static bool number(const char *word, uint32_t *out)
+{
+    uint64_t value;
+    if (!words_number(word, UINT32_MAX, &value))
+        return false;
+    *out = (uint32_t)value;
+    return true;
+}
+
+/* An open descriptor; from here on it is closed at exec again. */
+static bool descriptor(struct takeover *t, const char *word, int *out)
+{
+    uint32_t value;
+    int *grown = reallocarray(t->fds, t->fd_count + 1, sizeof *grown);
+    if (grown == NULL || !number(word, &value) || fcntl((int)value, F_SETFD, FD_CLOEXEC) == -1) {
+        t->fds = grown != NULL ? grown : t->fds;
+        return false;
+    }
+    t->fds = grown;
+    t->fds[t->fd_count++] = *out = (int)value;
+    return true;
+}
+
+static bool read_from(struct master *m, char **w, int count UNUSED)
+{
+    (void)snprintf(m->takeover.from, sizeof m->takeover.from, "%s", w[1]);
+    return true;
+}
+
+static bool read_back(struct master *m, char **w, int count UNUSED)
+{
+    m->takeover.back = strcmp(w[1], "1") == 0;
+    return true;
+}
+
+static bool read_generation(struct master *m, char **w, int count UNUSED)
+{
+    return number(w[1], &m->last_generation);
+}
+
+static bool read_control(struct master *m, char **w, int count UNUSED)
+{
+    return number(w[1], &m->takeover.control_bytes);
+}
+
+static bool read_table(struct master *m, char **w, int count UNUSED)
+{
+    return descriptor(&m->takeover, w[1], &m->takeover.table_fd);
+}
+
+static bool read_last_listen(struct master *m, char **w, int count UNUSED)
+{
+    return number(w[1], &m->listens.last_id);
+}
+
+static bool read_program(struct master *m, char **w, int count UNUSED)
+{
+    (void)snprintf(m->program, sizeof m->program, "%s", w[1]);
+    return true;
+}
+
+static bool read_old(struct master *m, char **w, int count UNUSED)
+{
+    return descriptor(&m->takeover, w[1], &m->takeover.old_fd);
+}
+
+static bool read_pid(struct master *m, char **w, int count UNUSED)
+{
+    m->pid_path = strdup(w[2]);
+    return m->pid_path != NULL && descriptor(&m->takeover, w[1], &m->pid_fd);
+}
+
+static bool read_fds(struct takeover *t, struct listen_group *g, char **w, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (g->count == WORKERS_MAX || !descriptor(t, w[i], &g->fds[g->count]))
+            return false;
+        g->count++;
+    }
+    return g->live <= g->count;
+}
+
+static bool read_listen(struct master *m, char **w, int count)
+{
+    char why[128];
+    struct listen_group *g = calloc(1, sizeof *g);
+    if (g == NULL)
+        return false;
+    g->next = m->listens.groups;
+    m->listens.groups = g;
+    g->v6only = w[2][0] == '1';
+    g->shared = w[3][0] == '1';
+    g->inherited = w[4][0] == '1';
+    g->in_use = true;
+    (void)snprintf(g->text, sizeof g->text, "%s", w[6]);
+    return number(w[1], &g->id) && number(w[5], &g->live) &&
+           net_addr_parse(w[6], &g->addr, why, sizeof why) == 0 &&
+           read_fds(&m->takeover, g, w + 7, count - 7);
+}
+
+static bool read_child(struct master *m, char **w, int count UNUSED)
+{
+    struct takeover *t = &m->takeover;
+    uint32_t slot, pid;
+    if (!number(w[1], &slot) || slot >= SLOT_MAX || !number(w[4], &pid))
+        return false;
+    struct takeover_child *c = &t->children[slot];
+    c->pid = (pid_t)pid;
+    return number(w[2], &c->index) && number(w[3], &c->role) && descriptor(t, w[5], &c->control_fd);
+}
+
+static bool read_health(struct master *m, char **w, int count UNUSED)
+{
+    struct takeover_health *h = calloc(1, sizeof *h);
+    if (h == NULL || !number(w[1], &h->health) || h->health > HEALTH_UNHEALTHY) {
+        free(h);
+        return false;
+    }
+    (void)snprintf(h->pool, sizeof h->pool, "%s", w[2]);
+    (void)snprintf(h->name, sizeof h->name, "%s", w[3]);
+    h->next = m->takeover.health;
+    m->takeover.health = h;
+    return true;
+}
+
+static bool read_saved(struct master *m, char **w, int count UNUSED)
+{
+    m->takeover.saved = strdup(w[1]);
+    return m->takeover.saved != NULL;
+}
+
+static bool read_configuration(struct master *m, char **w, int count UNUSED)
+{
+    m->takeover.configuration = strdup(w[1]);
+    return m->takeover.configuration != NULL;
+}
+
+static bool read_reload(struct master *m, char **w, int count UNUSED)
+{
+    history_restore(m, w[1]);
+    return true;
+}
+
+static const struct kind kinds[] = {
+    {"from", 2, read_from},
+    {"back", 2, read_back},
+    {"generation", 2, read_generation},
+    {"control", 2, read_control},
+    {"table", 2, read_table},
+    {"last_listen", 2, read_last_listen},
+    {"program", 2, read_program},
+    {"old", 2, read_old},
+    {"pid", 3, read_pid},
+    {"listen", 8, read_listen},
+    {"child", 6, read_child},
+    {"health", 4, read_health},
+    {"saved", 2, read_saved},
+    {"reload", 2, read_reload},
+    {"configuration", 2, read_configuration},
+};
+
+static bool read_line(struct master *m, char *line)
+{
+    char *words[WORDS_MAX];
+    int count = words_split(line, words, WORDS_MAX);
+    for (size_t i = 0; count > 0 && i < ARRAY_LEN(kinds); i++)
+        if (strcmp(words[0], kinds[i].name) == 0)
+            return count >= kinds[i].words && kinds[i].read(m, words, count);
+    return count > 0; /* of a kind that another version knows */
+}
+
+static char *read_letter(int fd)
+{
+    struct stat st;
+    char *text = NULL;
+    if (fstat(fd, &st) == 0 && st.st_size < (off_t)LETTER_MAX)
+        text = malloc((size_t)st.st_size + 1);
+    ssize_t n = text == NULL ? -1 : pread(fd, text, (size_t)st.st_size, 0);
+    if (n >= 0)
+        text[n] = '\0';
+    return text;
+}
+
+static int parse(struct master *m, char *text)
+{
+    static const char first[] = "ballast-upgrade 1\n", last[] = "\nend\n";
+    size_t len = strlen(text);
+    if (strncmp(text, first, strlen(first)) != 0 || len < strlen(last) ||
+        strcmp(text + len - strlen(last), last) != 0)
+        return -1;
+    for (char *save, *line = strtok_r(text, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save))
+        if (!read_line(m, line)) {
+            log_error("upgrade: a line of kind \"%.20s\" is not understood", line);
+            return -1;
+        }
+    return m->takeover.table_fd > 0 ? 0 : -1;
+}
+
+int takeover_read(struct master *m)
+{
+    const char *number_text = getenv(UPGRADE_ENV);
+    struct takeover *t = &m->takeover;
+    t->table_fd = t->old_fd = -1;
+    if (number_text == NULL)
+        return 0;
+    int fd = (int)strtol(number_text, NULL, 10);
+    (void)unsetenv(UPGRADE_ENV);
+    t->active = true;
+    char *text = read_letter(fd);
+    (void)close(fd);
+    t->letter = text == NULL ? NULL : strdup(text);
+    int result = t->letter == NULL ? -1 : parse(m, text);
+    free(text);
+    if (result == -1)
+        log_error("upgrade: what the program before this one handed over cannot be used");
+    return result;
+}
+
+/* ---- the table ---- */
+
+int takeover_table(struct master *m, char *why, size_t why_cap)
+{
+    struct takeover *t = &m->takeover;
+    if (table_adopt(&m->table, t->table_fd, why, why_cap) == 0)
+        return 0;
+    log_info("upgrade: a new table is made, health and overrides are carried over: %s", why);
+    m->table = (struct table){.fd = -1};
+    if (table_set_aside() == -1) {
+        (void)snprintf(why, why_cap, "cannot rename the old table: %s", strerror(errno));
+        return -1;
+    }
+    t->rebuilt = true;
+    return table_create(&m->table, m->current->conf->path, why, why_cap);
+}
+
+static void restore_health(struct master *m)
+{
+    for (const struct takeover_health *h = m->takeover.health; h != NULL; h = h->next) {
+        uint32_t pool = pool_find(&m->table, h->pool);
+        uint32_t entry = pool == INDEX_NONE ? INDEX_NONE : entry_find(&m->table, pool, h->name);
+        if (entry != INDEX_NONE)
+            (void)entry_set_health(&m->table, entry, (enum entry_health)h->health);
+    }
+}
+
+static void restore_saved(struct master *m)
+{
+    struct arena arena;
+    struct saved_record *r = NULL;
+    char why[128];
+    const char *text = m->takeover.saved;
+    arena_init(&arena);
+    if (text != NULL && saved_parse(text, strlen(text), &arena, &r, why, sizeof why) == -1)
+        log_warning("upgrade: overrides are lost: %s", why);
+    table_lock(&m->table);
+    for (; r != NULL; r = r->next)
+        if (saved_apply(&m->table, r) != NULL)
+            log_warning("upgrade: not carried over: %s:%s", r->pool, r->name);
+    table_unlock(&m->table);
+    arena_free(&arena);
+}
+
+/* ---- the children ---- */
+
+/* The first worker place where enough of them are free, so that old and new stand side by side. */
+static uint32_t choose_base(const struct master *m)
+{
+    uint32_t wanted = m->current->conf->workers;
+    for (uint32_t base = 0; base < WORKERS_MAX; base++) {
+        uint32_t i = 0;
+        while (i < wanted && m->takeover.children[(base + i) % WORKERS_MAX].pid == 0)
+            i++;
+        if (i == wanted)
+            return base;
+    }
+    return 0; /* too many: some start as soon as an old one has left */
+}
+
+static void adopt_child(struct master *m, uint32_t slot)
+{
+    const struct takeover_child *c = &m->takeover.children[slot];
+    struct process *p = &m->processes[slot];
+    p->pid = c->pid;
+    p->control_fd = c->control_fd;
+    p->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+    if (p->pidfd == -1) { /* reaped already, or no descriptor: it drains when its channel closes */
+        log_warning("upgrade: process %d cannot be watched: error=\"%s\"", (int)c->pid,
+                    strerror(errno));
+        (void)close(c->control_fd);
+        p->control_fd = -1;
+        return;
+    }
+    (void)snprintf(p->title, sizeof p->title, "old %s %u", p->role->name, c->index);
+    p->state = PROCESS_DRAINING;
+    processes_watch(p);
+}
+
+void takeover_children(struct master *m)
+{
+    processes_place_workers(m, choose_base(m));
+    for (uint32_t slot = 0; slot < SLOT_MAX; slot++)
+        if (m->takeover.children[slot].pid != 0 && m->processes[slot].role != NULL)
+            adopt_child(m, slot);
+}
+
+/* One that was built with other messages understands only that its channel closes: its master is
+ * gone, so it finishes and leaves. */
+static void drain_old(struct process *p)
+{
+    struct master *m = p->master;
+    bool is_worker = p->role->slot_role == SLOT_WORKER;
+    uint32_t limit_ms = is_worker ? m->current->conf->drain_timeout_ms : SERVICES_DRAIN_MS;
+    if (m->takeover.control_bytes == sizeof(struct ctl_msg)) {
+        process_drain(p, limit_ms > 0 ? limit_ms : 1);
+        return;
+    }
+    ev_io_stop(m->loop, &p->control_io);
+    outbox_close(&p->outbox);
+    (void)close(p->control_fd);
+    p->control_fd = -1;
+}
+
+static void forget(struct takeover *t)
+{
+    for (struct takeover_health *h; (h = t->health) != NULL;) {
+        t->health = h->next;
+        free(h);
+    }
+    if (t->rebuilt) {
+        table_remove_aside();
+        (void)close(t->table_fd);
+    }
+    if (t->old_fd != -1)
+        (void)close(t->old_fd);
+    free(t->saved);
+    free(t->configuration);
+    free(t->letter);
+    free(t->fds);
+    *t = (struct takeover){.table_fd = -1, .old_fd = -1, .control_bytes = t->control_bytes};
+}
+
+void takeover_done(struct master *m)
+{
+    struct takeover *t = &m->takeover;
+    char text[96];
+    if (t->rebuilt) {
+        restore_saved(m);
+        restore_health(m);
+    }
+    (void)snprintf(text, sizeof text, "generation %u%s", m->current->number,
+                   t->rebuilt ? ", the table was made anew" : "");
+    event_write(&m->table, INDEX_NONE, "upgrade", "ballast", t->from,
+                t->back ? "failed" : "serving", t->back ? "back to the old program" : text);
+    log_info("upgrade: version %s serves, before it %s", BALLAST_VERSION, t->from);
+    PROCESS_EACH(m, p)
+    if (p->state == PROCESS_DRAINING)
+        drain_old(p);
+    forget(t);
+}
+
+/* ---- back ---- */
+
+static void kill_new(struct process *p)
+{
+    struct reaped how;
+    struct pollfd dead = {.fd = p->pidfd, .events = POLLIN};
+    process_kill(p);
+    (void)poll(&dead, 1, 2000);
+    (void)!reap(p->pidfd, &how);
+    slot_reclaim(&p->master->table, p->slot);
+    slot_set_state(&p->master->table, p->slot, SLOT_FREE);
+    (void)close(p->control_fd);
+    p->state = PROCESS_NONE;
+    p->control_fd = -1;
+}
+
+static void undo_table(struct master *m)
+{
+    if (m->first_adoption.added != NULL)
+        adopt_abort(m, &m->first_adoption);
+    if (!m->takeover.rebuilt)
+        return;
+    if (m->table_made)
+        table_unlink(&m->table);
+    table_bring_back();
+}
+
+static void hand_back(struct takeover *t)
+{
+    char path[32], *flag = strstr(t->letter, "\nback 0\n");
+    if (flag != NULL)
+        flag[strlen("\nback ")] = '1';
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", t->old_fd);
+    for (uint32_t i = 0; i < t->fd_count; i++)
+        (void)fcntl(t->fds[i], F_SETFD, 0);
+    upgrade_become(path, t->letter);
+    log_error("upgrade: cannot go back either: error=\"%s\"", strerror(errno));
+}
+
+void takeover_failed(struct master *m, const char *why)
+{
+    struct takeover *t = &m->takeover;
+    log_error("upgrade failed: version %s cannot serve: %s", BALLAST_VERSION, why);
+    if (t->back || t->old_fd == -1)
+        return;
+    PROCESS_EACH(m, p)
+    if (p->magic != 0 && (p->state == PROCESS_STARTING || p->state == PROCESS_READY))
+        kill_new(p);
+    undo_table(m);
+    hand_back(t);
+}
