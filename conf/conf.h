@@ -99,6 +99,15 @@ struct conf_headers {
     struct conf_pos pos;
 };
 
+/* Who may come at all. */
+struct conf_networks {
+    struct net_cidr *allow; /* none: everybody */
+    uint32_t allow_count;
+    struct net_cidr *deny;
+    uint32_t deny_count;
+};
+
+struct conf_auth; /* conf/auth.h */
 /* conf/route.h */
 struct conf_routes;
 struct conf_route;
@@ -119,6 +128,8 @@ struct conf_listener {
     struct conf_headers request_headers, response_headers;
     struct conf_error_page *error_pages;
     uint32_t error_page_count;
+    struct conf_networks networks;
+    struct conf_auth *auth;            /* NULL: none */
     const struct conf_route *fallback; /* what no route takes: never NULL with protocol http */
 
     struct conf_timeouts timeouts;
@@ -265,6 +276,7 @@ struct conf {
     uint32_t condition_count;
     struct conf_regex *regexes; /* of all routes and conditions, each once */
     uint32_t regex_count;
+    uint32_t jwt_key_count; /* of all there are */
 };
 
 /* One problem of a file. */

@@ -109,6 +109,9 @@ struct conf_route {
     struct conf_route_timeouts timeouts;
     struct conf_headers request_headers, response_headers;
     const struct conf_edits *request_edits, *response_edits;
+    struct conf_networks networks;
+    struct conf_auth *auth;        /* as written; NULL: as the listener says */
+    const struct conf_auth *guard; /* the one that holds; NULL: none */
     struct conf_error_page *error_pages;
     uint32_t error_page_count;
     const struct conf_error_page **pages; /* these, then the listener's */

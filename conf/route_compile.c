@@ -1,14 +1,36 @@
 /* Everything of a listener's routes that is computed when a configuration is loaded. */
 #include <string.h>
+#include "conf/auth.h"
 #include "conf/route.h"
 #include "conf/walk.h"
 #include "shm/layout.h"
 
+/* A client must not send what a token's claims are told by. */
+static struct conf_headers claims_of(struct walk *w, const struct conf_auth *guard)
+{
+    struct conf_headers h = {0};
+    if (!guard || guard->jwt.claim_count == 0)
+        return h;
+    h.remove = ARENA_ARRAY(w->arena, const char *, guard->jwt.claim_count);
+    for (; h.remove_count < guard->jwt.claim_count; h.remove_count++)
+        h.remove[h.remove_count] = guard->jwt.claims[h.remove_count].value;
+    h.pos = guard->pos;
+    return h;
+}
+
+static void choose_guard(const struct conf_listener *l, struct conf_route *r)
+{
+    const struct conf_auth *a = r->auth ? r->auth : l->auth;
+    r->guard = a && !a->off ? a : NULL;
+}
+
 static void compile_edits(struct walk *w, const struct conf_listener *l, struct conf_route *r)
 {
-    const struct conf_headers *request[] = {&l->request_headers, &r->request_headers};
+    choose_guard(l, r);
+    struct conf_headers claims = claims_of(w, r->guard);
+    const struct conf_headers *request[] = {&claims, &l->request_headers, &r->request_headers};
     const struct conf_headers *response[] = {&l->response_headers, &r->response_headers};
-    r->request_edits = route_edits(w, request, 2, true);
+    r->request_edits = route_edits(w, request, 3, true);
     r->response_edits = route_edits(w, response, 2, false);
 }
 

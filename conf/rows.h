@@ -66,6 +66,11 @@ enum conf_type_id {
     CONF_T_TEXT, /* may have several lines */
     CONF_T_PAGE,
     CONF_T_STATUSES,
+    CONF_T_AUTH,
+    CONF_T_HTPASSWD,
+    CONF_T_JWKS,
+    CONF_T_JWT_SECRET,
+    CONF_T_JWT_ALGORITHMS,
     CONF_T_CONDITIONS,
     CONF_T_ROUTES,
     CONF_T_SPLIT,
@@ -149,6 +154,8 @@ extern const struct conf_section conf_section_rate_limit;
 extern const struct conf_section conf_section_condition, conf_section_route, conf_section_split,
     conf_section_route_timeouts, conf_section_request_headers, conf_section_response_headers,
     conf_section_error_page;
+/* rows_auth.c */
+extern const struct conf_section conf_section_auth, conf_section_jwt;
 /* rows_tls.c */
 extern const struct conf_section conf_section_tls, conf_section_certificate, conf_section_pool_tls;
 

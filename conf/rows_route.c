@@ -17,6 +17,8 @@ PAIR(struct conf_route, unless, unless_count);
 PAIR(struct conf_route, split, split_count);
 PAIR(struct conf_route, error_pages, error_page_count);
 PAIR(struct conf_error_page, statuses, status_count);
+PAIR(struct conf_networks, allow, allow_count);
+PAIR(struct conf_networks, deny, deny_count);
 
 #define MATCH_ROWS(type_)                                                                          \
     {.name = "host",                                                                               \
@@ -331,6 +333,24 @@ static const struct conf_row route_rows[] = {
      FIELD(struct conf_route, response_headers),
      .section = &conf_section_response_headers,
      .also = "add_header"},
+    {.name = "allow",
+     .type = CONF_T_CIDRS,
+     .flags = CONF_OMIT,
+     FIELD(struct conf_route, networks.allow),
+     .help = "Only clients in these networks; others get 403. `deny` comes first"},
+    {.name = "deny",
+     .type = CONF_T_CIDRS,
+     .flags = CONF_OMIT,
+     FIELD(struct conf_route, networks.deny),
+     .also = "block blacklist",
+     .help = "Clients in these networks get 403"},
+    {.name = "auth",
+     .type = CONF_T_AUTH,
+     .flags = CONF_OMIT,
+     FIELD(struct conf_route, auth),
+     .section = &conf_section_auth,
+     .also = "auth_basic auth_jwt authentication",
+     .help = "Who may ask, see `auth`"},
     {.name = "error_pages",
      .type = CONF_T_ERROR_PAGES,
      .flags = CONF_OMIT,

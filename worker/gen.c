@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "conf/regex.h"
 #include "worker/tls.h"
+#include "worker/jwt_verify.h"
 #include "worker/worker_int.h"
 
 static void free_gen(struct gen *g)
@@ -17,6 +18,7 @@ static void free_gen(struct gen *g)
         lb_view_free(&g->pools[i].view);
     free(g->pools);
     regex_set_free(g->regexes);
+    jwt_keys_free(g);
     free(g);
 }
 

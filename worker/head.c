@@ -196,7 +196,7 @@ static void add_upgrade(struct buf *out, const struct http1_head *h, const char 
 static struct buf *request_buffer(struct txn *t, const struct http1_head *h)
 {
     const struct conf_edits *edits = t->route->request_edits;
-    uint32_t own = t->target ? buf_len(t->target) : 0;
+    uint32_t own = (t->target ? buf_len(t->target) : 0) + (t->claims ? buf_len(t->claims) : 0);
     own += t->conn->identity ? HEAD_IDENTITY_BYTES : 0;
     if (edits && template_is_text(&edits->block))
         own += edits->block.count ? edits->block.parts[0].len : 0;
@@ -238,6 +238,10 @@ int head_build_request(struct txn *t, const struct http1_head *h)
         add(out, t->conn->identity, strlen(t->conn->identity));
     if (edits && !edits_append_request(t, out, h, base))
         return -1;
+    if (t->claims && buf_room(out) < buf_len(t->claims))
+        return -1;
+    if (t->claims)
+        add(out, buf_at(t->claims), buf_len(t->claims));
     if (h->upgrade)
         add_upgrade(out, h, base);
     if (buf_room(out) < 2)

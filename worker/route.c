@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "base/hash.h"
+#include "worker/auth.h"
 #include "worker/edits.h"
 #include "worker/key.h"
 #include "worker/reply.h"
@@ -151,6 +152,11 @@ static bool write_target(struct txn *t, const struct vars *v)
 static bool act(struct txn *t, const struct vars *v)
 {
     const struct conf_route *r = t->route;
+    if (!auth_network_allowed(t, v->head, v->base)) {
+        t->end = "network not allowed";
+        txn_fail(t, 403, "Forbidden");
+        return false;
+    }
     if (r->response_edits && !edits_prepare(t, v->head, v->base)) {
         txn_fail(t, 503, "Out of memory");
         return false;

@@ -50,7 +50,8 @@ static void free_buffers(struct txn *t)
     buf_put(p, t->rbuf);
     buf_put(p, t->target);
     buf_put(p, t->fields);
-    t->up_head = t->head_out = t->rbuf = t->target = t->fields = NULL;
+    buf_put(p, t->claims);
+    t->up_head = t->head_out = t->rbuf = t->target = t->fields = t->claims = NULL;
     splice_drop(t->worker, &t->to_client);
     splice_drop(t->worker, &t->to_backend);
     if (t->res)

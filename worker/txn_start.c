@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include "worker/account.h"
+#include "worker/auth.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
 #include "worker/head.h"
@@ -96,6 +97,7 @@ static bool step_forward(struct txn *t, const struct http1_head *h, const char *
 static bool (*const steps[])(struct txn *, const struct http1_head *, const char *base) = {
     step_refuse,
     step_route,
+    step_auth,
     step_rate_limit,
     step_forward,
 };

@@ -57,6 +57,7 @@ struct gen {
     uint32_t refs;         /* txns that began with it, plus one while current */
     struct pool_rt *pools; /* by index of conf.pools */
     struct regex_set *regexes;
+    void **jwt_keys; /* EVP_PKEY, made when first used; NULL: none yet */
     struct tls_server *servers; /* by index of conf.listeners; NULL: none speaks TLS */
     struct tls_client *clients; /* by index of conf.pools; NULL: none speaks TLS */
     const struct conf_listener *by_row[LISTENER_MAX];
@@ -200,6 +201,8 @@ struct txn {
     struct buf *target; /* what the backend is asked for instead of the client's target, or NULL */
     struct buf *fields; /* header fields for the answer that depend on the request, or NULL */
     uint32_t fields_block; /* how many bytes of it every answer gets; the rest is for errors */
+    struct check *check;   /* a password that is being checked, or NULL */
+    struct buf *claims;    /* what a token says, as header fields for the backend, or NULL */
     char made_id[32];      /* X-Request-ID made here; empty: none yet */
 
     /* the response */
@@ -237,6 +240,7 @@ struct worker {
     struct ev_loop *loop;
     struct table *table;
     uint32_t slot;
+    struct checker *checker; /* NULL: no password was checked yet */
     struct gen *gen;     /* current */
     struct gen *offered; /* built, not yet current */
     struct gen *gens;    /* all that live */
