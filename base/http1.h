@@ -173,6 +173,8 @@ struct http1_chunked {
     uint32_t line_bytes;
     uint8_t state;
     uint8_t digits;
+    bool trailing;         /* the last chunk was seen */
+    uint32_t trailers_off; /* where trailers begin in the bytes of the last call, while trailing */
 };
 void http1_chunked_reset(struct http1_chunked *c);
 /*

@@ -190,9 +190,14 @@ enum http1_result http1_chunked_step(struct http1_chunked *c, const char *buf, u
     uint32_t at = 0;
 
     *consumed = 0;
+    c->trailers_off = 0;
     *payload = (struct http1_span){0, 0};
     while (at < len && c->state < DONE && c->state != DATA) {
         c->state = framing_byte(c, buf[at++]);
+        if (c->state == TRAILER_START && !c->trailing) {
+            c->trailing = true;
+            c->trailers_off = at;
+        }
     }
     if (c->state == FAILED) {
         return HTTP1_ERROR;

@@ -230,7 +230,7 @@ static void load_client_ca(const struct tls_place *p, struct conf_tls *t)
 
 static void settle_alpn(struct walk *w, struct conf_tls *t)
 {
-    static const char *const both[] = {"http/1.1"};
+    static const char *const both[] = {"h2", "http/1.1"};
     if (!t->alpn && (w->kind & CONF_KIND_HTTP)) {
         t->alpn_count = ARRAY_LEN(both);
         t->alpn = ARENA_ARRAY(w->arena, const char *, t->alpn_count);

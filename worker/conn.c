@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "worker/h2.h"
 #include "worker/link.h"
 #include "worker/peer.h"
 #include "worker/preface.h"
@@ -76,6 +77,37 @@ void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct 
         conn_begin(c, listener);
 }
 
+struct conn *conn_open_stream(struct conn *of, struct link *link)
+{
+    struct worker *w = of->worker;
+    const struct conf_listener *listener = conn_listener(of);
+    struct conn *c = listener ? slab_get(&w->conn_slab) : NULL;
+    if (!c)
+        return NULL;
+    memset(c, 0, sizeof *c);
+    MAGIC_SET(c, CONN_MAGIC);
+    c->worker = w;
+    c->is_stream = true;
+    c->listener_row = of->listener_row;
+    c->bind_id = of->bind_id;
+    c->protocol = of->protocol;
+    c->secure = of->secure;
+    c->draining = of->draining;
+    c->identity = of->identity;
+    c->peer = of->peer;
+    c->dest = of->dest;
+    c->link = link;
+    c->gen = of->gen;
+    if (c->gen) {
+        gen_ref(c->gen);
+        w->moved_count++;
+    }
+    ev_io_init(&c->io, on_client_io, -1, EV_READ);
+    ev_timer_init(&c->timer, on_deadline, 0., 0.);
+    conn_deadline(c, listener->timeouts.header_ms);
+    return c;
+}
+
 void conn_begin(struct conn *c, const struct conf_listener *listener)
 {
     c->state = CONN_IDLE;
@@ -97,6 +129,15 @@ void conn_serve(struct conn *c, const struct conf_listener *listener)
         conn_deadline(c, listener->timeouts.header_ms);
 }
 
+static void give_place_back(struct conn *c)
+{
+    struct worker *w = c->worker;
+    list_remove(w, c);
+    count_sub(&worker_lcell(w, c->listener_row)->active, 1);
+    listener_client_release(w->table, c->listener_row, w->slot);
+    slot_client_release(w->table, w->slot);
+}
+
 static void end(struct conn *c, const char *reason, bool reset)
 {
     struct worker *w = c->worker;
@@ -107,6 +148,8 @@ static void end(struct conn *c, const char *reason, bool reset)
         txn_drop(c->txn, reason);
     if (c->kept)
         proxy_out_drop(c->kept);
+    if (c->h2)
+        h2_end(c);
     log_debug("connection closed fd=%d requests=%u reason=\"%s\"", conn_fd(c), c->served, reason);
     ev_timer_stop(w->loop, &c->timer);
     link_end(c->link, w->loop, &c->io, reset);
@@ -116,10 +159,8 @@ static void end(struct conn *c, const char *reason, bool reset)
     buf_put(&w->bufs, c->in);
     c->in = NULL;
     http1_release_head(c);
-    list_remove(w, c);
-    count_sub(&worker_lcell(w, c->listener_row)->active, 1);
-    listener_client_release(w->table, c->listener_row, w->slot);
-    slot_client_release(w->table, w->slot);
+    if (!c->is_stream)
+        give_place_back(c);
     if (c->gen) {
         gen_unref(w, c->gen);
         c->gen = NULL;
@@ -173,6 +214,7 @@ static void on_timeout(struct conn *c)
     case CONN_PROXY:
     case CONN_HELLO: preface_timeout(c); break;
     case CONN_LINGER: conn_close(c, "linger timeout"); break;
+    case CONN_H2: h2_timeout(c); break;
     case CONN_CLOSED: break;
     }
     conn_continue(c);
@@ -191,6 +233,10 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revent
 
 void conn_linger(struct conn *c)
 {
+    if (c->is_stream) {
+        conn_close(c, "answered");
+        return;
+    }
     if (c->eof || link_shut(c->link, conn_fd(c)) == -1) {
         conn_close(c, c->eof ? "closed after answer" : "client gone");
         return;
@@ -217,7 +263,7 @@ void conn_to_idle(struct conn *c)
         buf_put(&c->worker->bufs, c->in);
         c->in = NULL;
     }
-    if (!listener || (c->eof && !c->in)) {
+    if (!listener || c->is_stream || (c->eof && !c->in)) {
         conn_linger(c);
         return;
     }
@@ -247,12 +293,15 @@ static void readable(struct conn *c)
             relay_request_readable(c->txn);
         break;
     case CONN_LINGER: linger_readable(c); break;
+    case CONN_H2: h2_readable(c); break;
     case CONN_CLOSED: break;
     }
 }
 
 static void writable(struct conn *c)
 {
+    if (c->state == CONN_H2)
+        h2_writable(c);
     if (c->state != CONN_BUSY)
         return;
     if (c->txn->state == TXN_TUNNEL)
@@ -282,5 +331,7 @@ void conn_drain_all(struct worker *w)
         c->draining = true;
         if (c->state == CONN_IDLE)
             conn_deadline(c, DRAIN_IDLE_MS);
+        else if (c->state == CONN_H2)
+            h2_drain(c);
     }
 }

@@ -15,6 +15,9 @@ void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct 
 void conn_begin(struct conn *c, const struct conf_listener *listener);
 /* The protocol itself begins: behind PROXY header and TLS. */
 void conn_serve(struct conn *c, const struct conf_listener *listener);
+/* A conn for one request of an HTTP/2 connection: without a descriptor, its bytes are the link's.
+ * NULL: no memory, or no such listener any more. */
+struct conn *conn_open_stream(struct conn *of, struct link *link) MUST_CHECK;
 /* The only way a client connection ends. reason: static text for the log. Ends its txn too. */
 void conn_close(struct conn *c, const char *reason);
 /* The same with a reset: the client must not take what it got for the whole. */

@@ -50,6 +50,12 @@ void link_watch(struct link *l, struct ev_loop *loop, struct ev_io *io, int even
 /* Ends watcher and link, before the descriptor is closed. reset: the peer must not take what it got
  * for the whole. */
 void link_end(struct link *l, struct ev_loop *loop, struct ev_io *io, bool reset);
+/* What the watcher waits for. */
+static inline int link_wanted(const struct link *l, const struct ev_io *io)
+{
+    bool active = ev_is_active(io) || (l && l->ops->virtual_fd);
+    return active ? io->events & (EV_READ | EV_WRITE) : 0;
+}
 /* shutdown(SHUT_WR) or what it is for the link. */
 int link_shut(struct link *l, int fd) MUST_CHECK;
 /* Looks (one system call) whether the peer closed an idle connection, or said something. */

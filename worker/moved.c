@@ -5,6 +5,7 @@
  * request is answered with Connection: close, tunnels get drain_timeout.
  */
 #include "worker/conn.h"
+#include "worker/h2.h"
 #include "worker/worker_int.h"
 
 /* By its socket, else (the listener only changed its address) by its name. */
@@ -36,6 +37,8 @@ static void stay_behind(struct conn *c, struct gen *before)
     c->draining = true;
     if (c->state == CONN_IDLE)
         conn_deadline(c, DRAIN_IDLE_MS);
+    else if (c->state == CONN_H2)
+        h2_drain(c);
 }
 
 void moved_follow(struct worker *w, struct gen *before)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "worker/conn.h"
+#include "worker/h2.h"
 #include "worker/link.h"
 #include "worker/txn.h"
 #include "worker/txn_start.h"
@@ -68,6 +69,24 @@ static void wait_for_more(struct conn *c, const struct conf_listener *listener)
     conn_deadline(c, listener->timeouts.header_ms);
 }
 
+/* A first request that is the beginning of HTTP/2 by prior knowledge (RFC 9113 3.3). */
+static bool speaks_http2(struct conn *c, const struct conf_listener *listener)
+{
+    uint32_t len = buf_len(c->in) < H2_PREFACE_BYTES ? buf_len(c->in) : H2_PREFACE_BYTES;
+    if (c->secure || c->is_stream || *buf_at(c->in) != 'P' ||
+        memcmp(buf_at(c->in), H2_PREFACE, len) != 0)
+        return false;
+    if (len < 3) /* PUT, POST, PATCH are told apart by then */
+        return false;
+    if (len < H2_PREFACE_BYTES) {
+        wait_for_more(c, listener);
+        return true;
+    }
+    http1_release_head(c);
+    h2_begin(c);
+    return true;
+}
+
 void http1_process(struct conn *c)
 {
     const struct conf_listener *listener = conn_listener(c);
@@ -75,6 +94,8 @@ void http1_process(struct conn *c)
         conn_close(c, listener ? "out of memory" : "listener removed");
         return;
     }
+    if (c->served == 0 && speaks_http2(c, listener))
+        return;
     struct http1_limits limits = {listener->limits.header_bytes, listener->limits.headers};
     switch (http1_parse_request(c->head, buf_at(c->in), buf_len(c->in), &limits)) {
     case HTTP1_MORE: wait_for_more(c, listener); break;

@@ -434,10 +434,10 @@ void relay_response_push(struct txn *t)
             return;
         }
     }
-    int client = t->conn->io.events & EV_READ;
-    conn_want(t->conn, (ev_is_active(&t->conn->io) ? client : 0) | (r == 0 ? EV_WRITE : 0));
+    int client = link_wanted(t->conn->link, &t->conn->io) & EV_READ;
+    conn_want(t->conn, client | (r == 0 ? EV_WRITE : 0));
     if (t->up)
-        upstream_want(t->up, (ev_is_active(&t->up->io) ? t->up->io.events & EV_WRITE : 0) |
-                                 (r == 0 ? 0 : EV_READ));
+        upstream_want(t->up,
+                      (link_wanted(t->up->link, &t->up->io) & EV_WRITE) | (r == 0 ? 0 : EV_READ));
     txn_arm(t);
 }

@@ -10,6 +10,7 @@
 #include "worker/account.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
+#include "worker/h2.h"
 #include "worker/txn_start.h"
 #include "worker/upstream.h"
 #include "worker/tls_int.h"
@@ -200,7 +201,10 @@ static int shaken(struct tls *t)
     c->identity = t->identity;
     c->secure = true;
     link_watch(&t->link, t->worker->loop, t->io, EV_READ);
-    conn_serve(c, listener);
+    if (listener->protocol == CONF_HTTP && tls_chose(t, "h2"))
+        h2_begin(c);
+    else
+        conn_serve(c, listener);
     return c->state != CONN_CLOSED && SSL_has_pending(t->ssl) ? EV_READ : 0;
 }
 

@@ -44,6 +44,7 @@ struct link; /* worker/link.h */
 struct pipe; /* worker/splice.h */
 struct tls_server;
 struct tls_client;
+struct h2_session; /* worker/h2.h */
 
 /* What a worker adds to a pool of the configuration. */
 struct pool_rt {
@@ -89,6 +90,7 @@ enum conn_state {
     CONN_BUSY,   /* a txn is at work */
     CONN_LINGER, /* answered and half-closed: reads and drops what still comes, so that the answer
                     is not reset away */
+    CONN_H2,     /* owned by an HTTP/2 session */
     CONN_CLOSED  /* to be freed at the end of the iteration */
 };
 
@@ -99,6 +101,7 @@ struct conn {
     bool draining;    /* answer what is in flight, then close */
     bool eof;         /* the client sent FIN */
     bool secure;      /* over TLS */
+    bool is_stream;   /* of an HTTP/2 connection: no descriptor, one request (worker/h2.h) */
     uint32_t listener_row;
     uint32_t served; /* requests */
     struct ev_io io;
@@ -111,6 +114,7 @@ struct conn {
     struct buf *in;          /* bytes from the client not yet consumed */
     struct http1_head *head; /* while a head arrives and its request runs */
     struct txn *txn;
+    struct h2_session *h2;    /* CONN_H2 */
     struct upstream *kept;    /* idle, announced to its backend as this client's (proxy_out.h) */
     struct conn *prev, *next; /* worker's list of open connections; next also links the retired */
     uint32_t bind_id; /* of the socket that it was accepted on: the listener may be renamed */
@@ -254,6 +258,7 @@ struct worker {
     uint64_t now_us;      /* monotonic, once per loop iteration */
     uint32_t tls_steps;   /* of handshakes, in this iteration */
     uint64_t tls_said_us; /* when a failed handshake with a backend was last said */
+    uint64_t h2_said_us;  /* when a broken HTTP/2 connection was last said */
     struct ev_check clock;
     struct ev_prepare reaper;
     struct ev_timer pause; /* accepting is paused: at the connection limit or out of descriptors */
@@ -264,7 +269,7 @@ struct worker {
     } queues[POOL_MAX];
     uint32_t queued; /* in all of them */
     bool queue_due;  /* a place became free in this iteration */
-    struct slab conn_slab, txn_slab, upstream_slab, head_slab;
+    struct slab stream_slab, conn_slab, txn_slab, upstream_slab, head_slab;
     struct buf_pool bufs;
     struct pipe *pipes; /* empty ones */
     uint32_t pipes_kept, pipes_open;

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "worker/conn.h"
+#include "worker/h2.h"
 #include "worker/queue.h"
 #include "worker/upool.h"
 #include "worker/worker_int.h"
@@ -119,6 +120,7 @@ static struct worker *create(struct child *c)
     w->random[0] = seed.k0 | 1;
     w->random[1] = seed.k1;
     slab_init(&w->conn_slab, sizeof(struct conn));
+    h2_init(w);
     slab_init(&w->txn_slab, sizeof(struct txn));
     slab_init(&w->upstream_slab, sizeof(struct upstream));
     slab_init(&w->head_slab, sizeof(struct http1_head));

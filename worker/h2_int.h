@@ -1,0 +1,79 @@
+/* worker/h2_int.h: what the files of HTTP/2 share. */
+#ifndef BALLAST_WORKER_H2_INT_H
+#define BALLAST_WORKER_H2_INT_H
+
+#include <nghttp2/nghttp2.h>
+#include "worker/h2.h"
+#include "worker/link.h"
+
+#define H2_STREAMS_MAX   128u
+#define H2_FIELD_BYTES   (BUF_LARGE_BYTES)
+#define H2_WINDOW_BYTES  65535u /* of a stream: what a large buffer holds */
+#define H2_SESSION_BYTES (1u << 20)
+
+enum h2_body { H2_NONE, H2_LENGTH, H2_CHUNKED, H2_RAW };
+
+struct h2_stream {
+    struct link link;
+    struct h2_session *session;
+    struct conn *conn; /* NULL: its request is over, the rest of the answer is on its way */
+    struct h2_stream *prev, *next;
+    int32_t id;
+
+    /* the request, as text */
+    struct buf *head;                                    /* not yet read by the conn */
+    struct buf *cookie;                                  /* its cookies, to be joined */
+    struct buf *raw;                                     /* data not yet read by the conn */
+    struct buf *tail;                                    /* trailers, as text */
+    char *method, *path, *authority, *scheme, *protocol; /* while fields arrive; in pseudo */
+    struct buf *pseudo;
+    uint8_t in_body; /* enum h2_body */
+    bool started;    /* the request line was written */
+    bool is_head, has_length, is_connect;
+    bool in_end;   /* the client ended its half */
+    bool end_read; /* the conn was told */
+    bool refused;
+
+    /* the answer */
+    struct buf *out;      /* data for the client */
+    struct buf *trailers; /* as text */
+    struct http1_chunked chunked;
+    uint64_t left;
+    uint8_t out_body; /* enum h2_body */
+    bool head_sent, complete, deferred, ended;
+};
+
+struct h2_session {
+    struct conn *conn;
+    struct worker *worker;
+    nghttp2_session *ng;
+    struct h2_stream *streams;
+    uint32_t count;
+    struct ev_prepare flush; /* fed when something is to be sent; never started */
+    struct buf *out;         /* frames not yet taken by the socket */
+    uint32_t useless;        /* frames that ask for nothing, less those that do */
+    bool goaway, notice, broken;
+};
+
+/* Something is to be sent when this iteration's events are through. */
+void h2_wake(struct h2_session *s);
+/* Streams: h2_stream.c */
+struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id) MUST_CHECK;
+void h2_stream_free(struct h2_stream *st);
+/* The request's head is complete: it is served. False: not with this stream. */
+bool h2_stream_serve(struct h2_stream *st) MUST_CHECK;
+bool h2_stream_data(struct h2_stream *st, const uint8_t *data, size_t len) MUST_CHECK;
+void h2_stream_input_end(struct h2_stream *st);
+/* It closed: its conn ends too. */
+void h2_stream_closed(struct h2_stream *st);
+void h2_feed(struct h2_stream *st, int events);
+/* Requests: h2_request.c. False: malformed, or too long. */
+bool h2_request_field(struct h2_stream *st, const uint8_t *name, size_t name_len,
+                      const uint8_t *value, size_t value_len) MUST_CHECK;
+bool h2_request_end(struct h2_stream *st, bool end_stream) MUST_CHECK;
+bool h2_request_trailer(struct h2_stream *st, const uint8_t *name, size_t name_len,
+                        const uint8_t *value, size_t value_len) MUST_CHECK;
+/* Answers: h2_response.c: takes text; bytes taken, or -1 with errno. */
+ssize_t h2_response_take(struct h2_stream *st, const char *text, uint32_t len) MUST_CHECK;
+
+#endif

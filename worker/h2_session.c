@@ -1,0 +1,409 @@
+/* worker/h2_session.c: a client's connection: frames in and out, its streams, its limits. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "worker/conn.h"
+#include "worker/h2_int.h"
+#include "worker/peer.h"
+
+#define FRAME_ROOM      16640u /* a frame and its head */
+#define USELESS_MAX     4000u  /* frames that ask for nothing, beyond those that do */
+#define RESETS_BURST    400u
+#define RESETS_PER_S    60u
+#define CONTINUATIONS   16u
+#define SETTINGS_MAX    32u
+#define ACKS_MAX        1000u
+#define DRAIN_NOTICE_MS 1000u /* between the notice and the last stream that is taken */
+
+/* ---- sending ---- */
+
+void h2_wake(struct h2_session *s)
+{
+    if (!s->broken)
+        ev_feed_event(s->worker->loop, &s->flush, EV_CUSTOM);
+}
+
+/* Frames into the buffer, as many as fit. False: the session is broken. */
+static bool fill(struct h2_session *s)
+{
+    if (!s->out && !(s->out = buf_get(&s->worker->bufs, true)))
+        return false;
+    if (buf_len(s->out) == 0)
+        s->out->start = s->out->end = 0;
+    while (buf_room(s->out) >= FRAME_ROOM) {
+        const uint8_t *data;
+        ssize_t n = nghttp2_session_mem_send(s->ng, &data);
+        if (n < 0 || n > (ssize_t)FRAME_ROOM)
+            return false;
+        if (n == 0)
+            break;
+        buf_append(s->out, data, (size_t)n);
+    }
+    return true;
+}
+
+static bool is_over(const struct h2_session *s)
+{
+    bool wants = nghttp2_session_want_read(s->ng) || nghttp2_session_want_write(s->ng);
+    return !wants || (s->goaway && s->count == 0);
+}
+
+static void all_sent(struct h2_session *s)
+{
+    buf_put(&s->worker->bufs, s->out);
+    s->out = NULL;
+    if (!is_over(s)) {
+        conn_want(s->conn, EV_READ);
+        return;
+    }
+    s->broken = true;
+    conn_linger(s->conn);
+}
+
+static void flush(struct h2_session *s)
+{
+    struct conn *c = s->conn;
+    while (!s->broken) {
+        if (!fill(s)) {
+            conn_close(c, "HTTP/2 session broken");
+            return;
+        }
+        if (buf_len(s->out) == 0) {
+            all_sent(s);
+            return;
+        }
+        ssize_t n = conn_send(c, s->out, NULL, 0);
+        if (n == -1 && errno != EAGAIN) {
+            conn_close(c, "client reset");
+            return;
+        }
+        if (n == -1 || buf_len(s->out) > 0) { /* who does not read is not read either */
+            conn_want(c, EV_WRITE);
+            return;
+        }
+    }
+}
+
+static void on_flush(struct ev_loop *loop, struct ev_prepare *watcher, int revents)
+{
+    (void)loop, (void)revents;
+    flush(CONTAINER_OF(watcher, struct h2_session, flush));
+}
+
+/* ---- what the session says ---- */
+
+static struct h2_stream *stream_of(nghttp2_session *ng, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(ng, id);
+}
+
+static void refuse(struct h2_stream *st, uint32_t code)
+{
+    st->refused = true;
+    (void)nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, code);
+}
+
+static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *data)
+{
+    struct h2_session *s = data;
+    if (f->hd.type != NGHTTP2_HEADERS || f->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    struct h2_stream *st = h2_stream_new(s, f->hd.stream_id);
+    if (!st)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return nghttp2_session_set_stream_user_data(ng, st->id, st);
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *data)
+{
+    (void)flags, (void)data;
+    struct h2_stream *st = stream_of(ng, f->hd.stream_id);
+    if (!st || st->refused)
+        return 0;
+    bool request = f->headers.cat == NGHTTP2_HCAT_REQUEST;
+    if (!(request ? h2_request_field : h2_request_trailer)(st, name, name_len, value, value_len))
+        refuse(st, NGHTTP2_PROTOCOL_ERROR);
+    return 0;
+}
+
+static void headers_complete(struct h2_stream *st, const nghttp2_frame *f)
+{
+    bool end = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    if (f->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        if (!h2_request_end(st, end)) {
+            refuse(st, NGHTTP2_PROTOCOL_ERROR);
+            return;
+        }
+        if (end)
+            h2_stream_input_end(st);
+        if (!h2_stream_serve(st))
+            refuse(st, NGHTTP2_REFUSED_STREAM);
+    } else if (end) {
+        h2_stream_input_end(st);
+    }
+}
+
+/* Told once a second, however many do it. */
+static void complain(struct h2_session *s, const char *why)
+{
+    struct worker *w = s->worker;
+    char text[NET_ADDR_STRLEN];
+    struct net_addr a;
+    if (w->now_us - w->h2_said_us < 1000000u)
+        return;
+    w->h2_said_us = w->now_us;
+    peer_to_addr(&s->conn->peer, &a);
+    log_warning("HTTP/2 connection ended: peer=%s reason=\"%s\"",
+                net_addr_format(&a, text, sizeof text), why);
+}
+
+/* A client that only keeps us busy: empty data, pings, settings, priorities, resets. */
+static int count_useless(struct h2_session *s, const nghttp2_frame *f)
+{
+    bool end = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    if (f->hd.type == NGHTTP2_HEADERS) {
+        s->useless -= s->useless < 8 ? s->useless : 8;
+        return 0;
+    }
+    if (f->hd.type == NGHTTP2_DATA && (f->hd.length > 0 || end))
+        return 0;
+    if (f->hd.type == NGHTTP2_WINDOW_UPDATE && s->count > 0) {
+        static const uint32_t some = 4; /* an open download asks for more now and then */
+        s->useless += s->useless % some == 0;
+        return 0;
+    }
+    if (++s->useless <= USELESS_MAX || s->goaway)
+        return 0;
+    s->goaway = true;
+    return nghttp2_session_terminate_session(s->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *f, void *data)
+{
+    struct h2_session *s = data;
+    struct h2_stream *st = f->hd.stream_id ? stream_of(ng, f->hd.stream_id) : NULL;
+    if (st && !st->refused && f->hd.type == NGHTTP2_HEADERS)
+        headers_complete(st, f);
+    else if (st && f->hd.type == NGHTTP2_DATA && f->hd.flags & NGHTTP2_FLAG_END_STREAM)
+        h2_stream_input_end(st);
+    return count_useless(s, f) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *bytes,
+                         size_t len, void *data)
+{
+    (void)flags, (void)data;
+    struct h2_stream *st = stream_of(ng, id);
+    (void)nghttp2_session_consume_connection(ng, len); /* neighbours do not wait for this one */
+    if (!st || st->refused)
+        (void)nghttp2_session_consume_stream(ng, id, len);
+    else if (!h2_stream_data(st, bytes, len))
+        refuse(st, NGHTTP2_FLOW_CONTROL_ERROR);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *data)
+{
+    (void)code, (void)data;
+    struct h2_stream *st = stream_of(ng, id);
+    if (st) {
+        (void)nghttp2_session_set_stream_user_data(ng, id, NULL);
+        h2_stream_closed(st);
+    }
+    return 0;
+}
+
+/* The answer is out before the request was: the rest of it is not wanted (RFC 9113 8.1). */
+static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *f, void *data)
+{
+    struct h2_session *s = data;
+    if (f->hd.type == NGHTTP2_GOAWAY && f->goaway.error_code != NGHTTP2_NO_ERROR)
+        complain(s, nghttp2_http2_strerror(f->goaway.error_code));
+    bool answers = f->hd.type == NGHTTP2_DATA || f->hd.type == NGHTTP2_HEADERS;
+    if (!answers || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    const struct h2_stream *st = stream_of(ng, f->hd.stream_id);
+    if (st && !st->in_end)
+        (void)nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
+    return 0;
+}
+
+/* ---- the session ---- */
+
+static nghttp2_session_callbacks *callbacks(void)
+{
+    static nghttp2_session_callbacks *made;
+    if (made || nghttp2_session_callbacks_new(&made) != 0)
+        return made;
+    nghttp2_session_callbacks_set_on_begin_headers_callback(made, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(made, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(made, on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, on_data_chunk);
+    nghttp2_session_callbacks_set_on_stream_close_callback(made, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(made, on_frame_send);
+    return made;
+}
+
+static nghttp2_option *options(void)
+{
+    static nghttp2_option *made;
+    if (made || nghttp2_option_new(&made) != 0)
+        return made;
+    nghttp2_option_set_no_auto_window_update(made, 1);
+    nghttp2_option_set_no_closed_streams(made, 1);
+    nghttp2_option_set_max_outbound_ack(made, ACKS_MAX);
+    nghttp2_option_set_max_settings(made, SETTINGS_MAX);
+    nghttp2_option_set_max_continuations(made, CONTINUATIONS);
+    nghttp2_option_set_stream_reset_rate_limit(made, RESETS_BURST, RESETS_PER_S);
+    return made;
+}
+
+static bool greet(struct h2_session *s, const struct conf_listener *listener)
+{
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_STREAMS_MAX},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW_BYTES},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, listener->limits.header_bytes},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+    };
+    return nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) == 0 &&
+           nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0,
+                                                 (int32_t)H2_SESSION_BYTES) == 0;
+}
+
+static struct h2_session *create(struct conn *c, const struct conf_listener *listener)
+{
+    struct h2_session *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->conn = c;
+    s->worker = c->worker;
+    ev_prepare_init(&s->flush, on_flush);
+    ev_set_priority(&s->flush, EV_MINPRI); /* behind everything that may write */
+    if (callbacks() && options() &&
+        nghttp2_session_server_new2(&s->ng, callbacks(), s, options()) == 0 && greet(s, listener))
+        return s;
+    nghttp2_session_del(s->ng);
+    free(s);
+    return NULL;
+}
+
+/* Hands over what was read. False: the connection ends. */
+static bool feed(struct h2_session *s)
+{
+    struct conn *c = s->conn;
+    if (!c->in || buf_len(c->in) == 0)
+        return true;
+    ssize_t n = nghttp2_session_mem_recv(s->ng, (const uint8_t *)buf_at(c->in), buf_len(c->in));
+    buf_put(&s->worker->bufs, c->in);
+    c->in = NULL;
+    if (n < 0) {
+        complain(s, nghttp2_strerror((int)n));
+        s->goaway = true;
+    }
+    return n >= 0;
+}
+
+static void deadline(struct h2_session *s)
+{
+    const struct conf_listener *listener = conn_listener(s->conn);
+    if (s->notice)
+        return;
+    conn_deadline(s->conn, listener ? listener->timeouts.idle_ms : DRAIN_NOTICE_MS);
+}
+
+void h2_begin(struct conn *c)
+{
+    const struct conf_listener *listener = conn_listener(c);
+    struct h2_session *s = listener ? create(c, listener) : NULL;
+    if (!s) {
+        conn_close(c, "out of memory");
+        return;
+    }
+    c->h2 = s;
+    c->state = CONN_H2;
+    c->served = 1;
+    if (!feed(s)) {
+        conn_close(c, "not HTTP/2");
+        return;
+    }
+    deadline(s);
+    if (c->draining || c->worker->draining)
+        h2_drain(c);
+    h2_wake(s);
+}
+
+void h2_readable(struct conn *c)
+{
+    struct h2_session *s = c->h2;
+    if (!buf_reserve(&s->worker->bufs, &c->in, 1)) {
+        conn_close(c, "out of memory");
+        return;
+    }
+    ssize_t n = conn_recv(c, c->in);
+    if (n == -1 && errno == EAGAIN) {
+        buf_put(&s->worker->bufs, c->in);
+        c->in = NULL;
+        return;
+    }
+    if (n <= 0) {
+        conn_close(c, n == 0 ? "client closed" : "client reset");
+        return;
+    }
+    deadline(s);
+    if (!feed(s))
+        nghttp2_session_terminate_session(s->ng, NGHTTP2_PROTOCOL_ERROR);
+    h2_wake(s);
+}
+
+void h2_writable(struct conn *c)
+{
+    deadline(c->h2);
+    flush(c->h2);
+}
+
+void h2_timeout(struct conn *c)
+{
+    struct h2_session *s = c->h2;
+    if (s->out) {
+        conn_reset(c, "client does not read");
+        return;
+    }
+    if (s->notice && !s->goaway)
+        (void)nghttp2_submit_goaway(s->ng, NGHTTP2_FLAG_NONE,
+                                    nghttp2_session_get_last_proc_stream_id(s->ng),
+                                    NGHTTP2_NO_ERROR, NULL, 0);
+    else if (s->count == 0 && !s->goaway)
+        (void)nghttp2_session_terminate_session(s->ng, NGHTTP2_NO_ERROR);
+    s->goaway |= s->notice || s->count == 0;
+    const struct conf_listener *listener = conn_listener(c);
+    conn_deadline(c, listener ? listener->timeouts.idle_ms : DRAIN_NOTICE_MS);
+    h2_wake(s);
+}
+
+void h2_drain(struct conn *c)
+{
+    struct h2_session *s = c->h2;
+    if (s->notice)
+        return;
+    s->notice = true;
+    (void)nghttp2_submit_shutdown_notice(s->ng);
+    conn_deadline(c, DRAIN_NOTICE_MS);
+    h2_wake(s);
+}
+
+void h2_end(struct conn *c)
+{
+    struct h2_session *s = c->h2;
+    c->h2 = NULL;
+    s->broken = true;
+    ev_prepare_stop(s->worker->loop, &s->flush); /* what was fed goes too */
+    for (struct h2_stream *st; (st = s->streams);)
+        h2_stream_closed(st);
+    nghttp2_session_del(s->ng);
+    buf_put(&s->worker->bufs, s->out);
+    free(s);
+}
