@@ -30,6 +30,7 @@ struct metrics_instance {
     struct metrics_labels labels; /* empty */
     uint64_t one, generation, workers, workers_configured, clients, max_connections;
     uint64_t started_ms, restarts, reloads_ok, reloads_failed, watchdog_kills, silence_ms;
+    uint64_t log_dropped;
 };
 struct metrics_listener {
     struct metrics_labels labels;

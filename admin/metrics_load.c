@@ -60,6 +60,8 @@ static void load_instance(struct metrics_instance *o, const struct table *t)
 {
     const struct table_header *h = t->header;
     uint32_t slowest;
+    for (uint32_t i = 0; i < SLOT_SERVICE_FIRST; i++)
+        o->log_dropped += count_get(&t->slots[i].log_dropped);
     o->one = 1;
     o->generation = word_get(&h->generation);
     o->workers = view_workers_ready(t);

@@ -116,6 +116,15 @@ struct conf_error_page;
 struct conf_condition;
 struct conf_regex;
 
+enum conf_access_format { ACCESS_JSON, ACCESS_COMBINED, ACCESS_COMMON };
+struct conf_access_log {
+    const char *target; /* auto | stdout | stderr | syslog | an absolute path */
+    enum conf_access_format format;
+    bool off;
+    const char *path; /* what the target stands for here; "": no log */
+    uint32_t sink;    /* given by the master: the same for all that write to one target */
+};
+
 struct conf_listener {
     const char *name;
     enum conf_protocol protocol;
@@ -141,7 +150,8 @@ struct conf_listener {
     uint32_t rate_limit_count;
     struct conf_sni *sni; /* conf/sni.h; NULL: none */
     struct conf_tls *tls; /* NULL: clients do not speak TLS */
-    uint32_t row;         /* in the table; given by the master */
+    struct conf_access_log access_log;
+    uint32_t row; /* in the table; given by the master */
     struct conf_pos pos;
 };
 

@@ -87,6 +87,7 @@ static void read_listener(struct walk *w, const struct node *n, const struct wal
     w->kind = 0;
     check_destination(w, n, at);
     route_compile(w, l);
+    access_resolve(l);
     if (l->timeouts.idle_ms == UINT32_MAX)
         l->timeouts.idle_ms = l->protocol == CONF_TCP ? IDLE_TCP_MS : IDLE_HTTP_MS;
 }

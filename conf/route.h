@@ -112,6 +112,8 @@ struct conf_route {
     struct conf_networks networks;
     struct conf_auth *auth;        /* as written; NULL: as the listener says */
     const struct conf_auth *guard; /* the one that holds; NULL: none */
+    struct conf_rate_limit *rate_limits;
+    uint32_t rate_limit_count;
     struct conf_error_page *error_pages;
     uint32_t error_page_count;
     const struct conf_error_page **pages; /* these, then the listener's */

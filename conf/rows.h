@@ -79,6 +79,8 @@ enum conf_type_id {
     CONF_T_POOL_TLS,
     CONF_T_CERTIFICATES,
     CONF_T_ALPN,
+    CONF_T_ACCESS_LOG, /* a group, or "off" */
+    CONF_T_ACCESS_TARGET,
     CONF_T_COUNT
 };
 
@@ -148,6 +150,8 @@ extern const struct conf_section conf_section_retry, conf_section_passive, conf_
 extern const struct conf_section conf_section_pool, conf_section_pool_timeouts, conf_section_health,
     conf_section_backend;
 
+/* rows_access.c */
+extern const struct conf_section conf_section_access_log;
 /* rows_rate.c */
 extern const struct conf_section conf_section_rate_limit;
 /* rows_route.c */

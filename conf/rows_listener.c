@@ -214,9 +214,14 @@ static const struct conf_row listener_rows[] = {
      .help = "Every connection begins with a PROXY header, version 1 or 2, that names the client; "
              "only `trusted` networks (and unix sockets) may connect. Who is not trusted, or sends "
              "no header or a malformed one, is closed"},
+    {.name = "access_log",
+     .type = CONF_T_ACCESS_LOG,
+     FIELD(struct conf_listener, access_log),
+     .section = &conf_section_access_log,
+     .also = "log accesslog"},
     {.name = "rate_limit",
      .type = CONF_T_RATE_LIMITS,
-     .flags = CONF_OWN,
+     .flags = CONF_OWN | CONF_OMIT,
      FIELD(struct conf_listener, rate_limits),
      .section = &conf_section_rate_limit,
      .also = "limit_req ratelimit stick_table throttle",
@@ -227,7 +232,6 @@ static const struct conf_row listener_rows[] = {
      FIELD(struct conf_listener, tls),
      .section = &conf_section_tls,
      .also = "ssl https"},
-    LATER("access_log"),
     {.name = "sni",
      .type = CONF_T_SNI,
      .flags = CONF_OWN | CONF_OMIT,

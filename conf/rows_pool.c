@@ -136,7 +136,7 @@ static const struct conf_row pool_rows[] = {
      .help = "Idle connections to backends that each worker keeps open; `0`: none"},
     {.name = "rate_limit",
      .type = CONF_T_RATE_LIMITS,
-     .flags = CONF_OWN,
+     .flags = CONF_OWN | CONF_OMIT,
      FIELD(struct conf_pool, rate_limits),
      .section = &conf_section_rate_limit,
      .also = "limit_req ratelimit stick_table throttle",

@@ -16,6 +16,7 @@ PAIR(struct conf_route, when, when_count);
 PAIR(struct conf_route, unless, unless_count);
 PAIR(struct conf_route, split, split_count);
 PAIR(struct conf_route, error_pages, error_page_count);
+PAIR(struct conf_route, rate_limits, rate_limit_count);
 PAIR(struct conf_error_page, statuses, status_count);
 PAIR(struct conf_networks, allow, allow_count);
 PAIR(struct conf_networks, deny, deny_count);
@@ -315,6 +316,14 @@ static const struct conf_row route_rows[] = {
      .flags = CONF_OMIT,
      FIELD(struct conf_route, strip_prefix),
      .help = "The backend gets the path without the route's: `/api/v1/users` becomes `/users`"},
+    {.name = "rate_limit",
+     .type = CONF_T_RATE_LIMITS,
+     .flags = CONF_OMIT,
+     FIELD(struct conf_route, rate_limits),
+     .section = &conf_section_rate_limit,
+     .also = "limit_req ratelimit stick_table throttle",
+     .help = "How often this route may be asked, besides what the listener and the pool say: see "
+             "`listeners.*.rate_limit`"},
     {.name = "timeouts",
      .type = CONF_T_GROUP,
      .flags = CONF_OMIT,

@@ -39,6 +39,9 @@ const struct conf_type conf_types[CONF_T_COUNT] = {
     [CONF_T_DEFAULTS] = {"group", NODE_GROUP, object_read_defaults, NULL},
     [CONF_T_LISTENERS] = {"groups by name", NODE_GROUP, object_read_listeners, write_listeners},
     [CONF_T_POOLS] = {"groups by name", NODE_GROUP, object_read_pools, write_pools},
+    [CONF_T_ACCESS_LOG] = {"group or `\"off\"`", NODE_GROUP, access_read_log, access_write_log},
+    [CONF_T_ACCESS_TARGET] = {"`auto`, `stdout`, `stderr`, `syslog` or a path", NODE_STRING,
+                              access_read_target, write_string},
     [CONF_T_RATE] = {"rate", NODE_STRING, rate_read_rate, rate_write_rate},
     [CONF_T_RATE_KEY] =
         {"`client_ip`, `global`, `uri`, `path`, `host`, `header:NAME`, `cookie:NAME`", NODE_STRING,

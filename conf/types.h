@@ -59,6 +59,10 @@ conf_read_fn object_read_sni, value_read_sni_host, value_read_sni_alpn;
 conf_write_fn write_sni, write_sni_alpn;
 /* conf/objects.c: enum conf_kind */
 unsigned types_listener_kind(const struct conf_listener *l);
+/* conf/access_log.c */
+conf_read_fn access_read_log, access_read_target;
+conf_write_fn access_write_log;
+void access_resolve(struct conf_listener *l); /* what "auto" is here */
 /* conf/rate_limit.c */
 conf_read_fn rate_read_rate, rate_read_limits;
 conf_write_fn rate_write_rate, rate_write_limits;

@@ -121,7 +121,8 @@ void walk_fill_defaults(struct walk *w, const struct conf_section *section, void
 {
     for (const struct conf_row *row = section->rows; row->name; row++) {
         char *field = (char *)base + row->offset;
-        if (row->type == CONF_T_GROUP || row->type == CONF_T_ADMIN)
+        if (row->type == CONF_T_GROUP || row->type == CONF_T_ADMIN ||
+            row->type == CONF_T_ACCESS_LOG)
             walk_fill_defaults(w, row->section, field);
         else if (row->flags & CONF_DERIVED)
             memset(field, 0xff, row->width);

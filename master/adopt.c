@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "shm/breaker.h"
+#include "master/access_logs.h"
 #include "shm/override.h"
 #include "shm/passive.h"
 #include "shm/pool.h"
@@ -346,4 +347,5 @@ void adopt_sweep(struct master *m)
             listener_remove(t, i);
     sweep_rates(m);
     table_unlock(t);
+    access_logs_sweep(m);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "master/access_logs.h"
 #include "master/processes.h"
 #include "shm/events.h"
 
@@ -78,6 +79,7 @@ void logs_follow(struct master *m, const struct conf *old)
 
 void logs_reopen(struct master *m)
 {
+    access_logs_reopen(m);
     if (logs_open(m, m->current->conf) == -1) {
         const char *why = strerror(errno);
         log_error("cannot reopen the log: %s; the old one stays", why);

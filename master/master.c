@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/magic.h"
+#include "master/access_logs.h"
 #include "master/adopt.h"
 #include "master/daemon.h"
 #include "master/effective.h"
@@ -74,7 +75,8 @@ static int prepare(struct master *m, struct conf_errors *errors)
     if (listen_prepare(m, g->conf, g->conf->workers, errors) == -1)
         return -1;
     listen_inherit_end(m);
-    if (adopt_prepare(m, g->conf, &m->first_adoption, errors) == -1)
+    if (access_logs_prepare(m, g->conf, errors) == -1 ||
+        adopt_prepare(m, g->conf, &m->first_adoption, errors) == -1)
         return -1;
     if (generation_seal(g) == -1) {
         conf_errors_add(errors, (struct conf_pos){0}, "cannot seal the configuration: %s",

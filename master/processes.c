@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/magic.h"
+#include "master/access_logs.h"
 #include "master/death.h"
 #include "master/generation.h"
 #include "master/listen.h"
@@ -227,6 +228,7 @@ static void start(struct process *p)
     generation_hold(m->current, p->slot);
     processes_watch(p);
     await_ready(p);
+    access_logs_send(p);
     log_debug("process started: name=\"%s\" pid=%d", p->title, (int)p->pid);
 }
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/magic.h"
+#include "master/access_logs.h"
 #include "master/adopt.h"
 #include "master/answer.h"
 #include "master/effective.h"
@@ -146,6 +147,7 @@ static int prepare(struct master *m, struct conf_errors *errors)
     check_adoptable(m, g->conf, errors);
     uint32_t workers = larger(g->conf->workers, m->current->conf->workers);
     if (errors->count > 0 || listen_prepare(m, g->conf, workers, errors) == -1 ||
+        access_logs_prepare(m, g->conf, errors) == -1 ||
         adopt_prepare(m, g->conf, &m->reload.adoption, errors) == -1)
         return -1;
     return seal(g, errors);

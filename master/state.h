@@ -11,6 +11,7 @@
 #include "proc/bundle.h"
 #include "proc/outbox.h"
 #include "proc/plan.h"
+#include "proc/role.h"
 
 #define MASTER_MAGIC     0x3A57E201u
 #define PROCESS_MAGIC    0x9A0CE502u
@@ -168,6 +169,13 @@ struct takeover {
     struct takeover_health *health;
 };
 
+/* ---- access logs: access_logs.c
+ * ------------------------------------------------------------------------------------------ */
+struct access_sink {
+    char *target; /* NULL: free */
+    int fd;
+};
+
 struct notify {
     int fd; /* -1: nobody wants to know */
     struct net_addr addr;
@@ -198,6 +206,7 @@ struct master {
     char program[4096]; /* path of this program; "": unknown */
     int program_fd;
     int signal_fd, pid_fd, daemon_fd, effective_fd;
+    struct access_sink sinks[CHILD_LOGS_MAX];
     char *pid_path; /* NULL: none written */
     ev_io signal_io;
     ev_timer watch; /* watch.c */

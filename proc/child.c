@@ -13,6 +13,7 @@
 #include "base/magic.h"
 #include "proc/bundle.h"
 #include "proc/child_listens.h"
+#include "proc/child_logs.h"
 #include "proc/control.h"
 #include "proc/outbox.h"
 #include "proc/role.h"
@@ -260,6 +261,7 @@ static void dispatch(struct life *l, const struct ctl_msg *m, const int *fds)
     case CTL_REOPEN: reopen(l, m, fds); break;
     case CTL_RELOADED:
     case CTL_RELOADS: pass_to_role(l, m, fds); break;
+    case CTL_LOGS: child_logs_take(m, fds); break;
     default:
         ctl_close_fds(fds, m->fd_count);
         without_fds(l, m);
@@ -332,5 +334,7 @@ void child_main(struct child *c, int control_fd, bool debug)
     }
     must_say(CTL_READY, c->conf->generation, "");
     ev_run(c->loop, 0);
+    if (c->role->leave != NULL)
+        c->role->leave(c);
     exit(0);
 }

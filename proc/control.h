@@ -41,7 +41,8 @@ enum ctl_type {
     CTL_RELOADED,
     CTL_CHANGED,
     CTL_RELOADS,
-    CTL_UPGRADE
+    CTL_UPGRADE,
+    CTL_LOGS
 };
 
 struct ctl_msg {
@@ -49,7 +50,7 @@ struct ctl_msg {
     uint32_t generation;
     uint32_t number; /* by type: deadline in ms, result, ... */
     uint32_t fd_count;
-    uint32_t ids[CTL_FDS]; /* bind ids of LISTEN's descriptors */
+    uint32_t ids[CTL_FDS]; /* bind ids of LISTEN's descriptors, sinks of LOGS' */
     uint64_t address;      /* OFFER: where the bundle is mapped */
     uint64_t len_bytes;
     uint64_t root; /* OFFER: address of struct conf */

@@ -40,6 +40,8 @@ struct role {
     void (*drain)(struct child *c, uint32_t deadline_ms);
     /* Log files were reopened. May be NULL. */
     void (*reopen)(struct child *c);
+    /* The process leaves at once: what must not be lost goes now. May be NULL. */
+    void (*leave)(struct child *c);
     /* A message of the master for this role (admin: result of a reload). May be NULL. fd: -1, or a
      * descriptor that is closed when the hook returns. */
     void (*message)(struct child *c, uint32_t type, uint32_t number, const char *text, int fd);
@@ -71,6 +73,21 @@ void child_main(struct child *c, int control_fd, bool debug) __attribute__((nore
 void child_release(struct child *c, const struct conf *old);
 /* Nothing left to do after drain: leave with status 0 at the end of this loop iteration. */
 void child_exit(struct child *c);
+/* An access log that the master opened; kind CHILD_LOG_NONE: there is none of this number. */
+#define CHILD_LOGS_MAX 64u
+enum child_log_kind {
+    CHILD_LOG_NONE,
+    CHILD_LOG_FILE,
+    CHILD_LOG_PIPE,     /* or a terminal, a device; never blocks */
+    CHILD_LOG_BLOCKING, /* the same, shared with others who want it so */
+    CHILD_LOG_STREAM,
+    CHILD_LOG_DATAGRAM /* syslog: a line each */
+};
+struct child_log {
+    int fd;
+    enum child_log_kind kind;
+};
+const struct child_log *child_log(uint32_t sink);
 /* Descriptor of a bind id, or -1. */
 int child_listen_fd(const struct child *c, uint32_t bind_id);
 /* Closes and forgets listening sockets whose bind id the current configuration does not name. */

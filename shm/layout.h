@@ -119,6 +119,7 @@ struct slot {
     atom64 restarts;                 /* master */
     atom64 heartbeat_us; /* own process: clock_mono_us of its last timer tick (every 500 ms) */
     atom64 accepted, requests; /* own process: totals over listeners */
+    atom64 log_dropped;        /* own process: lines of access logs that could not be written */
     atom64 breadcrumb; /* own process: what it is doing (step << 32 | entry), for the post-mortem */
 };
 

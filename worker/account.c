@@ -2,6 +2,7 @@
 #include "worker/account.h"
 
 #include "shm/latency.h"
+#include "worker/access_log.h"
 
 static atom64 *class_of(atom64 *first_of_five, unsigned status)
 {
@@ -58,6 +59,8 @@ void account_sent(struct txn *t)
     t->sent_us = t->worker->now_us;
     count_add(&cell->requests, 1);
     count_add(t->up->reused ? &cell->reused : &cell->connects, 1);
+    if (t->note)
+        access_note_sent(t);
 }
 
 void account_response(struct txn *t, unsigned status)
@@ -69,6 +72,8 @@ void account_response(struct txn *t, unsigned status)
     count_add(&cell->responses, 1);
     histo_add(cell->histo, took_us);
     feed_latency(t, took_us);
+    if (t->note)
+        access_note_response(t, took_us);
 }
 
 void account_attempt_failed(struct txn *t, bool connect_error, bool timeout)
@@ -113,6 +118,11 @@ void account_rate_request(struct txn *t, bool delayed)
 {
     struct lcell *cell = worker_lcell(t->worker, t->conn->listener_row);
     count_add(delayed ? &cell->rate_delayed : &cell->rate_passed, 1);
+}
+
+void account_log_dropped(struct worker *w, uint32_t lines)
+{
+    count_add(&w->table->slots[w->slot].log_dropped, lines);
 }
 
 void account_client_in(struct txn *t, uint64_t n)

@@ -3,12 +3,15 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include "conf/route.h"
 #include "shm/events.h"
 #include "worker/account.h"
 #include "worker/dispatch.h"
 #include "worker/key.h"
+#include "worker/peer.h"
 #include "worker/txn.h"
 #include "worker/txn_start.h"
+#include "worker/vars.h"
 
 #define IPV6_CLIENT_BYTES 8u /* who has one address of a network of 64 bits has all of them */
 
@@ -28,11 +31,23 @@ struct asker {
     uint64_t wait_us;
 };
 
-static uint64_t key_of_client(const struct txn *t)
+/* The peer, or whom a trusted proxy names. */
+static void find_client(const struct asker *a, struct peer *out)
 {
-    const struct peer *p = &t->conn->peer;
-    return hash_bytes(t->worker->table->header->key, p->ip,
-                      p->family == AF_INET ? 4 : IPV6_CLIENT_BYTES);
+    *out = a->t->conn->peer;
+    if (a->h && a->t->listener->trusted_count) {
+        struct net_addr client;
+        vars_client(a->t, a->h, a->base, &client);
+        peer_from_addr(out, &client);
+    }
+}
+
+static uint64_t key_of_client(const struct asker *a)
+{
+    struct peer p;
+    find_client(a, &p);
+    return hash_bytes(a->t->worker->table->header->key, p.ip,
+                      p.family == AF_INET ? 4 : IPV6_CLIENT_BYTES);
 }
 
 static uint64_t key_of(const struct asker *a, const struct conf_rate_limit *r)
@@ -44,7 +59,7 @@ static uint64_t key_of(const struct asker *a, const struct conf_rate_limit *r)
     if (a->h && r->key_kind != CONF_KEY_CLIENT_IP)
         part = key_part_find(a->h, a->base, r->key);
     if (part.len == 0)
-        return key_of_client(a->t);
+        return key_of_client(a);
     return r->key_kind == CONF_KEY_HOST ? key_hash_host(secret, part)
                                         : hash_bytes(secret, part.at, part.len);
 }
@@ -87,9 +102,10 @@ static void write_onset(const struct asker *a, const struct conf_rate_limit *r)
     static const char *const names[] = {"token_bucket", "sliding_window", "leaky_bucket"};
     char reason[144], client[INET6_ADDRSTRLEN] = "unix";
     const struct worker *w = a->t->worker;
-    const struct peer *p = &a->t->conn->peer;
-    if (p->family != AF_UNIX)
-        inet_ntop(p->family, p->ip, client, sizeof client);
+    struct peer p;
+    find_client(a, &p);
+    if (p.family != AF_UNIX)
+        inet_ntop(p.family, p.ip, client, sizeof client);
     snprintf(reason, sizeof reason, "%s %u/%ums by %.40s, client %s", names[r->algorithm],
              r->rate.count, r->rate.period_ms, r->key, client);
     event_write(w->table, w->slot, "rate_limit", r->owner, "passing", "limiting", reason);
@@ -152,8 +168,10 @@ static bool take(struct asker *a, struct limits l)
 static bool count_request(struct asker *a)
 {
     const struct conf_listener *l = a->t->listener;
+    const struct conf_route *r = a->t->route;
     const struct conf_pool *p = a->t->pool ? a->t->pool->conf : NULL;
     const struct limits all[] = {{l->rate_limits, l->rate_limit_count},
+                                 {r ? r->rate_limits : NULL, r ? r->rate_limit_count : 0},
                                  {p ? p->rate_limits : NULL, p ? p->rate_limit_count : 0}};
     uint32_t count = 0;
     for (uint32_t i = 0; i < ARRAY_LEN(all); i++)

@@ -1,7 +1,7 @@
 /*
- * worker/rate_limit.h: the step that counts a request against the rate limits of its listener and
- * its pool (shm/rate.h). All that apply are asked first, then all are counted: who is refused by
- * one uses up nothing of the others.
+ * worker/rate_limit.h: the step that counts a request against the rate limits of its listener,
+ * its route and its pool (shm/rate.h). All that apply are asked first, then all are counted: who is
+ * refused by one uses up nothing of the others.
  */
 #ifndef BALLAST_WORKER_RATE_LIMIT_H
 #define BALLAST_WORKER_RATE_LIMIT_H

@@ -2,6 +2,7 @@
 #include "worker/txn.h"
 
 #include <string.h>
+#include "worker/access_log.h"
 #include "worker/account.h"
 #include "worker/conn.h"
 #include "worker/pick.h"
@@ -36,6 +37,8 @@ struct txn *txn_begin(struct conn *c)
     t->route = t->listener->fallback;
     t->entry = INDEX_NONE;
     t->started_us = w->now_us;
+    if (t->listener->access_log.sink != INDEX_NONE)
+        access_begin(t);
     c->txn = t;
     c->state = CONN_BUSY;
     c->served++;
@@ -78,6 +81,8 @@ static void end(struct txn *t)
     if (UNLIKELY(t->retrying))
         retry_end(t);
     account_txn(t);
+    if (t->note)
+        access_end(t);
     free_buffers(t);
     gen_unref(w, t->gen);
     t->conn->txn = NULL;

@@ -5,6 +5,7 @@
 #include "worker/txn_start.h"
 
 #include <string.h>
+#include "worker/access_log.h"
 #include "worker/account.h"
 #include "worker/auth.h"
 #include "worker/conn.h"
@@ -129,6 +130,8 @@ void txn_start_http(struct conn *c)
     if (!t)
         return;
     note_request(t, c->head, c->in);
+    if (t->note)
+        access_note_head(t, c->head, buf_at(c->in));
     txn_advance(t);
 }
 

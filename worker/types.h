@@ -45,6 +45,8 @@ struct pipe; /* worker/splice.h */
 struct tls_server;
 struct tls_client;
 struct h2_session; /* worker/h2.h */
+struct access_note;   /* worker/access_log.h */
+struct access_buffer; /* worker/access_sink.c */
 
 /* What a worker adds to a pool of the configuration. */
 struct pool_rt {
@@ -237,6 +239,7 @@ struct txn {
     struct txn *next; /* retired; or behind it in the queue */
     struct txn *queue_prev;
     uint64_t queued_us; /* since when it waits for a place */
+    struct access_note *note; /* NULL: no access log */
 };
 
 struct worker {
@@ -269,7 +272,8 @@ struct worker {
     } queues[POOL_MAX];
     uint32_t queued; /* in all of them */
     bool queue_due;  /* a place became free in this iteration */
-    struct slab stream_slab, conn_slab, txn_slab, upstream_slab, head_slab;
+    struct slab stream_slab, conn_slab, txn_slab, upstream_slab, head_slab, note_slab;
+    struct access_buffer *access[CHILD_LOGS_MAX]; /* by sink */
     struct buf_pool bufs;
     struct pipe *pipes; /* empty ones */
     uint32_t pipes_kept, pipes_open;

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "worker/access_log.h"
+#include "worker/access_sink.h"
 #include "worker/conn.h"
 #include "worker/h2.h"
 #include "worker/queue.h"
@@ -43,6 +45,7 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int revents)
     struct worker *w = CONTAINER_OF(timer, struct worker, sweep);
     upool_sweep(w);
     moved_sweep(w);
+    access_sink_flush_all(w);
 }
 
 void worker_retire_conn(struct worker *w, struct conn *c)
@@ -124,6 +127,7 @@ static struct worker *create(struct child *c)
     slab_init(&w->txn_slab, sizeof(struct txn));
     slab_init(&w->upstream_slab, sizeof(struct upstream));
     slab_init(&w->head_slab, sizeof(struct http1_head));
+    slab_init(&w->note_slab, sizeof(struct access_note));
     return w;
 }
 
@@ -197,6 +201,11 @@ static void worker_drain(struct child *c, uint32_t deadline_ms)
     upool_close_all(w);
 }
 
+static void worker_leave(struct child *c)
+{
+    access_sink_flush_all(c->data);
+}
+
 const struct role worker_role = {
     .name = "worker",
     .slot_role = SLOT_WORKER,
@@ -206,4 +215,5 @@ const struct role worker_role = {
     .abort = worker_abort,
     .go = worker_go,
     .drain = worker_drain,
+    .leave = worker_leave,
 };

@@ -229,6 +229,8 @@ static void make_value(struct made *m, const struct conf_row *row)
     case CONF_T_RATE_LIMITS: make_limits(m); break;
     case CONF_T_LISTENERS: make_things(m, row->section, "listener"); break;
     case CONF_T_POOLS: make_things(m, row->section, "pool"); break;
+    case CONF_T_ACCESS_TARGET: say(m, "\"/x/%u.log\"", m->port); break;
+    case CONF_T_ACCESS_LOG:
     case CONF_T_ADMIN:
     case CONF_T_GROUP:
         say(m, "{\n");

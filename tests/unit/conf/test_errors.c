@@ -31,7 +31,7 @@ TEST(unknown_settings)
 
 TEST(not_supported_yet)
 {
-    static const char *const listener[] = {"access_log", "responses"};
+    static const char *const listener[] = {"responses"};
     static const char *const pool[] = {"sticky", "slow_start", "protocol", "max_load"};
     char setting[64], wanted[96];
     for (size_t i = 0; i < ARRAY_LEN(listener) + ARRAY_LEN(pool); i++) {

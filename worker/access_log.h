@@ -1,0 +1,32 @@
+/*
+ * worker/access_log.h: what is remembered of a request for its line in the access log, from its
+ * head (which is gone when the request ends) to its end. A listener without a log costs a branch.
+ */
+#ifndef BALLAST_WORKER_ACCESS_LOG_H
+#define BALLAST_WORKER_ACCESS_LOG_H
+
+#include "worker/types.h"
+
+#define ACCESS_NOTE_BYTES 3072u /* what is remembered of a head, at most */
+
+struct access_note {
+    uint32_t entry, incarnation; /* the backend that was asked last */
+    struct peer client;          /* or whom a trusted proxy names */
+    uint64_t backend_us;         /* from request to response head; UINT64_MAX: none came */
+    uint16_t method_len, target_len, host_len, agent_len, referer_len, id_len;
+    uint8_t minor;
+    bool head; /* there was one that could be parsed */
+    char text[ACCESS_NOTE_BYTES];
+};
+
+/* A request or tunnel begins, its listener known. */
+void access_begin(struct txn *t);
+/* Its head is there. */
+void access_note_head(struct txn *t, const struct http1_head *h, const char *base);
+/* It was given to a backend; the backend answered. */
+void access_note_sent(struct txn *t);
+void access_note_response(struct txn *t, uint64_t took_us);
+/* It ended: the line is written. */
+void access_end(struct txn *t);
+
+#endif
