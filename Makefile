@@ -147,8 +147,9 @@ lint:
 
 # Rewrites the tables in the docs that the program itself prints.
 .PHONY: docs
-docs: $(BUILD)/tests/lint/print
+docs: all $(BUILD)/tests/lint/print
 	@/usr/bin/python3 tests/lint/lint.py --build $(BUILD) --write-docs
+	@/usr/bin/python3 pkg/man/generate.py $(BUILD)/ballast
 
 .PHONY: format
 format:

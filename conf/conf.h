@@ -246,6 +246,7 @@ struct conf_pool {
     struct conf_passive passive;
     struct conf_queue queue;
     const struct conf_breaker *breaker; /* NULL: none */
+    const struct conf_sticky *sticky;   /* NULL: no sessions */
     enum conf_all_down all_down;
     uint32_t max_connections; /* of all backends together; 0: no limit */
     struct conf_pos pos;

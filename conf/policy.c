@@ -158,3 +158,51 @@ void write_breaker(struct out *o, const struct conf_row *row, const void *field)
     dump_section(o, row->section, *b);
     out_group_end(o);
 }
+
+/* ---- sessions ---- */
+
+/* A token (RFC 9110 5.6.2): cookies and fields are named so. */
+static bool is_token(const char *s)
+{
+    return *s && s[strspn(s, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
+}
+
+static void check_sticky(struct walk *w, const struct node *n, const struct walk_at *at,
+                         struct conf_sticky *s)
+{
+    bool named = s->type == CONF_STICKY_APP_COOKIE || s->type == CONF_STICKY_HEADER;
+    if ((uintptr_t)s->name == UINTPTR_MAX) {
+        s->name = "SERVERID";
+        if (named)
+            walk_error(w, n->pos, at, "type \"%s\" needs a \"name\"",
+                       s->type == CONF_STICKY_HEADER ? "header" : "app_cookie");
+    } else if (!is_token(s->name)) {
+        walk_error(w, n->pos, at, "\"%.64s\" cannot be the name of a %s", s->name,
+                   s->type == CONF_STICKY_HEADER ? "header field" : "cookie");
+    }
+    if (strpbrk(s->path, "; ,\"\\"))
+        walk_error(w, n->pos, at, "path: \"%.64s\" cannot stand in a cookie", s->path);
+    s->name = arena_strdup(w->arena, s->name);
+    s->key = arena_printf(w->arena, "header:%s", s->name);
+}
+
+void object_read_sticky(struct walk *w, const struct conf_row *row UNUSED, const struct node *n,
+                        const struct walk_at *at, void *field)
+{
+    struct conf_sticky *s = ARENA_NEW(w->arena, struct conf_sticky);
+    struct conf_sticky **out = field;
+    if (n->kind == NODE_STRING && strcmp(n->text, "off") == 0) {
+        *out = NULL;
+        return;
+    }
+    if (*out)
+        *s = **out;
+    else
+        walk_fill_defaults(w, &conf_section_sticky, s);
+    walk_group(w, n, at, &(struct walk_target){&conf_section_sticky, (char *)s}, 1);
+    if (n->kind != NODE_GROUP)
+        return;
+    check_sticky(w, n, at, s);
+    *out = s;
+}

@@ -52,6 +52,31 @@ struct conf_queue {
     uint32_t timeout_ms;
 };
 
+enum conf_sticky_type {
+    CONF_STICKY_COOKIE,
+    CONF_STICKY_APP_COOKIE,
+    CONF_STICKY_HEADER,
+    CONF_STICKY_CLIENT_IP
+};
+enum conf_same_site {
+    CONF_SAME_SITE_LAX,
+    CONF_SAME_SITE_STRICT,
+    CONF_SAME_SITE_NONE,
+    CONF_SAME_SITE_UNSET
+};
+enum conf_secure { CONF_SECURE_AUTO, CONF_SECURE_ALWAYS, CONF_SECURE_NEVER };
+
+struct conf_sticky {
+    enum conf_sticky_type type;
+    const char *name; /* of the cookie or the header field */
+    const char *key;  /* "header:NAME" */
+    uint32_t ttl_ms;  /* 0: for ever */
+    const char *path;
+    bool http_only;
+    enum conf_secure secure;
+    enum conf_same_site same_site;
+};
+
 enum conf_all_down { CONF_ALL_DOWN_FAIL, CONF_ALL_DOWN_TRY };
 
 #endif

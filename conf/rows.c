@@ -159,6 +159,7 @@ const struct conf_section *const conf_sections[] = {&conf_section_top,
                                                     &conf_section_passive,
                                                     &conf_section_breaker,
                                                     &conf_section_queue,
+                                                    &conf_section_sticky,
                                                     &conf_section_pool_tls,
                                                     NULL};
 

@@ -39,6 +39,7 @@ enum conf_type_id {
     CONF_T_HEALTH,   /* of one backend: NULL or a section of its own */
     CONF_T_FAILURES, /* struct conf_failures */
     CONF_T_PERCENT,
+    CONF_T_STICKY, /* likewise */
     CONF_T_BREAKER, /* a group behind a pointer; NULL: off */
     CONF_T_POOL,    /* name of a pool, kept as its index */
     CONF_T_ADDRESS, /* of a backend; resolved */
@@ -146,7 +147,7 @@ extern const struct conf_section conf_section_listener, conf_section_listener_ti
     conf_section_limits, conf_section_sni;
 /* rows_pool.c */
 extern const struct conf_section conf_section_retry, conf_section_passive, conf_section_breaker,
-    conf_section_queue;
+    conf_section_queue, conf_section_sticky;
 extern const struct conf_section conf_section_pool, conf_section_pool_timeouts, conf_section_health,
     conf_section_backend;
 

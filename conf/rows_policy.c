@@ -124,3 +124,76 @@ static const struct conf_row queue_rows[] = {
     END};
 const struct conf_section conf_section_queue = {"pools.*.queue", queue_rows,
                                                 "Waiting for a place at a backend."};
+
+static const char *const sticky_types[] = {[CONF_STICKY_COOKIE] = "cookie",
+                                           [CONF_STICKY_APP_COOKIE] = "app_cookie",
+                                           [CONF_STICKY_HEADER] = "header",
+                                           [CONF_STICKY_CLIENT_IP] = "client_ip",
+                                           NULL};
+static const char *const same_sites[] = {[CONF_SAME_SITE_LAX] = "lax",
+                                         [CONF_SAME_SITE_STRICT] = "strict",
+                                         [CONF_SAME_SITE_NONE] = "none",
+                                         [CONF_SAME_SITE_UNSET] = "unset",
+                                         NULL};
+static const char *const secures[] = {[CONF_SECURE_AUTO] = "auto",
+                                      [CONF_SECURE_ALWAYS] = "always",
+                                      [CONF_SECURE_NEVER] = "never",
+                                      NULL};
+
+static const struct conf_row sticky_rows[] = {
+    {.name = "type",
+     .type = CONF_T_ENUM,
+     FIELD(struct conf_sticky, type),
+     .fallback = "cookie",
+     .names = sticky_types,
+     .help =
+         "`cookie`: one of ours is inserted, its value names no address, and backends never see "
+         "it; `app_cookie`: one that the application sets to the name of its backend; `header`: "
+         "clients with the same value of a field; `client_ip`. A draining backend keeps its "
+         "clients, one that fails or is in maintenance loses them to another"},
+    {.name = "name",
+     .type = CONF_T_STRING,
+     .flags = CONF_DERIVED,
+     FIELD(struct conf_sticky, name),
+     .fallback = "cookie: SERVERID; app_cookie, header: required",
+     .max = 64,
+     .also = "cookie_name header_name",
+     .help = "Of the cookie or the header field"},
+    {.name = "ttl",
+     .type = CONF_T_DURATION,
+     FIELD(struct conf_sticky, ttl_ms),
+     .fallback = "1h",
+     .max = DURATION_MAX,
+     .also = "timeout expire max_age",
+     .help =
+         "`cookie`: its Max-Age, given anew to clients that come back after half of it; "
+         "`\"0s\"`: until the browser closes. `header`, `client_ip`: how long a client that does "
+         "not come is remembered; `\"0s\"`: as long as there is room for 500,000 of them"},
+    {.name = "path",
+     .type = CONF_T_URI_PATH,
+     FIELD(struct conf_sticky, path),
+     .fallback = "/",
+     .max = 128,
+     .help = "Path of the inserted cookie"},
+    {.name = "http_only",
+     .type = CONF_T_BOOL,
+     FIELD(struct conf_sticky, http_only),
+     .fallback = "true",
+     .help = "The inserted cookie is hidden from scripts"},
+    {.name = "secure",
+     .type = CONF_T_ENUM,
+     FIELD(struct conf_sticky, secure),
+     .fallback = "auto",
+     .names = secures,
+     .help = "The inserted cookie is sent over TLS only; `auto`: when it was given over TLS"},
+    {.name = "same_site",
+     .type = CONF_T_ENUM,
+     FIELD(struct conf_sticky, same_site),
+     .fallback = "lax",
+     .names = same_sites,
+     .help = "SameSite of the inserted cookie; `unset`: the attribute is left out"},
+    END};
+const struct conf_section conf_section_sticky = {
+    "pools.*.sticky", sticky_rows,
+    "Sessions: the same client goes to the same backend. There are none unless this group stands "
+    "there, `{ }` at least."};

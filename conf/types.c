@@ -32,6 +32,7 @@ const struct conf_type conf_types[CONF_T_COUNT] = {
     [CONF_T_HEALTH] = {"group", NODE_GROUP, health_read_override, health_write_override},
     [CONF_T_FAILURES] = {"name, status or list", NODE_STRING, value_read_failures, write_failures},
     [CONF_T_PERCENT] = {"percentage", NODE_STRING, value_read_percent, write_percent},
+    [CONF_T_STICKY] = {"group or `\"off\"`", NODE_GROUP, object_read_sticky, write_breaker},
     [CONF_T_BREAKER] = {"group or `\"off\"`", NODE_GROUP, object_read_breaker, write_breaker},
     [CONF_T_POOL] = {"name of a pool", NODE_STRING, object_read_pool, write_pool},
     [CONF_T_ADDRESS] = {"address", NODE_STRING, object_read_address, write_string},

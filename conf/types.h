@@ -49,7 +49,7 @@ const char *bytes_decode(struct arena *arena, const char *text, struct conf_byte
 conf_read_fn health_read_override;
 conf_write_fn health_write_override;
 /* conf/policy.c */
-conf_read_fn value_read_failures, value_read_percent, object_read_breaker;
+conf_read_fn value_read_failures, value_read_percent, object_read_breaker, object_read_sticky;
 conf_write_fn write_failures, write_percent, write_breaker;
 /* conf/objects.c */
 conf_read_fn object_read_admin, object_read_defaults, object_read_listeners, object_read_pools,

@@ -9,6 +9,7 @@
 #include "shm/override.h"
 #include "shm/passive.h"
 #include "shm/pool.h"
+#include "shm/stick.h"
 #include "worker/lb/lb.h"
 
 /* ---- a pool's members by name
@@ -107,6 +108,12 @@ static int prepare_backends(struct table *t, struct conf_pool *p, struct adoptio
     return result;
 }
 
+static bool needs_sticks(const struct conf_pool *p)
+{
+    return p->sticky &&
+           (p->sticky->type == CONF_STICKY_HEADER || p->sticky->type == CONF_STICKY_CLIENT_IP);
+}
+
 static int prepare_pool(struct table *t, struct conf_pool *p, struct adoption *a,
                         struct conf_errors *errors)
 {
@@ -115,6 +122,11 @@ static int prepare_pool(struct table *t, struct conf_pool *p, struct adoption *a
         p->row = pool_add(t, p->name);
     if (p->row == INDEX_NONE) {
         conf_errors_add(errors, p->pos, "no place for pool \"%s\" in the table", p->name);
+        return -1;
+    }
+    if (needs_sticks(p) && stick_reserve(t) == -1) {
+        conf_errors_add(errors, p->pos, "no room for the sessions of pool \"%s\": /dev/shm is full",
+                        p->name);
         return -1;
     }
     /* While the old generation still serves it keeps its table: the new kind then comes at commit.

@@ -105,7 +105,14 @@ static void fill_observed(struct entry *e)
     atomic_store(&e->latency, 0);
 }
 
-static void fill(struct entry *e, uint32_t pool, const struct entry_spec *spec)
+uint64_t entry_stick_id(const char *pool, const char *name, size_t name_len)
+{
+    static const struct hash_key fixed = {0x62616c6c61737421u, 0x737469636b79u};
+    return hash_mix64(hash_bytes(fixed, pool, strlen(pool))) ^ hash_bytes(fixed, name, name_len);
+}
+
+static void fill(struct entry *e, uint32_t pool, const char *pool_name,
+                 const struct entry_spec *spec)
 {
     word_set(&e->incarnation, word_get(&e->incarnation) + 1);
     word_set(&e->pool, pool);
@@ -118,6 +125,7 @@ static void fill(struct entry *e, uint32_t pool, const struct entry_spec *spec)
     word_set(&e->max_connections, spec->max_connections);
     word_set(&e->mode, MODE_ENABLED);
     fill_observed(e);
+    atomic_store(&e->stick_id, entry_stick_id(pool_name, spec->name, strlen(spec->name)));
     atomic_store(&e->created_wall_ms, clock_wall_ms());
     e->addr = spec->addr;
     snprintf(e->name, sizeof e->name, "%s", spec->name);
@@ -150,7 +158,7 @@ uint32_t entry_add(struct table *t, uint32_t pool, const struct entry_spec *spec
         return INDEX_NONE;
     struct pool_row *p = &t->pools[pool];
     struct entry *e = &t->entries[index];
-    fill(e, pool, spec);
+    fill(e, pool, p->name, spec);
     if (loads_add(t, pool, index) == -1)
         return INDEX_NONE;
     begin_change(p);

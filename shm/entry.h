@@ -62,6 +62,10 @@ uint32_t entry_weight(const struct entry *e);    /* effective */
  * event). */
 bool entry_set_health(struct table *t, uint32_t index, enum entry_health health);
 
+/* What a cookie calls the backend of this name in this pool: a hash with a fixed key, the same
+ * after a restart and on another host. */
+uint64_t entry_stick_id(const char *pool, const char *name, size_t name_len);
+
 enum entry_status entry_status(const struct entry *e);
 const char *entry_status_name(enum entry_status status); /* "healthy", ... as in the API */
 const char *entry_health_name(enum entry_health health);

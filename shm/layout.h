@@ -71,7 +71,7 @@ struct table_header {
     char boot_id[40]; /* of the kernel that made it: a table of another boot is dead */
     char product_version[16];
     struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events, hash,
-        loads, rates, rcells, rate_heap;
+        loads, rates, rcells, rate_heap, sticks;
     uint32_t master_pid;
     atom32 effective_fd;         /* master: its descriptor of the configuration as text, 0: none */
     uint64_t master_start_ticks; /* /proc/PID/stat field 22: tells a reused pid */
@@ -89,7 +89,7 @@ struct table_header {
     atom32 membership; /* under the lock: grows whenever an entry or a pool is added or removed */
     atom32 max_connections; /* master: clients, whole instance */
     atom64 reloads_ok, reloads_failed,
-        restarts; /* master; restarts: workers replaced after a crash */
+        restarts;          /* master; restarts: workers replaced after a crash */
     atom64 watchdog_kills; /* master: processes killed because they did not move */
     /* under the lock: what has memory, growing only; a cell array of slot s has it for rows [0,
      * ..._reserved[s]) */
@@ -97,6 +97,7 @@ struct table_header {
     atom32 hash_reserved, hash_dirty; /* units with memory; some pool's table is to be built */
     atom32 entries_free;              /* under the lock: rows below entries_high in ROW_FREE */
     atom32 cells_reserved[SLOT_MAX], lcells_reserved[SLOT_MAX], pcells_reserved[SLOT_MAX];
+    atom32 sticks_reserved;            /* under the lock: 1 when they have memory */
     atom32 rates_high, rates_reserved; /* under the lock: rates [0, rates_high) were ever used */
     atom32 rcells_reserved[SLOT_MAX];
     _Alignas(CACHE_LINE) atom64 event_next; /* any: next sequence number of the ring */
@@ -216,6 +217,7 @@ struct entry {
     atom64 created_wall_ms;
     atom64 freed_us; /* clock_mono_us when the row became ROW_FREE */
     struct override_mark overrides[OVERRIDE_FIELDS]; /* see shm/override.h */
+    atom64 stick_id; /* constant while live: what a cookie calls it (entry_stick_id) */
     struct net_addr addr;
     char name[NAME_MAX_BYTES];
     char endpoint[NET_ADDR_STRLEN]; /* as shown: "host:port" or "unix:/path" */
@@ -289,6 +291,11 @@ struct pcell {
     atom64 queue_first_us; /* gauge: since when the first of them has waited; 0: none */
     atom64 spare[5];
 };
+
+/* ---- sessions (shm/stick.h)
+ * ------------------------------------------------------------------------------------------ */
+#define STICK_BUCKETS 65536u
+#define STICK_WAYS    8u
 
 /* ---- loads (shm/loads.h)
  * --------------------------------------------------------------------------------------------- */

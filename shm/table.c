@@ -49,6 +49,7 @@ static void lay_out(struct table_header *h)
     at = place(&h->rates, at, sizeof(struct rate_row), RATE_MAX);
     at = place(&h->rcells, at, sizeof(struct rcell), (uint64_t)SLOT_MAX * RATE_MAX);
     at = place(&h->rate_heap, at, RATE_UNIT_BYTES, RATE_UNITS);
+    at = place(&h->sticks, at, STICK_WAYS * sizeof(atom64), STICK_BUCKETS);
     h->magic = TABLE_MAGIC;
     h->version = TABLE_VERSION;
     h->header_bytes = sizeof *h;
@@ -77,6 +78,7 @@ static void resolve(struct table *t)
     t->loads = t->base + h->loads.offset_bytes;
     t->rates = (struct rate_row *)(void *)(t->base + h->rates.offset_bytes);
     t->rcells = t->base + h->rcells.offset_bytes;
+    t->sticks = (atom64 *)(void *)(t->base + h->sticks.offset_bytes);
     t->rate_heap = t->base + h->rate_heap.offset_bytes;
 }
 

@@ -22,6 +22,7 @@ struct table {
     struct pool_row *pools;
     struct entry *entries;
     char *cells, *lcells, *pcells, *hash, *loads, *rcells, *rate_heap;
+    atom64 *sticks;
     struct rate_row *rates;
     struct event *events;
 };

@@ -3,6 +3,7 @@
  * compares with header.*_reserved before touching a cell. Steps are a page or more, so that adding
  * rows one by one costs few system calls.
  */
+#include "shm/stick.h"
 #include "shm/table_int.h"
 
 #include <errno.h>
@@ -124,4 +125,15 @@ int table_reserve(struct table *t)
     const struct table_header *h = t->header;
     return table_reserve_for(t, word_get(&h->entries_high), word_get(&h->pools_high),
                              word_get(&h->listeners_high), INDEX_NONE);
+}
+
+int stick_reserve(struct table *t)
+{
+    const struct table_section *s = &t->header->sticks;
+    if (word_get(&t->header->sticks_reserved))
+        return 0;
+    if (allocate(t, s->offset_bytes, s->count * s->stride_bytes) == -1)
+        return -1;
+    word_set(&t->header->sticks_reserved, 1);
+    return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "conf/regex.h"
+#include "worker/sticky.h"
 #include "worker/tls.h"
 #include "worker/jwt_verify.h"
 #include "worker/worker_int.h"
@@ -14,8 +15,10 @@ static void free_gen(struct gen *g)
 {
     tls_servers_free(g);
     tls_clients_free(g);
-    for (uint32_t i = 0; g->pools && i < g->conf->pool_count; i++)
+    for (uint32_t i = 0; g->pools && i < g->conf->pool_count; i++) {
         lb_view_free(&g->pools[i].view);
+        sticky_index_free(&g->pools[i].sticky);
+    }
     free(g->pools);
     regex_set_free(g->regexes);
     jwt_keys_free(g);

@@ -8,6 +8,7 @@
 #include "worker/vars.h"
 #include "worker/peer.h"
 #include "worker/rate_limit.h"
+#include "worker/sticky.h"
 
 #define BIT(id) (1ull << (id))
 /* Frame or address the message: kept whatever Connection names. */
@@ -79,6 +80,8 @@ static void copy_fields(struct buf *out, const struct http1_head *h, const char 
 
 static bool request_drops(const struct txn *t, const struct http1_header *f)
 {
+    if (UNLIKELY(sticky_hides(t, f)))
+        return true;
     uint64_t bit = BIT(f->id);
     if (bit & KEPT_ALWAYS)
         return false;
@@ -233,6 +236,8 @@ int head_build_request(struct txn *t, const struct http1_head *h)
         ADD_FIELD(out, "Host", base + h->authority.off, h->authority.len);
     copy_fields(out, h, base, h->absolute_form ? request_drops_host : request_drops, t, edits,
                 keeps_identity(t) ? NULL : "x-client-cert-");
+    if (t->stick_hide)
+        sticky_add_cookies(t, out, h, base);
     add_proxy_fields(t, out, h, base);
     if (t->conn->identity)
         add(out, t->conn->identity, strlen(t->conn->identity));
@@ -278,7 +283,8 @@ const char *head_hsts(const struct txn *t)
 bool head_response_as_is(const struct txn *t, const struct http1_head *h)
 {
     if (t->client_close || t->req_http10 || head_hsts(t)[0] || t->res_out != BODY_AS_IS ||
-        h->minor == 0 || h->status == 101 || t->route->response_edits || rate_limit_tells(t))
+        h->minor == 0 || h->status == 101 || t->route->response_edits || rate_limit_tells(t) ||
+        sticky_tells(t))
         return false;
     for (uint32_t i = 0; i < h->count; i++)
         if (h->headers[i].hop || (BIT(h->headers[i].id) & CONNECTION_OWN))
@@ -299,7 +305,8 @@ static void add_status_line(struct buf *out, const struct http1_head *h, const c
 uint32_t head_response_bytes(const struct txn *t, const struct http1_head *h)
 {
     const struct conf_edits *edits = t->route->response_edits;
-    return h->head_bytes + HEAD_ADDED_BYTES + (edits ? edits_bytes(t, &edits->block) : 0);
+    return h->head_bytes + HEAD_ADDED_BYTES + (edits ? edits_bytes(t, &edits->block) : 0) +
+           (sticky_tells(t) ? STICKY_FIELDS_BYTES : 0);
 }
 
 int head_build_response(struct txn *t, const struct http1_head *h)
@@ -317,6 +324,10 @@ int head_build_response(struct txn *t, const struct http1_head *h)
         edits_append(t, out, &edits->block);
     if (t->res_out == BODY_ENCHUNK)
         ADD_LITERAL(out, "Transfer-Encoding: chunked\r\n");
+    if (sticky_tells(t)) {
+        char fields[STICKY_FIELDS_BYTES];
+        add(out, fields, sticky_fields(t, fields));
+    }
     if (rate_limit_tells(t)) {
         char fields[RATE_LIMIT_FIELDS_BYTES];
         add(out, fields, rate_limit_fields(t, fields));

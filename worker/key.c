@@ -28,7 +28,7 @@ static struct key_part find_pair(struct key_part field, const char *name, size_t
     return (struct key_part){0};
 }
 
-static struct key_part find_cookie(const struct http1_head *h, const char *base, const char *name)
+struct key_part key_cookie(const struct http1_head *h, const char *base, const char *name)
 {
     struct key_part value = {0};
     for (unsigned i = 0; i < h->count && !value.len; i++)
@@ -63,7 +63,7 @@ struct key_part key_part_find(const struct http1_head *h, const char *base, cons
     if (strncmp(what, "header:", 7) == 0)
         return find_header(h, base, what + 7);
     if (strncmp(what, "cookie:", 7) == 0)
-        return find_cookie(h, base, what + 7);
+        return key_cookie(h, base, what + 7);
     return (struct key_part){0}; /* client_ip */
 }
 

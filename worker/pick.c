@@ -2,6 +2,7 @@
 #include "worker/pick.h"
 
 #include "base/log.h"
+#include "worker/sticky.h"
 #include "worker/verdict.h"
 
 void pick_mark_tried(struct txn *t)
@@ -99,6 +100,15 @@ static uint32_t choose(struct txn *t, struct lb_view *v)
     return INDEX_NONE;
 }
 
+/* The client's own backend, if it has one that takes it. */
+static uint32_t choose_own(struct txn *t, struct lb_view *v)
+{
+    uint32_t entry = sticky_first(t);
+    if (entry == INDEX_NONE || !reserve(t, entry))
+        entry = choose(t, v);
+    return entry;
+}
+
 static void refresh(struct txn *t, struct lb_view *v)
 {
     const struct conf_pool *p = t->pool->conf;
@@ -119,12 +129,15 @@ enum pick_result pick_backend(struct txn *t)
     t->lb.random = worker_random(w);
     t->lb.now_us = t->sent_us = w->now_us;
     uint32_t failed = t->lb.tried_count; /* those before were tried for good */
-    t->entry = choose(t, v);
+    t->entry = UNLIKELY(t->pool->conf->sticky != NULL) ? choose_own(t, v) : choose(t, v);
     if (UNLIKELY(v->count == 0) && t->pool->conf->all_down == CONF_ALL_DOWN_TRY)
         t->entry = choose_anyone(t, t->pool->conf->row);
     t->lb.tried_count = failed;
-    if (t->entry != INDEX_NONE)
+    if (t->entry != INDEX_NONE) {
+        if (UNLIKELY(t->pool->conf->sticky != NULL))
+            sticky_chosen(t);
         return PICK_OK;
+    }
     pool_release(w->table, t->pool->conf->row, w->slot);
     count_add(&table_pcell(w->table, w->slot, t->pool->conf->row)->no_backend, 1);
     return any_left(t, v) ? PICK_FULL : PICK_NONE;

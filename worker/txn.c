@@ -35,7 +35,7 @@ struct txn *txn_begin(struct conn *c)
     gen_ref(t->gen);
     t->listener = t->gen->by_row[c->listener_row];
     t->route = t->listener->fallback;
-    t->entry = INDEX_NONE;
+    t->entry = t->stick = INDEX_NONE;
     t->started_us = w->now_us;
     if (t->listener->access_log.sink != INDEX_NONE)
         access_begin(t);

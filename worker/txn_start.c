@@ -16,6 +16,7 @@
 #include "worker/rate_limit.h"
 #include "worker/relay.h"
 #include "worker/reply.h"
+#include "worker/sticky.h"
 #include "worker/route.h"
 #include "worker/txn.h"
 
@@ -82,6 +83,8 @@ static bool step_forward(struct txn *t, const struct http1_head *h, const char *
 {
     struct conn *c = t->conn;
     key_fill(t, h, base);
+    if (UNLIKELY(t->pool->conf->sticky != NULL))
+        sticky_find(t, h, base);
     plan_replay(t);
     int built = head_build_request(t, h);
     txn_release_head(t);
@@ -154,6 +157,8 @@ void txn_start_tcp(struct conn *c, uint32_t pool)
     t->req_idempotent = true;
     t->pool = &t->gen->pools[pool];
     key_fill(t, NULL, NULL);
+    if (t->pool->conf->sticky)
+        sticky_find(t, NULL, NULL);
     if (c->in) /* read to find the pool */
         account_client_in(t, buf_len(c->in));
     conn_want(c, 0);

@@ -48,11 +48,22 @@ struct h2_session; /* worker/h2.h */
 struct access_note;   /* worker/access_log.h */
 struct access_buffer; /* worker/access_sink.c */
 
+/* The members of a pool by what cookies call them (worker/sticky.h). */
+struct sticky_index {
+    struct sticky_id {
+        uint64_t id;
+        uint32_t entry;
+    } * ids; /* by id */
+    uint32_t count, cap, change;
+    bool built;
+};
+
 /* What a worker adds to a pool of the configuration. */
 struct pool_rt {
     const struct conf_pool *conf;
     struct breaker_rule breaker; /* when conf->breaker */
     struct lb_view view;
+    struct sticky_index sticky; /* when conf->sticky */
 };
 
 struct gen {
@@ -175,9 +186,12 @@ struct txn {
     const struct conf_route *route; /* NULL: not http */
     struct pool_rt *pool;
     struct upstream *up;
-    uint32_t entry;       /* reserved place, or INDEX_NONE */
-    uint32_t ticket;      /* of its breaker, while half-open */
-    bool retrying;        /* counts as a retry in the pool's budget */
+    uint32_t entry;              /* reserved place, or INDEX_NONE */
+    uint32_t ticket;             /* of its breaker, while half-open */
+    uint32_t stick;              /* the backend that the client belongs to, or INDEX_NONE */
+    uint64_t stick_key;          /* of the client, for shm/stick.h; 0: not so */
+    bool stick_hide, stick_tell; /* our cookie is not passed on; the answer sets it */
+    bool retrying;               /* counts as a retry in the pool's budget */
     bool fresh_only;      /* do not take a pooled connection: one just died under this request */
     bool sent_any;        /* this attempt put at least one byte on the wire */
     bool send_broken;     /* the backend takes no more; its answer may still come */

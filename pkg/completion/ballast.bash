@@ -27,7 +27,7 @@ _ballast() {
         COMPREPLY=($(compgen -f -- "$cur"))
         return
         ;;
-    --algorithm) words="round_robin weighted_round_robin least_connections weighted_least_connections random power_of_two first ip_hash url_hash consistent_hash maglev" ;;
+    --algorithm) words="round_robin weighted_round_robin least_connections weighted_least_connections least_response_time fastest_response random power_of_two first ip_hash url_hash consistent_hash maglev" ;;
     --pid) words=$(for t in /dev/shm/ballast.*; do [ -e "$t" ] && echo "${t##*.}"; done) ;;
     --host) words="127.0.0.1 0.0.0.0 ::1" ;;
     --interval | --timeout | --delay) words="100ms 500ms 1s 5s 30s 1m" ;;

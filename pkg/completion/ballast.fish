@@ -39,7 +39,7 @@ complete -c ballast -n '__fish_seen_subcommand_from events' -l since -x -d 'only
 complete -c ballast -n '__fish_seen_subcommand_from run' -l daemon -d 'run in the background'
 complete -c ballast -n '__fish_seen_subcommand_from run' -l listen -x -d 'address to listen on'
 complete -c ballast -n '__fish_seen_subcommand_from run' -l backend -x -d 'backend to balance over'
-complete -c ballast -n '__fish_seen_subcommand_from run' -l algorithm -x -a 'round_robin weighted_round_robin least_connections weighted_least_connections random power_of_two first ip_hash url_hash consistent_hash maglev' -d 'balancing algorithm'
+complete -c ballast -n '__fish_seen_subcommand_from run' -l algorithm -x -a 'round_robin weighted_round_robin least_connections weighted_least_connections least_response_time fastest_response random power_of_two first ip_hash url_hash consistent_hash maglev' -d 'balancing algorithm'
 complete -c ballast -n '__fish_seen_subcommand_from run' -l admin -x -d 'address of the admin API'
 complete -c ballast -n '__fish_seen_subcommand_from run' -l workers -x -d 'number of workers'
 complete -c ballast -n '__fish_seen_subcommand_from run' -l pid-file -r -F -d 'where to write the process id'

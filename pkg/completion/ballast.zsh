@@ -42,7 +42,7 @@ _ballast() {
   case $words[1] in
     run) _arguments $conf '--daemon[run in the background]' '*--listen[address to listen on]:address:' \
            '*--backend[backend to balance over]:address:' \
-           '--algorithm[balancing algorithm]:name:(round_robin weighted_round_robin least_connections weighted_least_connections random power_of_two first ip_hash url_hash consistent_hash maglev)' \
+           '--algorithm[balancing algorithm]:name:(round_robin weighted_round_robin least_connections weighted_least_connections least_response_time fastest_response random power_of_two first ip_hash url_hash consistent_hash maglev)' \
            '--admin[address of the admin API]:address:' '--workers[number of workers]:number:' \
            '--host[address to listen on]:address:' '--port[port to listen on]:port:' \
            '--pid-file[where to write the process id]:file:_files' '--debug[log everything]' ;;

@@ -348,7 +348,7 @@ def test_grpc_inside_tls(ballast, grpc_origin, authority):
 def test_grpc_meets_another_protocol(ballast, origin):
     b = started(ballast, {"b1": origin("b1")}, health=ONCE + ', type = "grpc"')
     b.wait_status("b1", "unhealthy")
-    assert "HTTP/2" in reason(b, "b1") or "closed" in reason(b, "b1") or "receive" in reason(b, "b1")
+    assert "HTTP/2" in reason(b, "b1") or "closed" in reason(b, "b1") or "receive" in reason(b, "b1") or "send" in reason(b, "b1")
 
 
 # ---- udp

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -93,12 +92,14 @@ def test_exact_over_four_workers(web, limit):
 
 
 def test_a_leaky_bucket_refuses_beyond_its_bound_and_delays_within(web):
-    b = web('{ algorithm = "leaky_bucket", rate = "50/s", burst = 5 }')
-    begun = time.monotonic()
-    with http.Client(b.port) as c:
-        assert all(c.get("/").status == 200 for _ in range(10))
-    assert time.monotonic() - begun >= 0.179  # nine turns of 20 ms
-    assert limits(b)["listeners.web"]["delayed"] >= 1
+    b = web('{ algorithm = "leaky_bucket", rate = "5/s", burst = 5 }')
+    together = [connect(b.port) for _ in range(4)]
+    for s in together:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+    for s in together:
+        assert http.read_response(s).status == 200
+        s.close()
+    assert 1 <= limits(b)["listeners.web"]["delayed"] <= 3
 
 
 def test_a_full_leaky_bucket(web):

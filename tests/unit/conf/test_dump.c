@@ -217,6 +217,9 @@ static void make_value(struct made *m, const struct conf_row *row)
         say(m, "[ \"connect\", \"5%02u-599\" ]", (unsigned)pick_number(99));
         break;
     case CONF_T_PERCENT: say(m, "\"%u%%\"", (unsigned)pick_between(row->min, row->max)); break;
+    case CONF_T_STICKY:
+        say(m, "{ type = \"header\", name = \"x%u\", path = \"/p\" }", m->port);
+        break;
     case CONF_T_BREAKER:
         say(m, "{\n");
         make_section(m, row->section, "");

@@ -32,7 +32,7 @@ TEST(unknown_settings)
 TEST(not_supported_yet)
 {
     static const char *const listener[] = {"responses"};
-    static const char *const pool[] = {"sticky", "slow_start", "protocol", "max_load"};
+    static const char *const pool[] = {"slow_start", "protocol", "max_load"};
     char setting[64], wanted[96];
     for (size_t i = 0; i < ARRAY_LEN(listener) + ARRAY_LEN(pool); i++) {
         const char *name = i < ARRAY_LEN(listener) ? listener[i] : pool[i - ARRAY_LEN(listener)];
@@ -47,8 +47,8 @@ TEST(not_supported_yet)
               "t:3: error: \"connections_per_client\" is not supported yet\n");
     CHECK_STR(bad_listener("protocol = \"udp\""),
               "t:3: error: listeners.web.protocol: \"udp\" is not supported yet\n");
-    CHECK_STR(bad_top("defaults = { sticky = { } }"),
-              "t:3: error: \"sticky\" is not supported yet\n");
+    CHECK_STR(bad_top("defaults = { responses = 1 }"),
+              "t:3: error: \"responses\" is not supported yet\n");
 }
 
 TEST(missing)
