@@ -50,6 +50,7 @@ const struct conf_section conf_section_listener_timeouts = {
 static const struct conf_row limit_rows[] = {
     {.name = "header_size",
      .type = CONF_T_SIZE,
+     .flags = CONF_HTTP_ONLY,
      FIELD(struct conf_limits, header_bytes),
      .fallback = "32k",
      .min = KIB,
@@ -57,6 +58,7 @@ static const struct conf_row limit_rows[] = {
      .help = "Longest request head, start line included; more is answered with 431 (or 414)"},
     {.name = "headers",
      .type = CONF_T_NUMBER,
+     .flags = CONF_HTTP_ONLY,
      FIELD(struct conf_limits, headers),
      .fallback = "128",
      .min = 1,
@@ -64,16 +66,24 @@ static const struct conf_row limit_rows[] = {
      .help = "Most header fields in a request; more are answered with 431"},
     {.name = "body_size",
      .type = CONF_T_SIZE,
+     .flags = CONF_HTTP_ONLY,
      FIELD(struct conf_limits, body_bytes),
      .fallback = "50m",
      .min = 0,
      .max = 1ull << 50,
      .also = "client_max_body_size max_body_size",
      .help = "Longest request body; more is answered with 413. `0b`: no limit"},
-    LATER("connections_per_client"),
+    {.name = "connections_per_client",
+     .type = CONF_T_NUMBER,
+     FIELD(struct conf_limits, connections_per_client),
+     .fallback = "0",
+     .max = 1000000,
+     .also = "limit_conn max_connections_per_ip maxconn_per_ip",
+     .help = "Most connections at a time from one client address (of IPv6: a network of 64 bits), "
+             "exact over all workers; more are closed at once. `0`: no limit"},
     END};
 const struct conf_section conf_section_limits = {"listeners.*.limits", limit_rows,
-                                                 "What one request may be."};
+                                                 "What one request, and one client, may be."};
 
 static const struct conf_row sni_rows[] = {
     {.name = "host",
@@ -195,7 +205,6 @@ static const struct conf_row listener_rows[] = {
      .also = "timeout"},
     {.name = "limits",
      .type = CONF_T_GROUP,
-     .flags = CONF_HTTP_ONLY,
      FIELD(struct conf_listener, limits),
      .section = &conf_section_limits},
     {.name = "trusted",

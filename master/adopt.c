@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "shm/breaker.h"
+#include "shm/clients.h"
 #include "master/access_logs.h"
 #include "shm/override.h"
 #include "shm/passive.h"
@@ -166,10 +167,23 @@ static int prepare_rates(struct table *t, struct conf *conf, struct conf_errors 
     return 0;
 }
 
+static int prepare_clients(struct table *t, const struct conf *conf, struct conf_errors *errors)
+{
+    bool wanted = false;
+    for (uint32_t i = 0; i < conf->listener_count; i++)
+        wanted |= conf->listeners[i].limits.connections_per_client > 0;
+    if (!wanted || clients_prepare(t, conf->max_connections) == 0)
+        return 0;
+    conf_errors_add(errors, (struct conf_pos){0},
+                    "no room in shared memory for limits.connections_per_client: %s",
+                    strerror(errno));
+    return -1;
+}
+
 static int prepare_rows(struct table *t, struct conf *conf, struct adoption *a,
                         struct conf_errors *errors)
 {
-    if (prepare_rates(t, conf, errors) == -1)
+    if (prepare_rates(t, conf, errors) == -1 || prepare_clients(t, conf, errors) == -1)
         return -1;
     for (uint32_t i = 0; i < conf->listener_count; i++)
         if (prepare_listener(t, &conf->listeners[i], errors) == -1)

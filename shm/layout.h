@@ -16,6 +16,7 @@
  *   loads       pool name            any: nodes (shm/loads.h); places under the lock  workers
  *   rate        rate limit           master; limited_us: workers                     all
  *   rcell       (slot, rate limit)   the slot's process only                         admin, tools
+ *   client cell (slot, cell)         the slot's process only; master when it is dead workers
  *   rate heap   unit of 4 KiB        workers (shm/rate.h)                            workers
  *   event       ring place           any process (per-place sequence lock)           admin, tools
  *
@@ -47,6 +48,7 @@
 #define ENTRY_MAX      16384u /* backends */
 #define EVENT_MAX      4096u  /* power of two */
 #define RATE_MAX       512u   /* rate limits */
+#define CLIENTS_CELLS_MAX (1u << 20) /* of one worker (shm/clients.h) */
 #define NAME_MAX_BYTES 64u    /* names of listeners, pools, backends, NUL included */
 #define INDEX_NONE     UINT32_MAX
 #define HISTO_BUCKETS  112u
@@ -71,7 +73,7 @@ struct table_header {
     char boot_id[40]; /* of the kernel that made it: a table of another boot is dead */
     char product_version[16];
     struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events, hash,
-        loads, rates, rcells, rate_heap, sticks;
+        loads, rates, rcells, rate_heap, sticks, client_cells;
     uint32_t master_pid;
     atom32 effective_fd;         /* master: its descriptor of the configuration as text, 0: none */
     uint64_t master_start_ticks; /* /proc/PID/stat field 22: tells a reused pid */
@@ -100,6 +102,8 @@ struct table_header {
     atom32 sticks_reserved;            /* under the lock: 1 when they have memory */
     atom32 rates_high, rates_reserved; /* under the lock: rates [0, rates_high) were ever used */
     atom32 rcells_reserved[SLOT_MAX];
+    atom32 client_cell_count; /* master, once: cells in use per worker; 0: nobody limits clients */
+    atom32 client_cells_reserved[SLOT_MAX];
     _Alignas(CACHE_LINE) atom64 event_next; /* any: next sequence number of the ring */
     _Alignas(CACHE_LINE) atom32
         clients[SLOT_MAX]; /* gauge lanes: client connections per slot (reserve-then-accept) */

@@ -50,6 +50,7 @@ static void lay_out(struct table_header *h)
     at = place(&h->rcells, at, sizeof(struct rcell), (uint64_t)SLOT_MAX * RATE_MAX);
     at = place(&h->rate_heap, at, RATE_UNIT_BYTES, RATE_UNITS);
     at = place(&h->sticks, at, STICK_WAYS * sizeof(atom64), STICK_BUCKETS);
+    at = place(&h->client_cells, at, sizeof(atom64), (uint64_t)SLOT_MAX * CLIENTS_CELLS_MAX);
     h->magic = TABLE_MAGIC;
     h->version = TABLE_VERSION;
     h->header_bytes = sizeof *h;
@@ -80,6 +81,7 @@ static void resolve(struct table *t)
     t->rcells = t->base + h->rcells.offset_bytes;
     t->sticks = (atom64 *)(void *)(t->base + h->sticks.offset_bytes);
     t->rate_heap = t->base + h->rate_heap.offset_bytes;
+    t->client_cells = t->base + h->client_cells.offset_bytes;
 }
 
 static int map(struct table *t, size_t len_bytes, int protection)

@@ -21,7 +21,7 @@ struct table {
     struct listener_row *listeners;
     struct pool_row *pools;
     struct entry *entries;
-    char *cells, *lcells, *pcells, *hash, *loads, *rcells, *rate_heap;
+    char *cells, *lcells, *pcells, *hash, *loads, *rcells, *rate_heap, *client_cells;
     atom64 *sticks;
     struct rate_row *rates;
     struct event *events;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include "shm/count.h"
 #include "shm/rate.h"
+#include "shm/slot.h"
 
 #define ENTRY_STEP    32u
 #define POOL_STEP     64u
@@ -53,6 +54,10 @@ static int extend_slot(struct table *t, uint32_t slot, uint32_t entries, uint32_
         return -1;
     if (extend(t, &h->lcells, (uint64_t)slot * LISTENER_MAX, &h->lcells_reserved[slot], listeners,
                LISTENER_STEP) == -1)
+        return -1;
+    if (slot < SLOT_SERVICE_FIRST &&
+        extend(t, &h->client_cells, (uint64_t)slot * CLIENTS_CELLS_MAX,
+               &h->client_cells_reserved[slot], word_get(&h->client_cell_count), 512) == -1)
         return -1;
     if (extend(t, &h->rcells, (uint64_t)slot * RATE_MAX, &h->rcells_reserved[slot],
                word_get(&h->rates_reserved), RATE_STEP) == -1)

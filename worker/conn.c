@@ -1,4 +1,6 @@
 /* worker/conn.c */
+#include "shm/clients.h"
+#include "worker/client_limit.h"
 #include "worker/conn.h"
 
 #include <errno.h>
@@ -111,7 +113,9 @@ struct conn *conn_open_stream(struct conn *of, struct link *link)
 void conn_begin(struct conn *c, const struct conf_listener *listener)
 {
     c->state = CONN_IDLE;
-    if (listener->protocol == CONF_TCP && listener->sni)
+    if (listener->limits.connections_per_client && !client_limit_admit(c, listener))
+        conn_close(c, "too many connections of this client");
+    else if (listener->protocol == CONF_TCP && listener->sni)
         preface_hello_begin(c, listener);
     else if (!listener->tls)
         conn_serve(c, listener);
@@ -131,6 +135,8 @@ void conn_serve(struct conn *c, const struct conf_listener *listener)
 
 static void give_place_back(struct conn *c)
 {
+    if (c->client_cell)
+        clients_give(c->worker->table, c->worker->slot, c->client_cell - 1);
     struct worker *w = c->worker;
     list_remove(w, c);
     count_sub(&worker_lcell(w, c->listener_row)->active, 1);

@@ -117,6 +117,7 @@ struct conn {
     bool is_stream;   /* of an HTTP/2 connection: no descriptor, one request (worker/h2.h) */
     uint32_t listener_row;
     uint32_t served; /* requests */
+    uint32_t client_cell; /* where its client is counted (shm/clients.h), + 1; 0: nowhere */
     struct ev_io io;
     struct link *link;    /* NULL: a plain socket */
     const char *identity; /* fields that say who a client with a certificate is; the link's */
@@ -275,6 +276,7 @@ struct worker {
     uint64_t now_us;      /* monotonic, once per loop iteration */
     uint32_t tls_steps;   /* of handshakes, in this iteration */
     uint64_t tls_said_us; /* when a failed handshake with a backend was last said */
+    uint64_t client_limit_us; /* when a client last had too many connections */
     uint64_t h2_said_us;  /* when a broken HTTP/2 connection was last said */
     struct ev_check clock;
     struct ev_prepare reaper;

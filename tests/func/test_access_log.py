@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from lib import http
+from lib import h2client, http, tls
 from lib.ballast import binary
 from lib.net import connect, free_port
 from lib.wait import wait_until
@@ -148,6 +148,23 @@ pools = {{ p = {{ backends = [ "{tcp_echo().address}" ], health = {{ type = "non
         assert s.recv(10) == b"hello"
     line = json.loads(wait_lines(path, 1)[0])
     assert (line["protocol"], line["bytes_in"], line["bytes_out"], line["pool"], line["method"]) == ("tcp", 5, 5, "p", None)
+
+
+def test_tls_and_http2(ballast, origin, tmp_path):
+    path, port, ca = tmp_path / "access.log", free_port(), tls.Authority(tmp_path / "ca")
+    cert, key = ca.issue("a", ["a.test"])
+    ballast(f"""
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app", tls = {{ certificates = ( {{ cert = "{cert}", key = "{key}" }} ) }},
+    access_log = {{ target = "{path}" }} }} }}
+pools = {{ app = {{ backends = [ "{origin().address}" ], health = {{ type = "none" }} }} }}
+""", workers=1)
+    with h2client.Client(tls.connect(port, ca.context(alpn=["h2"]))) as c:
+        assert c.request("GET", "/two").status == 200
+    with tls.connect(port, ca.context(alpn=["http/1.1"])) as sock:
+        sock.sendall(b"GET /one HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200")
+    found = [json.loads(line) for line in wait_lines(path, 2)]
+    assert [(f["path"], f["protocol"], f["tls"]) for f in found] == [("/two", "HTTP/2.0", "TLSv1.3"), ("/one", "HTTP/1.1", "TLSv1.3")]
 
 
 def test_every_request_of_every_worker_once(web, tmp_path):

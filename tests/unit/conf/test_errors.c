@@ -43,8 +43,6 @@ TEST(not_supported_yet)
         else
             CHECK_STR(bad_pool(setting), wanted);
     }
-    CHECK_STR(bad_listener("limits = { connections_per_client = 0 }"),
-              "t:3: error: \"connections_per_client\" is not supported yet\n");
     CHECK_STR(bad_listener("protocol = \"udp\""),
               "t:3: error: listeners.web.protocol: \"udp\" is not supported yet\n");
     CHECK_STR(bad_top("defaults = { responses = 1 }"),
@@ -268,8 +266,8 @@ TEST(http_settings_of_a_tcp_listener)
 {
     CHECK_STR(
         bad_listener(
-            "protocol = \"tcp\"\nlimits = { }\ntrusted = [ ]\ntimeouts = { header = \"1s\" }"),
-        "t:4: error: listeners.web: \"limits\" means nothing with protocol = \"tcp\"\n"
+            "protocol = \"tcp\"\nlimits = { headers = 1 }\ntrusted = [ ]\ntimeouts = { header = \"1s\" }"),
+        "t:4: error: listeners.web.limits: \"headers\" means nothing with protocol = \"tcp\"\n"
         "t:5: error: listeners.web: \"trusted\" means nothing with protocol = \"tcp\" without "
         "proxy_protocol\n"
         "t:6: error: listeners.web.timeouts: \"header\" means nothing with protocol = \"tcp\" "
