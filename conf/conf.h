@@ -156,6 +156,9 @@ struct conf_listener {
     struct conf_pos pos;
 };
 
+/* What is spoken to backends. */
+enum conf_pool_protocol { CONF_TO_HTTP1, CONF_TO_H2, CONF_TO_H2C };
+
 enum conf_proxy_version { CONF_PROXY_OFF, CONF_PROXY_V1, CONF_PROXY_V2 };
 
 enum conf_health_type {
@@ -240,6 +243,7 @@ struct conf_pool {
     enum conf_proxy_version proxy_protocol; /* what a connection to a backend begins with */
     struct conf_rate_limit *rate_limits;
     uint32_t rate_limit_count;
+    enum conf_pool_protocol protocol;
     struct conf_pool_tls *tls; /* NULL: backends are not spoken to over TLS */
     uint32_t keepalive;        /* 32: idle upstream connections kept per worker and pool */
     uint32_t row;              /* in the table; given by the master */

@@ -24,6 +24,9 @@ static const char *const proxy_versions[] = {
 static const char *const all_down_names[] = {
     [CONF_ALL_DOWN_FAIL] = "fail", [CONF_ALL_DOWN_TRY] = "try", NULL};
 
+static const char *const pool_protocols[] = {
+    [CONF_TO_HTTP1] = "http1", [CONF_TO_H2] = "h2", [CONF_TO_H2C] = "h2c", NULL};
+
 static const struct conf_row backend_rows[] = {
     {.name = "name",
      .type = CONF_T_NAME,
@@ -197,7 +200,16 @@ static const struct conf_row pool_rows[] = {
      FIELD(struct conf_pool, tls),
      .section = &conf_section_pool_tls,
      .also = "ssl https"},
-    LATER("protocol"),
+    {.name = "protocol",
+     .type = CONF_T_ENUM,
+     FIELD(struct conf_pool, protocol),
+     .fallback = "http1",
+     .names = pool_protocols,
+     .also = "proto http_version alpn",
+     .help =
+         "What requests are sent as: `http1`; `h2`: HTTP/2 over TLS, agreed on by ALPN; `h2c`: "
+         "HTTP/2 without TLS. With HTTP/2 many requests share a connection, gRPC works, and the "
+         "default health check connects only (`health.type` = `tcp`; see `grpc`)"},
     {.name = "proxy_protocol",
      .type = CONF_T_ENUM,
      FIELD(struct conf_pool, proxy_protocol),

@@ -23,7 +23,7 @@ static void gets_requests(struct conf *c, uint32_t pool)
         return;
     struct conf_pool *p = &c->pools[pool];
     if ((unsigned)p->health.type == UINT32_MAX)
-        p->health.type = CONF_HEALTH_HTTP;
+        p->health.type = p->protocol == CONF_TO_HTTP1 ? CONF_HEALTH_HTTP : CONF_HEALTH_TCP;
 }
 
 static void route_gets_requests(struct conf *c, const struct conf_route *r)
@@ -54,6 +54,21 @@ static void derive_tls(struct conf_pool *p)
     for (uint32_t i = 0; i < p->backend_count; i++)
         if (p->backends[i].health)
             derive_health_tls(p, p->backends[i].health);
+}
+
+static void check_pool_protocol(struct walk *w, const struct conf_pool *p)
+{
+    if (p->protocol == CONF_TO_H2 && !p->tls)
+        walk_error(w, p->pos, NULL,
+                   "pools.%s: protocol = \"h2\" needs \"tls\"; without TLS it is \"h2c\"", p->name);
+    if (p->protocol == CONF_TO_H2C && p->tls)
+        walk_error(w, p->pos, NULL, "pools.%s: with \"tls\", protocol = \"h2c\" is \"h2\"",
+                   p->name);
+    if (p->protocol != CONF_TO_HTTP1 && p->proxy_protocol != CONF_PROXY_OFF)
+        walk_error(
+            w, p->pos, NULL,
+            "pools.%s: \"proxy_protocol\" names one client, and HTTP/2 connections are shared",
+            p->name);
 }
 
 /* A name to ask for, and to find in the certificate. */
@@ -249,4 +264,6 @@ void validate_conf(struct walk *w)
         check_sni(w, &c->listeners[i]);
     for (uint32_t i = 0; i < c->pool_count; i++)
         check_pool_tls(w, &c->pools[i]);
+    for (uint32_t i = 0; i < c->pool_count; i++)
+        check_pool_protocol(w, &c->pools[i]);
 }

@@ -6,9 +6,7 @@
 #include "base/clock.h"
 #include "worker/access_format.h"
 #include "worker/access_sink.h"
-#include "worker/h2_int.h"
 #include "worker/peer.h"
-#include "worker/tls.h"
 #include "worker/vars.h"
 
 /* More than a line shows of each. */
@@ -121,13 +119,9 @@ static const char *protocol_of(const struct txn *t)
     return t->note->head && t->note->minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 
-/* A stream's TLS is that of its connection. */
 static const char *tls_version(const struct conn *c)
 {
-    if (c->is_stream)
-        c = CONTAINER_OF(c->link, struct h2_stream, link)->session->conn;
-    const struct tls *tls = c->link ? tls_of(c->link) : NULL;
-    return tls ? SSL_get_version(tls->ssl) : NULL;
+    return c->tls_version;
 }
 
 static void fill_head(const struct access_note *n, struct access_line *l)

@@ -96,6 +96,7 @@ struct conn *conn_open_stream(struct conn *of, struct link *link)
     c->secure = of->secure;
     c->draining = of->draining;
     c->identity = of->identity;
+    c->tls_version = of->tls_version;
     c->peer = of->peer;
     c->dest = of->dest;
     c->link = link;

@@ -7,26 +7,6 @@
 #include <strings.h>
 #include "worker/h2_int.h"
 
-static bool append(struct h2_stream *st, struct buf **to, const void *bytes, size_t len)
-{
-    if (len > H2_FIELD_BYTES || !buf_reserve(&st->session->worker->bufs, to, (uint32_t)len))
-        return false;
-    buf_append(*to, bytes, len);
-    return true;
-}
-
-static bool append_text(struct h2_stream *st, struct buf **to, const char *text)
-{
-    return append(st, to, text, strlen(text));
-}
-
-static bool append_field(struct h2_stream *st, struct buf **to, const void *name, size_t name_len,
-                         const void *value, size_t value_len)
-{
-    return append(st, to, name, name_len) && append(st, to, ": ", 2) &&
-           append(st, to, value, value_len) && append(st, to, "\r\n", 2);
-}
-
 /* Nothing that ends a line, or a word of the request line. */
 static bool is_visible(const uint8_t *s, size_t len)
 {
@@ -34,16 +14,6 @@ static bool is_visible(const uint8_t *s, size_t len)
         if (s[i] <= ' ' || s[i] == 0x7f)
             return false;
     return true;
-}
-
-static bool has_no_line_end(const uint8_t *s, size_t len)
-{
-    return !memchr(s, '\r', len) && !memchr(s, '\n', len) && !memchr(s, '\0', len);
-}
-
-static bool is(const uint8_t *name, size_t len, const char *wanted)
-{
-    return len == strlen(wanted) && memcmp(name, wanted, len) == 0;
 }
 
 /* ---- pseudo fields ---- */
@@ -66,15 +36,15 @@ static bool pseudo_field(struct h2_stream *st, const uint8_t *name, size_t name_
 {
     if (st->started)
         return false;
-    if (is(name, name_len, ":method"))
+    if (h2_is(name, name_len, ":method"))
         return http1_is_token((const char *)value, len) && keep(st, &st->method, value, len);
-    if (is(name, name_len, ":path"))
+    if (h2_is(name, name_len, ":path"))
         return keep(st, &st->path, value, len);
-    if (is(name, name_len, ":authority"))
+    if (h2_is(name, name_len, ":authority"))
         return len == 0 || keep(st, &st->authority, value, len);
-    if (is(name, name_len, ":scheme"))
+    if (h2_is(name, name_len, ":scheme"))
         return keep(st, &st->scheme, value, len);
-    return is(name, name_len, ":protocol") && keep(st, &st->protocol, value, len);
+    return h2_is(name, name_len, ":protocol") && keep(st, &st->protocol, value, len);
 }
 
 /* ---- the request line ---- */
@@ -92,16 +62,17 @@ static bool begin_websocket(struct h2_stream *st)
              "Sec-WebSocket-Key: %s\r\n",
              key);
     st->in_body = H2_RAW;
-    return append_text(st, &st->head, "GET ") && append_text(st, &st->head, st->path) &&
-           append_text(st, &st->head, " HTTP/1.1\r\n") && append_text(st, &st->head, line);
+    return h2_append_text(st, &st->head, "GET ") && h2_append_text(st, &st->head, st->path) &&
+           h2_append_text(st, &st->head, " HTTP/1.1\r\n") && h2_append_text(st, &st->head, line);
 }
 
 static bool begin_plain(struct h2_stream *st)
 {
     st->is_head = strcmp(st->method, "HEAD") == 0;
     const char *target = st->is_connect ? st->authority : st->path;
-    return target && append_text(st, &st->head, st->method) && append_text(st, &st->head, " ") &&
-           append_text(st, &st->head, target) && append_text(st, &st->head, " HTTP/1.1\r\n");
+    return target && h2_append_text(st, &st->head, st->method) &&
+           h2_append_text(st, &st->head, " ") && h2_append_text(st, &st->head, target) &&
+           h2_append_text(st, &st->head, " HTTP/1.1\r\n");
 }
 
 static bool begin(struct h2_stream *st)
@@ -113,21 +84,10 @@ static bool begin(struct h2_stream *st)
     if (st->protocol ? !st->is_connect || !begin_websocket(st) : !begin_plain(st))
         return false;
     return !st->authority ||
-           append_field(st, &st->head, "Host", 4, st->authority, strlen(st->authority));
+           h2_append_field(st, &st->head, "Host", 4, st->authority, strlen(st->authority));
 }
 
 /* ---- fields ---- */
-
-/* They are about one connection, and this is not it (RFC 9113 8.2.2). */
-static bool is_connection_field(const uint8_t *name, size_t len)
-{
-    static const char *const names[] = {"connection",        "keep-alive", "proxy-connection",
-                                        "transfer-encoding", "upgrade",    "sec-websocket-key"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (is(name, len, names[i]))
-            return true;
-    return false;
-}
 
 /* Beside :authority it must say the same, or two servers would read two hosts. */
 static bool host_field(struct h2_stream *st, const uint8_t *value, size_t len)
@@ -135,12 +95,13 @@ static bool host_field(struct h2_stream *st, const uint8_t *value, size_t len)
     if (st->authority)
         return strlen(st->authority) == len &&
                strncasecmp(st->authority, (const char *)value, len) == 0;
-    return append_field(st, &st->head, "Host", 4, value, len);
+    return h2_append_field(st, &st->head, "Host", 4, value, len);
 }
 
 static bool cookie_field(struct h2_stream *st, const uint8_t *value, size_t len)
 {
-    return (!st->cookie || append(st, &st->cookie, "; ", 2)) && append(st, &st->cookie, value, len);
+    return (!st->cookie || h2_append(st, &st->cookie, "; ", 2)) &&
+           h2_append(st, &st->cookie, value, len);
 }
 
 bool h2_request_field(struct h2_stream *st, const uint8_t *name, size_t name_len,
@@ -150,17 +111,17 @@ bool h2_request_field(struct h2_stream *st, const uint8_t *name, size_t name_len
         return pseudo_field(st, name, name_len, value, value_len);
     if (!st->started && !begin(st))
         return false;
-    if (!http1_is_token((const char *)name, name_len) || !has_no_line_end(value, value_len) ||
-        is_connection_field(name, name_len))
+    if (!http1_is_token((const char *)name, name_len) || !h2_is_line(value, value_len) ||
+        h2_is_connection_field(name, name_len))
         return false;
-    if (is(name, name_len, "te"))
-        return is(value, value_len, "trailers");
-    if (is(name, name_len, "host"))
+    if (h2_is(name, name_len, "te"))
+        return h2_is(value, value_len, "trailers");
+    if (h2_is(name, name_len, "host"))
         return host_field(st, value, value_len);
-    if (is(name, name_len, "cookie"))
+    if (h2_is(name, name_len, "cookie"))
         return cookie_field(st, value, value_len);
-    st->has_length |= is(name, name_len, "content-length");
-    return append_field(st, &st->head, name, name_len, value, value_len);
+    st->has_length |= h2_is(name, name_len, "content-length");
+    return h2_append_field(st, &st->head, name, name_len, value, value_len);
 }
 
 bool h2_request_end(struct h2_stream *st, bool end_stream)
@@ -169,7 +130,7 @@ bool h2_request_end(struct h2_stream *st, bool end_stream)
     if (!st->started && !begin(st))
         return false;
     if (st->cookie &&
-        !append_field(st, &st->head, "Cookie", 6, buf_at(st->cookie), buf_len(st->cookie)))
+        !h2_append_field(st, &st->head, "Cookie", 6, buf_at(st->cookie), buf_len(st->cookie)))
         return false;
     buf_put(p, st->cookie);
     buf_put(p, st->pseudo);
@@ -177,21 +138,21 @@ bool h2_request_end(struct h2_stream *st, bool end_stream)
     st->method = st->path = st->authority = st->scheme = st->protocol = NULL;
     if (!end_stream && st->in_body != H2_RAW && !st->is_connect) {
         st->in_body = st->has_length ? H2_LENGTH : H2_CHUNKED;
-        if (!st->has_length && !append_text(st, &st->head, "Transfer-Encoding: chunked\r\n"))
+        if (!st->has_length && !h2_append_text(st, &st->head, "Transfer-Encoding: chunked\r\n"))
             return false;
     }
-    return append(st, &st->head, "\r\n", 2);
+    return h2_append(st, &st->head, "\r\n", 2);
 }
 
 bool h2_request_trailer(struct h2_stream *st, const uint8_t *name, size_t name_len,
                         const uint8_t *value, size_t value_len)
 {
-    if (!http1_is_token((const char *)name, name_len) || !has_no_line_end(value, value_len) ||
-        is_connection_field(name, name_len) || is(name, name_len, "host") ||
-        is(name, name_len, "content-length"))
+    if (!http1_is_token((const char *)name, name_len) || !h2_is_line(value, value_len) ||
+        h2_is_connection_field(name, name_len) || h2_is(name, name_len, "host") ||
+        h2_is(name, name_len, "content-length"))
         return false;
     if (st->in_body != H2_CHUNKED)
         return true; /* text has no place for them */
-    return append_field(st, &st->tail, name, name_len, value, value_len) &&
+    return h2_append_field(st, &st->tail, name, name_len, value, value_len) &&
            buf_len(st->tail) < BUF_SMALL_BYTES - 512;
 }

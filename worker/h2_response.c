@@ -1,65 +1,33 @@
 /* worker/h2_response.c: from the text of an answer to fields, data and trailers of a stream. */
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include "worker/h2_int.h"
 
-/* Names in lower case, for one answer at a time. */
-static char names[BUF_LARGE_BYTES];
-static nghttp2_nv fields[HTTP1_HEADERS_MAX + 1];
 static char status_text[4];
 
 static const struct http1_limits limits = {BUF_LARGE_BYTES, HTTP1_HEADERS_MAX};
 
 /* ---- fields ---- */
 
-static nghttp2_nv field(char *name, size_t name_len, const char *value, size_t value_len)
-{
-    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)(uintptr_t)value, name_len, value_len,
-                        NGHTTP2_NV_FLAG_NONE};
-}
-
-static char *lower(char **at, const char *name, size_t len)
-{
-    char *begin = *at;
-    for (size_t i = 0; i < len; i++)
-        begin[i] = (char)tolower((unsigned char)name[i]);
-    *at += len;
-    return begin;
-}
-
-/* They are about a connection that is not the client's. */
-static bool dropped(const struct http1_header *f, bool switched)
-{
-    switch (f->id) {
-    case HTTP1_H_CONNECTION:
-    case HTTP1_H_KEEP_ALIVE:
-    case HTTP1_H_PROXY_CONNECTION:
-    case HTTP1_H_TRANSFER_ENCODING:
-    case HTTP1_H_UPGRADE: return true;
-    case HTTP1_H_CONTENT_LENGTH: return switched;
-    default: return false;
-    }
-}
-
 static size_t collect(const struct http1_head *h, const char *text, bool switched)
 {
     static char status_name[] = ":status";
-    char *at = names;
+    char *at = h2_names;
     size_t count = 0;
     unsigned status = switched ? 200 : h->status;
     for (unsigned i = 3, rest = status; i > 0; i--, rest /= 10)
         status_text[i - 1] = (char)('0' + rest % 10);
-    fields[count++] = field(status_name, 7, status_text, 3);
+    h2_fields[count++] = h2_field(status_name, 7, status_text, 3);
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
         const char *name = text + f->name.off;
         bool accept =
             switched && f->name.len == 20 && strncasecmp(name, "sec-websocket-accept", 20) == 0;
-        if (dropped(f, switched) || accept)
+        if (h2_is_about_connection(f) || accept || (switched && f->id == HTTP1_H_CONTENT_LENGTH))
             continue;
-        char *small = lower(&at, name, f->name.len);
-        fields[count++] = field(small, f->name.len, text + f->value.off, f->value.len);
+        char *small = h2_lower(&at, name, f->name.len);
+        h2_fields[count++] = h2_field(small, f->name.len, text + f->value.off, f->value.len);
     }
     return count;
 }
@@ -67,7 +35,7 @@ static size_t collect(const struct http1_head *h, const char *text, bool switche
 /* Lines of trailers, as our own parser let them pass. */
 static size_t collect_trailers(struct buf *lines)
 {
-    char *at = names;
+    char *at = h2_names;
     size_t count = 0;
     const char *p = buf_at(lines), *end = p + buf_len(lines);
     while (p < end && count < HTTP1_HEADERS_MAX) {
@@ -80,8 +48,8 @@ static size_t collect_trailers(struct buf *lines)
             value++;
         while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t'))
             stop--;
-        char *small = lower(&at, p, (size_t)(colon - p));
-        fields[count++] = field(small, (size_t)(colon - p), value, (size_t)(stop - value));
+        char *small = h2_lower(&at, p, (size_t)(colon - p));
+        h2_fields[count++] = h2_field(small, (size_t)(colon - p), value, (size_t)(stop - value));
         p = lf + 1;
     }
     return count;
@@ -96,7 +64,7 @@ static void taken(struct h2_stream *st)
         buf_put(&st->session->worker->bufs, st->out);
         st->out = NULL;
     }
-    if (st->conn && st->conn->io.events & EV_WRITE && (!st->out || buf_len(st->out) < 4096))
+    if (st->io && st->io->events & EV_WRITE && (!st->out || buf_len(st->out) < 4096))
         h2_feed(st, EV_WRITE);
 }
 
@@ -106,7 +74,7 @@ static void end_data(struct h2_stream *st, uint32_t *flags)
     if (!st->trailers)
         return;
     size_t count = collect_trailers(st->trailers);
-    if (count && nghttp2_submit_trailer(st->session->ng, st->id, fields, count) == 0)
+    if (count && nghttp2_submit_trailer(st->session->ng, st->id, h2_fields, count) == 0)
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     buf_put(&st->session->worker->bufs, st->trailers);
     st->trailers = NULL;
@@ -133,9 +101,11 @@ static ssize_t on_data(nghttp2_session *ng UNUSED, int32_t id UNUSED, uint8_t *t
     return (ssize_t)n;
 }
 
-static void resume(struct h2_stream *st)
+const nghttp2_data_source_read_callback h2_data_reader = on_data;
+
+void h2_wake_data(struct h2_stream *st)
 {
-    if (st->deferred)
+    if (st->deferred && !st->ended)
         (void)nghttp2_session_resume_data(st->session->ng, st->id);
     st->deferred = false;
 }
@@ -153,11 +123,12 @@ static int submit(struct h2_stream *st, const struct http1_head *h, size_t count
     nghttp2_session *ng = st->session->ng;
     const nghttp2_data_provider provider = {{.ptr = st}, on_data};
     if (h->status < 200 && h->status != 101)
-        return nghttp2_submit_headers(ng, NGHTTP2_FLAG_NONE, st->id, NULL, fields, count, NULL) < 0
+        return nghttp2_submit_headers(ng, NGHTTP2_FLAG_NONE, st->id, NULL, h2_fields, count, NULL) <
+                       0
                    ? -1
                    : 0;
     st->head_sent = true;
-    return nghttp2_submit_response(ng, st->id, fields, count,
+    return nghttp2_submit_response(ng, st->id, h2_fields, count,
                                    st->out_body == H2_NONE ? NULL : &provider);
 }
 
@@ -245,8 +216,9 @@ ssize_t h2_response_take(struct h2_stream *st, const char *text, uint32_t len)
 {
     uint32_t total = 0;
     while (total < len && !st->complete) {
-        ssize_t n = st->head_sent ? take_body(st, text + total, len - total)
-                                  : take_head(st, text + total, len - total);
+        ssize_t n = st->head_sent       ? take_body(st, text + total, len - total)
+                    : st->session->back ? h2_request_take_head(st, text + total, len - total)
+                                        : take_head(st, text + total, len - total);
         if (n < 0)
             return -1;
         if (n == 0)
@@ -255,6 +227,6 @@ ssize_t h2_response_take(struct h2_stream *st, const char *text, uint32_t len)
     }
     release_empty(st);
     if (st->out || st->complete)
-        resume(st);
+        h2_wake_data(st);
     return (ssize_t)total;
 }

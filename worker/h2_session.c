@@ -49,37 +49,62 @@ static bool is_over(const struct h2_session *s)
     return !wants || (s->goaway && s->count == 0);
 }
 
+/* ---- the connection below ---- */
+
+static ssize_t carrier_send(struct h2_session *s)
+{
+    return s->back ? h2_backend_send(s->back, s->out) : conn_send(s->conn, s->out, NULL, 0);
+}
+
+static void carrier_want(struct h2_session *s, int events)
+{
+    if (s->back)
+        h2_backend_want(s->back, events);
+    else
+        conn_want(s->conn, events);
+}
+
+static void carrier_close(struct h2_session *s, const char *why)
+{
+    if (s->back)
+        h2_backend_close(s->back, why);
+    else
+        conn_close(s->conn, why);
+}
+
 static void all_sent(struct h2_session *s)
 {
     buf_put(&s->worker->bufs, s->out);
     s->out = NULL;
     if (!is_over(s)) {
-        conn_want(s->conn, EV_READ);
+        carrier_want(s, EV_READ);
         return;
     }
     s->broken = true;
-    conn_linger(s->conn);
+    if (s->back)
+        h2_backend_close(s->back, "HTTP/2 session over");
+    else
+        conn_linger(s->conn);
 }
 
-static void flush(struct h2_session *s)
+void h2_flush(struct h2_session *s)
 {
-    struct conn *c = s->conn;
     while (!s->broken) {
         if (!fill(s)) {
-            conn_close(c, "HTTP/2 session broken");
+            carrier_close(s, "HTTP/2 session broken");
             return;
         }
         if (buf_len(s->out) == 0) {
             all_sent(s);
             return;
         }
-        ssize_t n = conn_send(c, s->out, NULL, 0);
+        ssize_t n = carrier_send(s);
         if (n == -1 && errno != EAGAIN) {
-            conn_close(c, "client reset");
+            carrier_close(s, s->back ? "backend reset" : "client reset");
             return;
         }
         if (n == -1 || buf_len(s->out) > 0) { /* who does not read is not read either */
-            conn_want(c, EV_WRITE);
+            carrier_want(s, EV_WRITE);
             return;
         }
     }
@@ -88,7 +113,7 @@ static void flush(struct h2_session *s)
 static void on_flush(struct ev_loop *loop, struct ev_prepare *watcher, int revents)
 {
     (void)loop, (void)revents;
-    flush(CONTAINER_OF(watcher, struct h2_session, flush));
+    h2_flush(CONTAINER_OF(watcher, struct h2_session, flush));
 }
 
 /* ---- what the session says ---- */
@@ -123,16 +148,33 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t 
     struct h2_stream *st = stream_of(ng, f->hd.stream_id);
     if (!st || st->refused)
         return 0;
-    bool request = f->headers.cat == NGHTTP2_HCAT_REQUEST;
-    if (!(request ? h2_request_field : h2_request_trailer)(st, name, name_len, value, value_len))
+    bool first = st->session->back ? !st->final : f->headers.cat == NGHTTP2_HCAT_REQUEST;
+    bool good = !first              ? h2_request_trailer(st, name, name_len, value, value_len)
+                : st->session->back ? h2_answer_field(st, name, name_len, value, value_len)
+                                    : h2_request_field(st, name, name_len, value, value_len);
+    if (!good)
         refuse(st, NGHTTP2_PROTOCOL_ERROR);
     return 0;
+}
+
+static void answer_complete(struct h2_stream *st, bool end)
+{
+    if (!st->final && !h2_answer_end(st, end)) {
+        refuse(st, NGHTTP2_PROTOCOL_ERROR);
+        return;
+    }
+    if (end)
+        h2_stream_input_end(st);
+    if (st->io && st->io->events & EV_READ)
+        h2_feed(st, EV_READ);
 }
 
 static void headers_complete(struct h2_stream *st, const nghttp2_frame *f)
 {
     bool end = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
-    if (f->headers.cat == NGHTTP2_HCAT_REQUEST) {
+    if (st->session->back) {
+        answer_complete(st, end);
+    } else if (f->headers.cat == NGHTTP2_HCAT_REQUEST) {
         if (!h2_request_end(st, end)) {
             refuse(st, NGHTTP2_PROTOCOL_ERROR);
             return;
@@ -155,15 +197,18 @@ static void complain(struct h2_session *s, const char *why)
     if (w->now_us - w->h2_said_us < 1000000u)
         return;
     w->h2_said_us = w->now_us;
-    peer_to_addr(&s->conn->peer, &a);
-    log_warning("HTTP/2 connection ended: peer=%s reason=\"%s\"",
-                net_addr_format(&a, text, sizeof text), why);
+    if (s->conn)
+        peer_to_addr(&s->conn->peer, &a);
+    log_warning("HTTP/2 connection ended: %s=%s reason=\"%s\"", s->conn ? "peer" : "backend",
+                s->conn ? net_addr_format(&a, text, sizeof text) : h2_backend_name(s->back), why);
 }
 
 /* A client that only keeps us busy: empty data, pings, settings, priorities, resets. */
 static int count_useless(struct h2_session *s, const nghttp2_frame *f)
 {
     bool end = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    if (s->back) /* ours, and trusted not to */
+        return 0;
     if (f->hd.type == NGHTTP2_HEADERS) {
         s->useless -= s->useless < 8 ? s->useless : 8;
         return 0;
@@ -189,6 +234,8 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *f, void *data
         headers_complete(st, f);
     else if (st && f->hd.type == NGHTTP2_DATA && f->hd.flags & NGHTTP2_FLAG_END_STREAM)
         h2_stream_input_end(st);
+    if (s->back && f->hd.type == NGHTTP2_GOAWAY)
+        s->goaway = true;
     return count_useless(s, f) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
@@ -225,7 +272,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *f, void *data
     bool answers = f->hd.type == NGHTTP2_DATA || f->hd.type == NGHTTP2_HEADERS;
     if (!answers || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
-    const struct h2_stream *st = stream_of(ng, f->hd.stream_id);
+    const struct h2_stream *st = s->back ? NULL : stream_of(ng, f->hd.stream_id);
     if (st && !st->in_end)
         (void)nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
     return 0;
@@ -233,7 +280,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *f, void *data
 
 /* ---- the session ---- */
 
-static nghttp2_session_callbacks *callbacks(void)
+nghttp2_session_callbacks *h2_callbacks(void)
 {
     static nghttp2_session_callbacks *made;
     if (made || nghttp2_session_callbacks_new(&made) != 0)
@@ -274,32 +321,36 @@ static bool greet(struct h2_session *s, const struct conf_listener *listener)
                                                  (int32_t)H2_SESSION_BYTES) == 0;
 }
 
+void h2_session_init(struct h2_session *s, struct worker *w)
+{
+    s->worker = w;
+    ev_prepare_init(&s->flush, on_flush);
+    ev_set_priority(&s->flush, EV_MINPRI); /* behind everything that may write */
+}
+
 static struct h2_session *create(struct conn *c, const struct conf_listener *listener)
 {
     struct h2_session *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
     s->conn = c;
-    s->worker = c->worker;
-    ev_prepare_init(&s->flush, on_flush);
-    ev_set_priority(&s->flush, EV_MINPRI); /* behind everything that may write */
-    if (callbacks() && options() &&
-        nghttp2_session_server_new2(&s->ng, callbacks(), s, options()) == 0 && greet(s, listener))
+    h2_session_init(s, c->worker);
+    if (h2_callbacks() && options() &&
+        nghttp2_session_server_new2(&s->ng, h2_callbacks(), s, options()) == 0 &&
+        greet(s, listener))
         return s;
     nghttp2_session_del(s->ng);
     free(s);
     return NULL;
 }
 
-/* Hands over what was read. False: the connection ends. */
-static bool feed(struct h2_session *s)
+bool h2_session_feed(struct h2_session *s, struct buf **in)
 {
-    struct conn *c = s->conn;
-    if (!c->in || buf_len(c->in) == 0)
+    if (!*in || buf_len(*in) == 0)
         return true;
-    ssize_t n = nghttp2_session_mem_recv(s->ng, (const uint8_t *)buf_at(c->in), buf_len(c->in));
-    buf_put(&s->worker->bufs, c->in);
-    c->in = NULL;
+    ssize_t n = nghttp2_session_mem_recv(s->ng, (const uint8_t *)buf_at(*in), buf_len(*in));
+    buf_put(&s->worker->bufs, *in);
+    *in = NULL;
     if (n < 0) {
         complain(s, nghttp2_strerror((int)n));
         s->goaway = true;
@@ -326,7 +377,7 @@ void h2_begin(struct conn *c)
     c->h2 = s;
     c->state = CONN_H2;
     c->served = 1;
-    if (!feed(s)) {
+    if (!h2_session_feed(s, &c->in)) {
         conn_close(c, "not HTTP/2");
         return;
     }
@@ -354,7 +405,7 @@ void h2_readable(struct conn *c)
         return;
     }
     deadline(s);
-    if (!feed(s))
+    if (!h2_session_feed(s, &c->in))
         nghttp2_session_terminate_session(s->ng, NGHTTP2_PROTOCOL_ERROR);
     h2_wake(s);
 }
@@ -362,7 +413,7 @@ void h2_readable(struct conn *c)
 void h2_writable(struct conn *c)
 {
     deadline(c->h2);
-    flush(c->h2);
+    h2_flush(c->h2);
 }
 
 void h2_timeout(struct conn *c)
@@ -395,14 +446,26 @@ void h2_drain(struct conn *c)
     h2_wake(s);
 }
 
+static void close_streams(struct h2_session *s)
+{
+    for (struct h2_stream *st = s->streams, *next; st; st = next) {
+        next = st->next;
+        h2_stream_closed(st);
+    }
+}
+
 void h2_end(struct conn *c)
 {
     struct h2_session *s = c->h2;
     c->h2 = NULL;
+    h2_session_free(s);
+}
+
+void h2_session_free(struct h2_session *s)
+{
     s->broken = true;
     ev_prepare_stop(s->worker->loop, &s->flush); /* what was fed goes too */
-    for (struct h2_stream *st; (st = s->streams);)
-        h2_stream_closed(st);
+    close_streams(s);
     nghttp2_session_del(s->ng);
     buf_put(&s->worker->bufs, s->out);
     free(s);

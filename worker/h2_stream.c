@@ -14,8 +14,8 @@ static struct h2_stream *self(struct link *l)
 
 void h2_feed(struct h2_stream *st, int events)
 {
-    if (st->conn)
-        ev_feed_event(st->session->worker->loop, &st->conn->io, events);
+    if (st->io)
+        ev_feed_event(st->session->worker->loop, st->io, events);
 }
 
 /* ---- to the conn ---- */
@@ -27,7 +27,8 @@ static uint32_t waiting(const struct buf *b)
 
 static bool is_readable(const struct h2_stream *st)
 {
-    return waiting(st->head) || waiting(st->raw) || (st->in_end && !st->end_read);
+    return waiting(st->head) || waiting(st->raw) || (st->in_end && !st->end_read) ||
+           (st->ended && !st->in_end);
 }
 
 /* Moves what fits from one buffer to the other; gives an empty one back. */
@@ -98,7 +99,7 @@ static ssize_t stream_recv(struct link *l, struct buf *b)
         return 0; /* the end of a tunnel's half is one */
     if (buf_len(b) > before)
         return (ssize_t)(buf_len(b) - before);
-    errno = EAGAIN;
+    errno = st->ended && !st->in_end ? ECONNRESET : EAGAIN;
     return -1;
 }
 
@@ -154,7 +155,7 @@ static void stream_want(struct link *l, int events)
 {
     struct h2_stream *st = self(l);
     int now = 0;
-    ev_io_modify(&st->conn->io, events);
+    ev_io_modify(st->io, events);
     if (events & EV_READ && is_readable(st))
         now |= EV_READ;
     if (events & EV_WRITE && waiting(st->out) < BUF_SMALL_BYTES)
@@ -166,7 +167,7 @@ static void stream_want(struct link *l, int events)
 static int stream_ready(struct link *l, int revents)
 {
     struct h2_stream *st = self(l);
-    return revents & st->conn->io.events;
+    return st->waiting ? 0 : revents & st->io->events;
 }
 
 static bool stream_idle(struct link *l UNUSED)
@@ -179,22 +180,26 @@ static void stream_end(struct link *l, bool reset)
 {
     struct h2_stream *st = self(l);
     struct buf_pool *p = &st->session->worker->bufs;
+    bool over = st->complete && (st->in_end || st->conn);
     st->conn = NULL;
+    st->up = NULL;
+    st->io = NULL;
     buf_put(p, st->raw);
     buf_put(p, st->head);
     st->raw = st->head = NULL;
-    if (st->ended) {
+    if (st->ended || st->id < 0) {
         h2_stream_free(st);
         return;
     }
-    if (!st->complete || reset)
+    if (!over || reset)
         (void)nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id,
-                                        st->head_sent ? NGHTTP2_INTERNAL_ERROR
-                                                      : NGHTTP2_REFUSED_STREAM);
+                                        st->session->back ? NGHTTP2_CANCEL
+                                        : st->head_sent   ? NGHTTP2_INTERNAL_ERROR
+                                                          : NGHTTP2_REFUSED_STREAM);
     h2_wake(st->session);
 }
 
-static const struct link_ops stream_ops = {
+const struct link_ops h2_stream_ops = {
     .recv = stream_recv,
     .send = stream_send,
     .shut = stream_shut,
@@ -218,7 +223,7 @@ struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id)
     if (!st)
         return NULL;
     memset(st, 0, sizeof *st);
-    st->link.ops = &stream_ops;
+    st->link.ops = &h2_stream_ops;
     st->session = s;
     st->id = id;
     st->next = s->streams;
@@ -245,6 +250,8 @@ void h2_stream_free(struct h2_stream *st)
         st->next->prev = st->prev;
     s->count--;
     slab_put(&s->worker->stream_slab, st);
+    if (s->back)
+        h2_backend_stream_gone(s->back);
 }
 
 bool h2_stream_serve(struct h2_stream *st)
@@ -252,6 +259,7 @@ bool h2_stream_serve(struct h2_stream *st)
     st->conn = conn_open_stream(st->session->conn, &st->link);
     if (!st->conn)
         return false;
+    st->io = &st->conn->io;
     h2_feed(st, EV_READ);
     return true;
 }
@@ -259,14 +267,14 @@ bool h2_stream_serve(struct h2_stream *st)
 bool h2_stream_data(struct h2_stream *st, const uint8_t *data, size_t len)
 {
     struct buf_pool *p = &st->session->worker->bufs;
-    if (!st->conn) { /* answered already: nobody wants it */
+    if (!st->io) { /* answered already: nobody wants it */
         consumed(st, (uint32_t)len);
         return true;
     }
     if (len > H2_WINDOW_BYTES || !buf_reserve(p, &st->raw, (uint32_t)len))
         return false;
     buf_append(st->raw, data, len);
-    if (st->conn->io.events & EV_READ)
+    if (st->io->events & EV_READ)
         h2_feed(st, EV_READ);
     return true;
 }
@@ -276,14 +284,16 @@ void h2_stream_input_end(struct h2_stream *st)
     st->in_end = true;
     if (st->in_body == H2_NONE || st->in_body == H2_LENGTH)
         st->end_read = true; /* the head, or its length, said so */
-    if (st->conn && !st->end_read && st->conn->io.events & EV_READ)
+    if (st->io && !st->end_read && st->io->events & EV_READ)
         h2_feed(st, EV_READ);
 }
 
 void h2_stream_closed(struct h2_stream *st)
 {
     st->ended = true;
-    if (st->conn)
+    if (st->up)
+        h2_feed(st, EV_READ);
+    else if (st->conn)
         conn_close(st->conn, st->complete ? "stream finished" : "client reset the stream");
     else
         h2_stream_free(st);

@@ -11,6 +11,7 @@
 #include "worker/conn.h"
 #include "worker/dispatch.h"
 #include "worker/h2.h"
+#include "worker/h2_backend.h"
 #include "worker/txn_start.h"
 #include "worker/upstream.h"
 #include "worker/tls_int.h"
@@ -199,6 +200,7 @@ static int shaken(struct tls *t)
     }
     t->identity = tls_identity(t->ssl, listener->tls);
     c->identity = t->identity;
+    c->tls_version = SSL_get_version(t->ssl);
     c->secure = true;
     link_watch(&t->link, t->worker->loop, t->io, EV_READ);
     if (listener->protocol == CONF_HTTP && tls_chose(t, "h2"))
@@ -221,16 +223,18 @@ static void answer_plain(struct tls *t, struct conn *c)
 static void backend_not_shaken(struct tls *t, const char *why)
 {
     struct worker *w = t->worker;
-    struct txn *txn = t->upstream->txn;
     long verified = SSL_get_verify_result(t->ssl);
-    if (verified != X509_V_OK && txn->pool->conf->tls->verify)
+    if (verified != X509_V_OK && t->verify)
         why = X509_verify_cert_error_string(verified);
     if (w->now_us - w->tls_said_us >= 1000000u) {
         log_warning("TLS to a backend failed: backend=%s reason=\"%s\"",
                     entry_at(w->table, t->upstream->entry)->endpoint, why);
         w->tls_said_us = w->now_us;
     }
-    txn_connect_failed(txn, ECONNABORTED);
+    if (t->upstream->h2)
+        h2_backend_close(t->upstream->h2, "TLS handshake failed");
+    else
+        txn_connect_failed(t->upstream->txn, ECONNABORTED);
 }
 
 static int not_shaken(struct tls *t, int result)

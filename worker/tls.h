@@ -26,6 +26,7 @@ struct tls {
     uint32_t burst_bytes;      /* sent since the connection was idle */
     uint32_t blocked_bytes;    /* of a write that must be repeated */
     bool shaking;
+    bool verify;           /* a backend's certificate is checked */
     bool read_wants_write; /* reading waits until the socket takes something */
     bool broken;           /* no close_notify any more */
 };
@@ -34,7 +35,8 @@ struct tls {
 bool tls_accept(struct conn *c, const struct conf_listener *listener) MUST_CHECK;
 /* Begins TLS on a connected backend; upstream_ready() or txn_connect_failed() follows. False: no
  * memory. */
-bool tls_connect(struct upstream *u, struct txn *t) MUST_CHECK;
+bool tls_connect(struct upstream *u, struct gen *g, const struct conf_pool *pool,
+                 bool http) MUST_CHECK;
 /* The TLS link of a connection, or NULL. */
 struct tls *tls_of(struct link *l);
 /* The protocol agreed on by ALPN is this one. */

@@ -142,13 +142,12 @@ static void copy_host(const char *address, char *out, size_t cap)
 }
 
 /* As the configuration wrote it, or as the backend was added. */
-static const char *address_of(const struct txn *t)
+static const char *address_of(const struct upstream *u, const struct conf_pool *pool)
 {
-    const struct conf_pool *pool = t->pool->conf;
     for (uint32_t i = 0; i < pool->backend_count; i++)
-        if (pool->backends[i].entry == t->entry)
+        if (pool->backends[i].entry == u->entry)
             return pool->backends[i].address;
-    return entry_at(t->worker->table, t->entry)->endpoint;
+    return entry_at(u->worker->table, u->entry)->endpoint;
 }
 
 static bool is_address(const char *host)
@@ -158,14 +157,14 @@ static bool is_address(const char *host)
 }
 
 /* Asks for the backend by name, and says what its certificate must be for. */
-static bool set_name(SSL *ssl, const struct txn *t)
+static bool set_name(SSL *ssl, const struct upstream *u, const struct conf_pool *pool)
 {
-    const struct conf_pool_tls *conf = t->pool->conf->tls;
+    const struct conf_pool_tls *conf = pool->tls;
     char host[256];
     if (*conf->sni)
         copy_host(conf->sni, host, sizeof host);
     else
-        copy_host(address_of(t), host, sizeof host);
+        copy_host(address_of(u, pool), host, sizeof host);
     if (is_address(host))
         return !conf->verify || X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
     if (!*host || strcmp(host, "unix") == 0)
@@ -174,18 +173,19 @@ static bool set_name(SSL *ssl, const struct txn *t)
            (!conf->verify || SSL_set1_host(ssl, host) == 1);
 }
 
-static bool offer_protocol(SSL *ssl)
+static bool offer_protocol(SSL *ssl, const struct conf_pool *pool)
 {
-    static const unsigned char http1[] = "\x08http/1.1";
-    return SSL_set_alpn_protos(ssl, http1, sizeof http1 - 1) == 0; /* 0 is success here */
+    static const unsigned char http1[] = "\x08http/1.1", h2[] = "\x02h2";
+    bool newer = pool->protocol == CONF_TO_H2; /* 0 is success here */
+    return SSL_set_alpn_protos(ssl, newer ? h2 : http1,
+                               (unsigned)(newer ? sizeof h2 : sizeof http1) - 1) == 0;
 }
 
-bool tls_connect(struct upstream *u, struct txn *t)
+bool tls_connect(struct upstream *u, struct gen *g, const struct conf_pool *pool, bool http)
 {
-    struct tls_client *c = client_of(t->gen, t->pool->conf);
+    struct tls_client *c = client_of(g, pool);
     SSL *ssl = c ? SSL_new(c->ctx) : NULL;
-    bool http = t->conn->protocol == CONF_HTTP;
-    if (!ssl || !set_name(ssl, t) || (http && !offer_protocol(ssl))) {
+    if (!ssl || !set_name(ssl, u, pool) || (http && !offer_protocol(ssl, pool))) {
         ERR_clear_error();
         SSL_free(ssl);
         return false;
@@ -195,10 +195,11 @@ bool tls_connect(struct upstream *u, struct txn *t)
         (void)SSL_set_session(ssl, session);
     SSL_set_app_data(ssl, u);
     SSL_set_connect_state(ssl);
-    struct tls *link = tls_link_new(u->worker, t->gen, ssl, &u->io);
+    struct tls *link = tls_link_new(u->worker, g, ssl, &u->io);
     if (!link)
         return false;
     link->upstream = u;
+    link->verify = pool->tls->verify;
     u->link = &link->link;
     return true;
 }

@@ -44,7 +44,7 @@ struct link; /* worker/link.h */
 struct pipe; /* worker/splice.h */
 struct tls_server;
 struct tls_client;
-struct h2_session; /* worker/h2.h */
+struct h2_session;    /* worker/h2.h */
 struct access_note;   /* worker/access_log.h */
 struct access_buffer; /* worker/access_sink.c */
 
@@ -57,6 +57,7 @@ struct sticky_index {
     uint32_t count, cap, change;
     bool built;
 };
+struct h2_backend; /* worker/h2_backend.h */
 
 /* What a worker adds to a pool of the configuration. */
 struct pool_rt {
@@ -71,7 +72,7 @@ struct gen {
     uint32_t refs;         /* txns that began with it, plus one while current */
     struct pool_rt *pools; /* by index of conf.pools */
     struct regex_set *regexes;
-    void **jwt_keys; /* EVP_PKEY, made when first used; NULL: none yet */
+    void **jwt_keys;            /* EVP_PKEY, made when first used; NULL: none yet */
     struct tls_server *servers; /* by index of conf.listeners; NULL: none speaks TLS */
     struct tls_client *clients; /* by index of conf.pools; NULL: none speaks TLS */
     const struct conf_listener *by_row[LISTENER_MAX];
@@ -119,8 +120,9 @@ struct conn {
     uint32_t served; /* requests */
     uint32_t client_cell; /* where its client is counted (shm/clients.h), + 1; 0: nowhere */
     struct ev_io io;
-    struct link *link;    /* NULL: a plain socket */
-    const char *identity; /* fields that say who a client with a certificate is; the link's */
+    struct link *link;       /* NULL: a plain socket */
+    const char *identity;    /* fields that say who a client with a certificate is; the link's */
+    const char *tls_version; /* "TLSv1.3"; NULL: plain */
     struct ev_timer timer;
     uint64_t deadline_us; /* the timer fires no later than this and looks again (conn_deadline) */
     uint64_t timer_us;    /* when the timer fires */
@@ -148,6 +150,7 @@ struct upstream {
     struct link *link; /* NULL: a plain socket */
     struct worker *worker;
     struct txn *txn;              /* NULL: idle in the pool */
+    struct h2_backend *h2;        /* it carries the streams of others; txn is NULL */
     struct conn *keeper;          /* the client for which it idles outside the pool; else NULL */
     struct upstream *prev, *next; /* idle: newest first, per entry; next also links the retired */
     struct upstream *pool_prev, *pool_next; /* idle: oldest first, per pool */
@@ -253,7 +256,7 @@ struct txn {
     const char *end;  /* why it ended early, static text */
     struct txn *next; /* retired; or behind it in the queue */
     struct txn *queue_prev;
-    uint64_t queued_us; /* since when it waits for a place */
+    uint64_t queued_us;       /* since when it waits for a place */
     struct access_note *note; /* NULL: no access log */
 };
 
@@ -263,9 +266,9 @@ struct worker {
     struct table *table;
     uint32_t slot;
     struct checker *checker; /* NULL: no password was checked yet */
-    struct gen *gen;     /* current */
-    struct gen *offered; /* built, not yet current */
-    struct gen *gens;    /* all that live */
+    struct gen *gen;         /* current */
+    struct gen *offered;     /* built, not yet current */
+    struct gen *gens;        /* all that live */
     struct acceptor *acceptors;
     struct conn *conns; /* open client connections */
     uint32_t conn_count;
@@ -297,8 +300,9 @@ struct worker {
     struct conn *retired_conns;
     struct txn *retired_txns;
     struct upstream *retired_upstreams;
-    struct upstream *idle[ENTRY_MAX];    /* newest first */
-    struct upstream *idle_old[POOL_MAX]; /* oldest first */
+    struct h2_backend *h2_of[ENTRY_MAX], *h2_all; /* HTTP/2 connections to backends */
+    struct upstream *idle[ENTRY_MAX];             /* newest first */
+    struct upstream *idle_old[POOL_MAX];          /* oldest first */
     struct upstream *idle_new[POOL_MAX];
     uint32_t idle_count[POOL_MAX];
     uint32_t idle_keep[POOL_MAX]; /* conf_pool.keepalive as of the last connection put back */

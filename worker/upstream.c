@@ -7,6 +7,7 @@
 #include "base/net.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
+#include "worker/h2_backend.h"
 #include "worker/link.h"
 #include "worker/proxy_out.h"
 #include "worker/relay.h"
@@ -53,7 +54,9 @@ void upstream_detach(struct txn *t, bool keep)
         return;
     t->up = NULL;
     u->txn = NULL;
-    if (keep && t->pool->conf->proxy_protocol)
+    if (u->io.fd == -1)
+        upstream_close(u);
+    else if (keep && t->pool->conf->proxy_protocol)
         proxy_out_keep(t, u);
     else if (keep)
         upool_put(u, t->pool->conf->keepalive);
@@ -61,18 +64,13 @@ void upstream_detach(struct txn *t, bool keep)
         upstream_close(u);
 }
 
-static struct upstream *open_new(struct txn *t)
+struct upstream *upstream_new(struct txn *t, int fd)
 {
     struct worker *w = t->worker;
     const struct entry *e = entry_at(w->table, t->entry);
     struct upstream *u = slab_get(&w->upstream_slab);
     if (!u)
         return NULL;
-    int fd = net_connect(&e->addr);
-    if (fd == -1) {
-        slab_put(&w->upstream_slab, u);
-        return NULL;
-    }
     memset(u, 0, sizeof *u);
     MAGIC_SET(u, UPSTREAM_MAGIC);
     u->worker = w;
@@ -80,24 +78,41 @@ static struct upstream *open_new(struct txn *t)
     u->incarnation = word_get(&e->incarnation);
     u->pool_row = t->pool->conf->row;
     u->connecting = true;
-    net_set_nodelay(fd);
     ev_io_init(&u->io, on_upstream_io, fd, EV_WRITE);
-    ev_io_start(w->loop, &u->io);
     return u;
+}
+
+struct upstream *upstream_open(struct txn *t)
+{
+    int fd = net_connect(&entry_at(t->worker->table, t->entry)->addr);
+    struct upstream *u = fd != -1 ? upstream_new(t, fd) : NULL;
+    if (!u) {
+        if (fd != -1)
+            close(fd);
+        return NULL;
+    }
+    net_set_nodelay(fd);
+    ev_io_start(t->worker->loop, &u->io);
+    return u;
+}
+
+/* One that was used before; NULL: none. */
+static struct upstream *take_kept(struct txn *t)
+{
+    uint32_t incarnation = word_get(&entry_at(t->worker->table, t->entry)->incarnation);
+    bool verify = !t->req_idempotent || !t->req_replayable;
+    if (t->fresh_only || t->conn->protocol != CONF_HTTP)
+        return NULL;
+    return t->pool->conf->proxy_protocol ? proxy_out_take(t, incarnation, verify)
+                                         : upool_take(t->worker, t->entry, incarnation, verify);
 }
 
 int upstream_attach(struct txn *t)
 {
-    struct worker *w = t->worker;
-    struct upstream *u = NULL;
-    if (!t->fresh_only && t->conn->protocol == CONF_HTTP) {
-        uint32_t incarnation = word_get(&entry_at(w->table, t->entry)->incarnation);
-        bool verify = !t->req_idempotent || !t->req_replayable;
-        u = t->pool->conf->proxy_protocol ? proxy_out_take(t, incarnation, verify)
-                                          : upool_take(w, t->entry, incarnation, verify);
-    }
-    if (!u)
-        u = open_new(t);
+    bool multiplexed = t->pool->conf->protocol != CONF_TO_HTTP1 && t->conn->protocol == CONF_HTTP;
+    struct upstream *u = multiplexed ? h2_backend_attach(t) : take_kept(t);
+    if (!u && !multiplexed)
+        u = upstream_open(t);
     if (!u)
         return -1;
     u->txn = t;
@@ -116,7 +131,7 @@ static void on_connected(struct upstream *u)
     }
     if (!u->txn->pool->conf->tls)
         upstream_ready(u);
-    else if (tls_connect(u, u->txn))
+    else if (tls_connect(u, u->txn->gen, u->txn->pool->conf, u->txn->conn->protocol == CONF_HTTP))
         (void)u->link->ops->ready(u->link, 0); /* the first flight */
     else
         txn_connect_failed(u->txn, ENOMEM);
@@ -124,6 +139,10 @@ static void on_connected(struct upstream *u)
 
 void upstream_ready(struct upstream *u)
 {
+    if (u->h2) {
+        h2_backend_ready(u->h2);
+        return;
+    }
     u->connecting = false;
     txn_connected(u->txn);
 }
@@ -149,6 +168,10 @@ static void on_upstream_io(struct ev_loop *loop, struct ev_io *io, int revents)
     (void)loop;
     struct upstream *u = CONTAINER_OF(io, struct upstream, io);
     MAGIC_CHECK(u, UPSTREAM_MAGIC);
+    if (u->h2) {
+        h2_backend_io(u, revents);
+        return;
+    }
     if (!u->txn) { /* an idle connection has nothing to say: closed, or out of step */
         if (u->link && link_alive(u->link, u->io.fd))
             return;

@@ -15,6 +15,10 @@ int upstream_attach(struct txn *t) MUST_CHECK;
 void upstream_detach(struct txn *t, bool keep);
 /* The connection is ready for requests: its txn goes on. */
 void upstream_ready(struct upstream *u);
+/* One of the txn's backend on this descriptor (-1: a stream), not yet watched. NULL: no memory. */
+struct upstream *upstream_new(struct txn *t, int fd) MUST_CHECK;
+/* The same, being connected. NULL with errno. */
+struct upstream *upstream_open(struct txn *t) MUST_CHECK;
 /* Closes; it belongs to no txn and to no pool any more. */
 void upstream_close(struct upstream *u);
 /* Closes so that the backend sees a cut, not an end. t->up becomes NULL. */

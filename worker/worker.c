@@ -14,6 +14,7 @@
 #include "worker/access_sink.h"
 #include "worker/conn.h"
 #include "worker/h2.h"
+#include "worker/h2_backend.h"
 #include "worker/queue.h"
 #include "worker/upool.h"
 #include "worker/worker_int.h"
@@ -21,6 +22,7 @@
 #define ACCEPT_PAUSE_S                                                                             \
     0.05 /* how long clients wait in the queue before the limit is looked at again */
 #define UPOOL_SWEEP_S 1.0
+#define H2_IDLE_US    60000000u /* HTTP/2 connections to backends without a request */
 
 static void on_clock(struct ev_loop *loop, struct ev_check *check, int revents)
 {
@@ -46,6 +48,7 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int revents)
     upool_sweep(w);
     moved_sweep(w);
     access_sink_flush_all(w);
+    h2_backends_sweep(w, H2_IDLE_US);
 }
 
 void worker_retire_conn(struct worker *w, struct conn *c)

@@ -251,6 +251,7 @@ static bool hangs_on_others(const struct conf_section *section, const struct con
 {
     bool optional = row->flags & CONF_OMIT && row->type != CONF_T_POOL;
     return optional || row->type == CONF_T_TLS || /* needs files */
+           (section == &conf_section_pool && strcmp(row->name, "protocol") == 0) ||
            (section == &conf_section_listener && strcmp(row->name, "proxy_protocol") == 0);
 }
 

@@ -32,7 +32,7 @@ TEST(unknown_settings)
 TEST(not_supported_yet)
 {
     static const char *const listener[] = {"responses"};
-    static const char *const pool[] = {"slow_start", "protocol", "max_load"};
+    static const char *const pool[] = {"slow_start", "max_load"};
     char setting[64], wanted[96];
     for (size_t i = 0; i < ARRAY_LEN(listener) + ARRAY_LEN(pool); i++) {
         const char *name = i < ARRAY_LEN(listener) ? listener[i] : pool[i - ARRAY_LEN(listener)];
