@@ -37,6 +37,9 @@ api_handler api_stats;
 api_handler api_backends_list, api_backends_get;
 api_handler api_backends_enable, api_backends_disable, api_backends_drain, api_backends_weight;
 api_handler api_backends_add, api_backends_remove;
+/* api_services.c */
+api_handler api_services_list, api_services_get, api_services_instance;
+api_handler api_services_put, api_services_remove;
 /* api_change.c */
 api_handler api_backends_revert;
 /* api_config.c */

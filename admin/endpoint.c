@@ -32,6 +32,18 @@ static const struct endpoint rows[] = {
      api_backends_weight},
     {REQUEST_DELETE, "/lb/backends/{id}/overrides", true,
      "back to the configuration file: weight and mode as it says", api_backends_revert},
+    {REQUEST_GET, "/lb/services", false, "the instances that registered themselves, by service",
+     api_services_list},
+    {REQUEST_GET, "/lb/services/{service}", false, "the instances of one service",
+     api_services_get},
+    {REQUEST_GET, "/lb/services/{service}/instances/{id}", false, "one instance",
+     api_services_instance},
+    {REQUEST_PUT, "/lb/services/{service}/instances/{id}", true,
+     "registers an instance in the pool of that name, and again: its heartbeat. {address, port, "
+     "weight?, ttl?, health_check_url?}; without a heartbeat for ttl seconds it is removed",
+     api_services_put},
+    {REQUEST_DELETE, "/lb/services/{service}/instances/{id}", true, "it goes, drained",
+     api_services_remove},
     {REQUEST_GET, "/lb/config", false, "effective configuration, secrets redacted", api_config},
     {REQUEST_POST, "/lb/reload", true,
      "reads the configuration file again: 200 {generation, changes}, or 422 with its errors",
@@ -68,36 +80,47 @@ const struct endpoint *endpoint_rows(size_t *count)
 /* A pattern with {id} gives way to one without. */
 enum match { MATCH_NO, MATCH_PATTERN, MATCH_LITERAL };
 
-static enum match match_path(const char *pattern, const char *path, const char **id, size_t *id_len)
+struct part { /* of the path, as sent */
+    const char *text;
+    size_t len;
+};
+struct parts {
+    struct part id, service;
+};
+
+static enum match match_path(const char *pattern, const char *path, struct parts *parts)
 {
-    static const char id_mark[] = "{id}";
-    const char *mark = strstr(pattern, id_mark);
-    if (!mark)
-        return strcmp(pattern, path) == 0 ? MATCH_LITERAL : MATCH_NO;
-    size_t before = (size_t)(mark - pattern);
-    if (strncmp(pattern, path, before) != 0)
-        return MATCH_NO;
-    *id = path + before;
-    *id_len = strcspn(*id, "/");
-    bool same = *id_len > 0 && strcmp(*id + *id_len, mark + sizeof(id_mark) - 1) == 0;
-    return same ? MATCH_PATTERN : MATCH_NO;
+    enum match match = MATCH_LITERAL;
+    while (*pattern) {
+        if (*pattern != '{') {
+            if (*pattern++ != *path++)
+                return MATCH_NO;
+            continue;
+        }
+        struct part part = {path, strcspn(path, "/")};
+        if (part.len == 0)
+            return MATCH_NO;
+        *(strncmp(pattern, "{service}", 9) == 0 ? &parts->service : &parts->id) = part;
+        match = MATCH_PATTERN;
+        path += part.len;
+        pattern += strcspn(pattern, "}") + 1;
+    }
+    return *path ? MATCH_NO : match;
 }
 
 struct found {
     const struct endpoint *row; /* of this path and method */
     enum match match;           /* of this path with any method */
     unsigned allowed;
-    const char *id;
-    size_t id_len;
+    struct parts parts;
 };
 
 static void find_row(const struct request *q, struct found *f)
 {
     memset(f, 0, sizeof(*f));
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        const char *id = "";
-        size_t id_len = 0;
-        enum match match = match_path(rows[i].path, q->path, &id, &id_len);
+        struct parts parts = {{"", 0}, {"", 0}};
+        enum match match = match_path(rows[i].path, q->path, &parts);
         if (match == MATCH_NO || match < f->match)
             continue;
         if (match > f->match)
@@ -105,8 +128,7 @@ static void find_row(const struct request *q, struct found *f)
         f->allowed |= rows[i].method;
         if (rows[i].method == q->method) {
             f->row = &rows[i];
-            f->id = id;
-            f->id_len = id_len;
+            f->parts = parts;
         }
     }
 }
@@ -151,7 +173,9 @@ const struct endpoint *endpoint_find(const struct api *a, struct request *q, str
     }
     if (f.row->mutates && (!guard_origin(q, r) || !guard_token(a->conf->admin.token, q, r)))
         return NULL;
-    if (request_decode(f.id ? f.id : "", f.id_len, q->id, sizeof(q->id)) != 0) {
+    if (request_decode(f.parts.id.text, f.parts.id.len, q->id, sizeof(q->id)) != 0 ||
+        request_decode(f.parts.service.text, f.parts.service.len, q->service, sizeof(q->service)) !=
+            0) {
         response_problem(r, 400, "bad-request",
                          "the id in the path is not validly percent-encoded");
         return NULL;
@@ -165,7 +189,7 @@ void endpoint_answer(struct api *a, struct request *q, struct response *r)
     if (!row)
         return;
     row->handler(a, q, r);
-    if (row->mutates && r->status < 300 && r->wait == RESPONSE_NOW && a->changed)
+    if (row->mutates && r->status < 300 && r->wait == RESPONSE_NOW && !r->unsaved && a->changed)
         a->changed(a->changed_arg);
 }
 

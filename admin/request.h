@@ -30,7 +30,8 @@ struct request {
     const char *host, *origin, *authorization, *accept, *if_match; /* NULL: not sent */
     const char *body;
     size_t body_bytes;
-    char id[REQUEST_ID_BYTES]; /* what stood at {id}, decoded */
+    char id[REQUEST_ID_BYTES];      /* what stood at {id}, decoded */
+    char service[REQUEST_ID_BYTES]; /* ... at {service} */
     /* where it came in */
     const char *peer;      /* for the flight recorder: "127.0.0.1:40312", "unix uid 0 pid 71" */
     bool bind_loopback;    /* reachable from this host's own programs only, over TCP: names must be

@@ -29,6 +29,7 @@ struct response {
     uint32_t wait_ms;
     uint64_t since;  /* RESPONSE_WAIT_EVENTS: where to go on when asked again */
     uint32_t ticket; /* RESPONSE_WAIT_RELOAD: which reload will answer */
+    bool unsaved;    /* what it changed is not kept in the state file */
     bool close;      /* the connection cannot go on after this */
 };
 

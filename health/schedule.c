@@ -8,11 +8,14 @@
 #include "base/log.h"
 #include "health/pace.h"
 #include "health/record.h"
+#include "health/registry.h"
 #include "health/target.h"
+#include "shm/lease.h"
 
 #define TARGET_MAGIC   0x54475431u /* "TGT1" */
 #define SCHEDULE_MAGIC 0x53434831u /* "SCH1" */
 #define TICK_S         0.1
+#define LOOK_TICKS     5u
 #define FD_RESERVE     64u
 #define WARN_EVERY_S   10.0
 
@@ -31,6 +34,8 @@ struct schedule {
     uint32_t fresh_count; /* new backends of this sync */
     uint64_t random;
     double warned_s;
+    struct registry registry;
+    uint32_t ticks;
     bool active, pumping;
     ev_timer tick;
 };
@@ -177,6 +182,7 @@ static void drop(struct schedule *s, uint32_t index)
     struct target *t = s->targets[index];
     halt(t);
     MAGIC_CLEAR(t);
+    free(t->custom);
     free(t);
     s->targets[index] = NULL;
 }
@@ -224,6 +230,9 @@ static void meet(struct schedule *s, const struct conf_pool *pool, uint32_t inde
     }
     t->round = s->round;
     t->health = s->own[index] != NULL ? s->own[index] : &pool->health;
+    const struct entry *e = entry_at(s->child->table, index);
+    if (e->check.path[0] != '\0' && lease_is_registered(e))
+        t->health = custom_make(&t->custom, &pool->health, &e->check);
     if (t->health->type == CONF_HEALTH_NONE)
         trust(t);
 }
@@ -295,6 +304,8 @@ static void on_tick(struct ev_loop *loop UNUSED, ev_timer *w, int revents UNUSED
 {
     struct schedule *s = CONTAINER_OF(w, struct schedule, tick);
     MAGIC_CHECK(s, SCHEDULE_MAGIC);
+    if (++s->ticks % LOOK_TICKS == 0)
+        (void)registry_look(&s->registry, s->child->table, s->child->slot, clock_mono_us());
     if (word_get(&s->child->table->header->membership) != s->membership)
         sync_members(s);
 }

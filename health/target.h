@@ -8,6 +8,7 @@
 
 #include <sys/queue.h>
 #include "health/check.h"
+#include "health/custom.h"
 #include "health/lease.h"
 #include "health/verdict.h"
 
@@ -22,6 +23,7 @@ struct target {
     enum target_phase phase; /* idle: the timer runs; waiting: due, in the schedule's queue */
     bool spread;             /* it has its own place in the interval */
     const struct conf_health *health; /* its own or its pool's, of the current generation */
+    struct custom *custom; /* how it wants to be checked itself; NULL: it did not say */
     struct verdict verdict;
     struct schedule *schedule;
     ev_timer due;

@@ -124,6 +124,10 @@ static void fill(struct entry *e, uint32_t pool, const char *pool_name,
     word_set(&e->weight_override, NO_OVERRIDE);
     word_set(&e->max_connections, spec->max_connections);
     word_set(&e->mode, MODE_ENABLED);
+    word_set(&e->source, spec->source);
+    word_set(&e->lease_ttl_ms, 0);
+    atomic_store(&e->lease_until_us, 0);
+    e->check = spec->check ? *spec->check : (struct entry_check){0};
     fill_observed(e);
     atomic_store(&e->stick_id, entry_stick_id(pool_name, spec->name, strlen(spec->name)));
     atomic_store(&e->created_wall_ms, clock_wall_ms());

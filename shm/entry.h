@@ -16,6 +16,8 @@ struct entry_spec {
     uint32_t max_connections;
     bool backup;
     enum entry_origin origin;
+    uint32_t source;                 /* of ORIGIN_DISCOVERY: what found it, 0: itself */
+    const struct entry_check *check; /* NULL: as its pool says */
 };
 
 enum entry_status { /* what users see; derived, in this order of precedence */

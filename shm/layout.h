@@ -192,6 +192,13 @@ struct override_mark {
     char by[52];        /* "127.0.0.1:4711" */
 };
 
+/* How a backend that registered itself wants to be checked. */
+struct entry_check {
+    uint32_t port; /* 0: the traffic's */
+    uint32_t tls;
+    char path[128]; /* "": as its pool says */
+};
+
 struct entry {
     /* identity: written under the lock before state becomes ROW_LIVE, constant while live */
     _Alignas(CACHE_LINE) atom32 state; /* enum row_state; master or admin, under the lock */
@@ -220,6 +227,10 @@ struct entry {
     atom64 latency; /* workers, by compare-and-swap: shm/latency.h */
     atom64 created_wall_ms;
     atom64 freed_us; /* clock_mono_us when the row became ROW_FREE */
+    atom32 source; /* identity; of ORIGIN_DISCOVERY: what found it (health/resolve.h); 0: itself */
+    atom32 lease_ttl_ms;      /* admin, under the lock; see shm/lease.h */
+    atom64 lease_until_us;    /* admin; health extends; 0: no end */
+    struct entry_check check; /* identity */
     struct override_mark overrides[OVERRIDE_FIELDS]; /* see shm/override.h */
     atom64 stick_id; /* constant while live: what a cookie calls it (entry_stick_id) */
     struct net_addr addr;

@@ -13,7 +13,8 @@ TEST(unknown_paths_list_the_endpoints)
                                       "/lb/backends/b1/b2/enable",
                                       "",
                                       "*",
-                                      "/lb/services/a/instances/b"};
+                                      "/lb/services/a/instances",
+                                      "/lb/services/a/instances/b/c"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         CHECK_EQ(get(bad[i]), 404);
         CHECK_HAS("\"error\":");
