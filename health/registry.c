@@ -7,14 +7,15 @@
 #include "shm/pool.h"
 #include "shm/slot.h"
 
-#define LATE_US 2500000u /* a look that comes so late, a heart that has not beaten for so long */
+#define LATE_US   1500000u /* a look that comes so late: this process stood still */
+#define SILENT_US 1250000u /* a heart beats twice a second */
 
 /* Could a heartbeat arrive since the last look? */
 static bool could_hear(const struct table *t, uint64_t elapsed_us, uint64_t now_us)
 {
     const struct slot *admin = &t->slots[SLOT_ADMIN_INDEX];
     return elapsed_us < LATE_US && word_get(&admin->state) == SLOT_READY &&
-           slot_heartbeat_age_us(t, SLOT_ADMIN_INDEX, now_us) < LATE_US;
+           slot_heartbeat_age_us(t, SLOT_ADMIN_INDEX, now_us) < SILENT_US;
 }
 
 /* Looks again under the lock: it may have been heard of, or be somebody else. */
