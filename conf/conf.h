@@ -245,6 +245,8 @@ struct conf_pool {
     uint32_t rate_limit_count;
     enum conf_pool_protocol protocol;
     struct conf_pool_tls *tls; /* NULL: backends are not spoken to over TLS */
+    uint32_t slow_start_ms;    /* 0: none */
+    uint32_t max_load_milli;   /* 0: no bound; 1250: 1.25 times the fair share */
     uint32_t keepalive;        /* 32: idle upstream connections kept per worker and pool */
     uint32_t row;              /* in the table; given by the master */
     struct conf_retry retry;

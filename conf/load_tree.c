@@ -41,6 +41,12 @@ static struct conf_pos place_of_setting(const struct loader *l, const config_set
     return place_of(l->lex, line);
 }
 
+/* Three places are what a fraction is good for here; those beyond the range are outside of any. */
+static int64_t thousandths(double value)
+{
+    return value > INT32_MAX || value < INT32_MIN ? INT64_MAX : (int64_t)(value * 1000 + 0.5);
+}
+
 static void convert(const struct loader *l, const config_setting_t *s, struct node *n)
 {
     n->kind = kind_of(s);
@@ -53,7 +59,9 @@ static void convert(const struct loader *l, const config_setting_t *s, struct no
         n->number = config_setting_get_int64(s);
     else if (n->kind == NODE_BOOL)
         n->number = config_setting_get_bool(s);
-    else if (n->kind != NODE_FRACTION)
+    else if (n->kind == NODE_FRACTION)
+        n->number = thousandths(config_setting_get_float(s));
+    else
         n->count = (uint32_t)config_setting_length(s);
     if (n->count)
         n->children = ARENA_ARRAY(l->scratch, struct node, n->count);

@@ -21,7 +21,7 @@ struct node {
     enum node_kind kind;
     const char *name;      /* NULL for elements */
     const char *text;      /* NODE_STRING */
-    int64_t number;        /* NODE_NUMBER, NODE_BOOL */
+    int64_t number;        /* NODE_NUMBER, NODE_BOOL; NODE_FRACTION: thousandths */
     struct node *children; /* an array */
     uint32_t count;
     struct conf_pos pos;

@@ -279,6 +279,24 @@ void out_number(struct out *o, const char *key, uint64_t value)
     end_value(o);
 }
 
+void out_factor(struct out *o, const char *key, uint64_t milli)
+{
+    char text[32];
+    int len = snprintf(text, sizeof text, "%" PRIu64 ".%03" PRIu64, milli / 1000, milli % 1000);
+    while (len > 1 && text[len - 1] == '0')
+        text[--len] = '\0';
+    if (text[len - 1] == '.')
+        text[len - 1] = '\0';
+    if (o->is_json) {
+        json_key_of(o, key);
+        json_double(&o->json, (double)milli / 1000);
+        return;
+    }
+    begin_value(o, key);
+    out_text(o, "%s", text);
+    end_value(o);
+}
+
 void out_bool(struct out *o, const char *key, bool value)
 {
     if (o->is_json) {

@@ -39,6 +39,7 @@ void out_tuple(struct out *o, const char *key); /* of anything, on one line */
 void out_tuple_end(struct out *o);
 void out_string(struct out *o, const char *key, const char *value);
 void out_number(struct out *o, const char *key, uint64_t value);
+void out_factor(struct out *o, const char *key, uint64_t milli); /* 1250: 1.25 */
 void out_bool(struct out *o, const char *key, bool value);
 /* As it is. */
 void out_text(struct out *o, const char *fmt, ...) PRINTF(2, 3);

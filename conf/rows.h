@@ -24,6 +24,7 @@ enum conf_type_id {
     CONF_T_USER,
     CONF_T_TOKEN_FILE,
     CONF_T_NUMBER, /* unsigned, of the field's width */
+    CONF_T_FACTOR, /* 1.25; thousandths, of the field's width; min and max too; 0: off */
     CONF_T_BOOL,
     CONF_T_DURATION, /* milliseconds, uint32_t */
     CONF_T_SIZE,     /* bytes, of the field's width */
@@ -176,5 +177,8 @@ bool rows_fit(const struct conf_row *row, unsigned kind);
 /* Names of the balancing algorithms that exist, NULL-terminated: the configuration layer cannot see
  * worker/lb, so the names stand here and a unit test of worker/lb holds both lists equal. */
 extern const char *const conf_algorithms[];
+/* What an algorithm means to other settings of the pool. */
+bool conf_algorithm_hashes(const char *name); /* a key decides */
+bool conf_algorithm_weighs(const char *name); /* shares go by weight or load */
 
 #endif

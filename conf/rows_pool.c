@@ -1,4 +1,5 @@
 /* What a pool and its backends may say. */
+#include <string.h>
 #include "conf/rows_define.h"
 #include "shm/layout.h"
 
@@ -23,6 +24,32 @@ static const char *const proxy_versions[] = {
 
 static const char *const all_down_names[] = {
     [CONF_ALL_DOWN_FAIL] = "fail", [CONF_ALL_DOWN_TRY] = "try", NULL};
+static const char *const hashing[] = {"ip_hash", "url_hash", "consistent_hash", "maglev", NULL};
+static const char *const weighing[] = {"weighted_round_robin",
+                                       "least_connections",
+                                       "weighted_least_connections",
+                                       "least_response_time",
+                                       "fastest_response",
+                                       "random",
+                                       "power_of_two",
+                                       NULL};
+
+static bool is_among(const char *const *names, const char *name)
+{
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+bool conf_algorithm_hashes(const char *name)
+{
+    return is_among(hashing, name);
+}
+
+bool conf_algorithm_weighs(const char *name)
+{
+    return is_among(weighing, name);
+}
 
 static const char *const pool_protocols[] = {
     [CONF_TO_HTTP1] = "http1", [CONF_TO_H2] = "h2", [CONF_TO_H2C] = "h2c", NULL};
@@ -114,6 +141,29 @@ static const struct conf_row pool_rows[] = {
      .also = "hash_on hash_by hash key",
      .help = "What `consistent_hash` and `maglev` go by; a request without that header or cookie, "
              "and tcp, goes by the client's address"},
+    {.name = "max_load",
+     .type = CONF_T_FACTOR,
+     .flags = CONF_OWN,
+     FIELD(struct conf_pool, max_load_milli),
+     .fallback = "0",
+     .min = 1001,
+     .max = 100000,
+     .also = "hash_balance_factor balance_factor bounded_load",
+     .help =
+         "Of the hash algorithms: no backend has more than so many times its share (by weight) "
+         "of the requests in flight, over all workers; a key whose backend has goes to the next "
+         "one that has not. `1.25`: a quarter more; `0`: no bound"},
+    {.name = "slow_start",
+     .type = CONF_T_DURATION,
+     FIELD(struct conf_pool, slow_start_ms),
+     .fallback = "0s",
+     .max = 24 * HOUR,
+     .also = "slowstart warm_up",
+     .help =
+         "A backend that was added or enabled, was found healthy or comes back after failures gets "
+         "its weight little by little over this time, from 1/32. Needs an algorithm that goes by "
+         "weight or load: a hash "
+         "algorithm would have to move keys twice, `round_robin` and `first` know no shares"},
     {.name = "backends",
      .type = CONF_T_BACKENDS,
      .flags = CONF_REQUIRED | CONF_OWN,
@@ -185,8 +235,6 @@ static const struct conf_row pool_rows[] = {
      .help =
          "When no backend is usable: `fail` answers 503, `try` asks them all the same (but those "
          "in maintenance, draining, or of weight 0)"},
-    LATER("max_load"),
-    LATER("slow_start"),
     {.name = "sticky",
      .type = CONF_T_STICKY,
      FIELD(struct conf_pool, sticky),

@@ -17,6 +17,7 @@ const struct conf_type conf_types[CONF_T_COUNT] = {
     [CONF_T_USER] = {"string", NODE_STRING, value_read_user, write_string},
     [CONF_T_TOKEN_FILE] = {"path", NODE_STRING, value_read_token_file, write_string},
     [CONF_T_NUMBER] = {"number", NODE_NUMBER, value_read_number, write_number},
+    [CONF_T_FACTOR] = {"number", NODE_NUMBER, value_read_factor, write_factor},
     [CONF_T_BOOL] = {"boolean", NODE_BOOL, value_read_bool, write_bool},
     [CONF_T_DURATION] = {"duration", NODE_STRING, value_read_duration, write_duration},
     [CONF_T_SIZE] = {"size", NODE_STRING, value_read_size, write_size},

@@ -36,8 +36,8 @@ conf_read_fn value_read_string, value_read_path, value_read_uri_path, value_read
     value_read_hash_key, value_read_rate_key, value_read_name, value_read_log_target,
     value_read_user, value_read_token_file;
 /* conf/values.c */
-conf_read_fn value_read_number, value_read_bool, value_read_duration, value_read_size,
-    value_read_enum, value_read_choice, value_read_workers;
+conf_read_fn value_read_number, value_read_factor, value_read_bool, value_read_duration,
+    value_read_size, value_read_enum, value_read_choice, value_read_workers;
 /* conf/lists.c */
 conf_read_fn value_read_binds, value_read_cidrs, value_read_expect;
 /* conf/bytes.c */
@@ -94,8 +94,9 @@ const char *value_string(struct walk *w, const struct node *n, const struct walk
 /* conf/tls_read.c, conf/tls_pool.c */
 conf_read_fn object_read_tls, object_read_pool_tls, object_read_certificates, value_read_alpn;
 /* conf/write.c */
-conf_write_fn write_string, write_number, write_bool, write_duration, write_size, write_enum,
-    write_workers, write_binds, write_cidrs, write_expect, write_pool, write_group, write_admin,
-    write_listeners, write_pools, write_backends, write_optional, write_certificates, write_texts;
+conf_write_fn write_string, write_number, write_factor, write_bool, write_duration, write_size,
+    write_enum, write_workers, write_binds, write_cidrs, write_expect, write_pool, write_group,
+    write_admin, write_listeners, write_pools, write_backends, write_optional, write_certificates,
+    write_texts;
 
 #endif

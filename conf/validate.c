@@ -250,11 +250,27 @@ static void check_sni(struct walk *w, const struct conf_listener *l)
                    l->name);
 }
 
+static void check_balance(struct walk *w, const struct conf_pool *p)
+{
+    if (p->max_load_milli && !conf_algorithm_hashes(p->balance))
+        walk_error(w, p->pos, NULL,
+                   "pools.%s: \"max_load\" bounds what a hash algorithm does, and balance is "
+                   "\"%s\"",
+                   p->name, p->balance);
+    if (p->slow_start_ms && !conf_algorithm_weighs(p->balance))
+        walk_error(w, p->pos, NULL,
+                   "pools.%s: \"slow_start\" means nothing to balance = \"%s\": use "
+                   "weighted_round_robin, random, power_of_two or one that goes by load",
+                   p->name, p->balance);
+}
+
 void validate_conf(struct walk *w)
 {
     const struct conf *c = w->conf;
     check_binds(w, c);
     check_admin(w, &c->admin);
+    for (uint32_t i = 0; i < c->pool_count; i++)
+        check_balance(w, &c->pools[i]);
     for (uint32_t i = 0; i < c->pool_count; i++)
         for (uint32_t b = 0; b < c->pools[i].backend_count; b++)
             check_health_address(w, &c->pools[i], &c->pools[i].backends[b]);

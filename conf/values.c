@@ -20,6 +20,19 @@ void value_read_number(struct walk *w, const struct conf_row *row, const struct 
         types_set(field, row->width, (uint64_t)n->number);
 }
 
+void value_read_factor(struct walk *w, const struct conf_row *row, const struct node *n,
+                       const struct walk_at *at, void *field)
+{
+    int64_t milli = n->kind == NODE_NUMBER && n->number < INT32_MAX ? n->number * 1000 : n->number;
+    if (n->kind != NODE_NUMBER && n->kind != NODE_FRACTION)
+        walk_error_kind(w, n, at, "a number such as 1.25");
+    else if (milli != 0 && (milli < (int64_t)row->min || milli > (int64_t)row->max))
+        walk_error(w, n->pos, at, "is out of range: %" PRIu64 ".%03" PRIu64 " to %" PRIu64 ", or 0",
+                   row->min / 1000, row->min % 1000, row->max / 1000);
+    else
+        types_set(field, row->width, (uint64_t)milli);
+}
+
 void value_read_bool(struct walk *w, const struct conf_row *row, const struct node *n,
                      const struct walk_at *at, void *field)
 {

@@ -16,6 +16,11 @@ void write_number(struct out *o, const struct conf_row *row, const void *field)
     out_number(o, row->name, types_get(field, row->width));
 }
 
+void write_factor(struct out *o, const struct conf_row *row, const void *field)
+{
+    out_factor(o, row->name, types_get(field, row->width));
+}
+
 void write_bool(struct out *o, const struct conf_row *row, const void *field)
 {
     out_bool(o, row->name, types_get(field, row->width) != 0);

@@ -295,6 +295,8 @@ static void commit_pool(struct table *t, const struct conf_pool *p, bool *config
     remove_others(t, p, configured);
     commit_policy(t, p);
     lb_prepare(t, p->row, lb_find(p->balance));
+    ramp_configure(t, p->row, p->slow_start_ms);
+    pool_set_max_load(t, p->row, p->max_load_milli);
 }
 
 void adopt_commit(struct master *m, const struct conf *conf, struct adoption *a)

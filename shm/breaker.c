@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "shm/events.h"
 #include "shm/pool.h"
+#include "shm/ramp.h"
 
 #define TICK_US 10000u /* the word keeps time in hundredths of a second */
 
@@ -59,6 +60,8 @@ static void announce(struct table *t, uint32_t entry, uint32_t slot, uint8_t fro
     snprintf(object, sizeof object, "%s:%s", pool_at(t, word_get(&e->pool))->name, e->name);
     event_write(t, slot, "breaker", object, breaker_state_name(from), breaker_state_name(to),
                 reason);
+    if (to == BREAKER_CLOSED)
+        ramp_begin(t, entry);
     pool_touch(t, word_get(&e->pool));
 }
 

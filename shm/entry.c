@@ -15,6 +15,7 @@
 #include "shm/loads.h"
 #include "shm/passive.h"
 #include "shm/pool.h"
+#include "shm/ramp.h"
 
 #define NO_OVERRIDE    UINT32_MAX
 #define SNAPSHOT_TRIES 64
@@ -163,6 +164,7 @@ uint32_t entry_add(struct table *t, uint32_t pool, const struct entry_spec *spec
     struct pool_row *p = &t->pools[pool];
     struct entry *e = &t->entries[index];
     fill(e, pool, p->name, spec);
+    ramp_begin(t, index);
     if (loads_add(t, pool, index) == -1)
         return INDEX_NONE;
     begin_change(p);
@@ -284,6 +286,8 @@ uint32_t entry_find(const struct table *t, uint32_t pool, const char *name)
 
 void entry_set_mode(struct table *t, uint32_t index, enum entry_mode mode)
 {
+    if (mode == MODE_ENABLED && word_get(&t->entries[index].mode) != MODE_ENABLED)
+        ramp_begin(t, index);
     word_set(&t->entries[index].mode, mode);
     if (mode == MODE_ENABLED) { /* whoever says so knows more than the failures of before */
         passive_clear(t, index);
@@ -311,6 +315,8 @@ bool entry_set_health(struct table *t, uint32_t index, enum entry_health health)
     if (word_get(&e->health) == health)
         return false;
     atomic_store(&e->health_since_us, clock_mono_us());
+    if (health == HEALTH_HEALTHY)
+        ramp_begin(t, index);
     word_set(&e->health, health);
     pool_touch(t, word_get(&e->pool));
     return true;
@@ -363,7 +369,8 @@ bool entry_reserve(struct table *t, uint32_t index, uint32_t incarnation, uint32
             loads_update(t, index, true);
             return true;
         }
-        entry_release(t, index, slot);
+        lanes_give(e->inflight, slot);
+        loads_update(t, index, false);
         if (!still || lanes_sum(e->inflight, lanes) >= limit)
             return false;
     }

@@ -161,6 +161,9 @@ struct pool_row {
         turn; /* who picks: where the line of equals is (shm/loads.h); one word, any may store */
     atom64 latency, probe_us; /* workers, by compare-and-swap: shm/latency.h */
     atom32 probe_at;          /* who holds the probe ticket */
+    /* as configured (master, under the lock) */
+    atom32 slow_start_ms;
+    atom32 max_load_milli; /* 0: none; 1250: no member has more than 1.25 x its fair share */
     /* under the lock, a cache line of their own: see shm/hashtable.h */
     _Alignas(CACHE_LINE) atom32 hash_kind; /* wanted: enum hashtable_kind */
     atom32 hash_dirty;
@@ -212,6 +215,7 @@ struct entry {
     atom32 weight, weight_override;
     atom32 max_connections; /* 0: no limit */
     atom32 mode;            /* enum entry_mode; admin */
+    atom32 ramp;            /* any, from ramp_us: share of its weight in 32 parts */
     atom32 leaf;            /* under the lock: its place among the pool's loads + 1; 0: none */
     /* observed: health process only (packed: see shm/entry.h entry_health_*) */
     atom32 health;                   /* enum entry_health */
@@ -225,6 +229,7 @@ struct entry {
     atom64 breaker; /* see shm/breaker.h */
     atom64 passive; /* see shm/passive.h */
     atom64 latency; /* workers, by compare-and-swap: shm/latency.h */
+    atom64 ramp_us; /* who makes it take requests: when it began to; shm/ramp.h */
     atom64 created_wall_ms;
     atom64 freed_us; /* clock_mono_us when the row became ROW_FREE */
     atom32 source; /* identity; of ORIGIN_DISCOVERY: what found it (health/resolve.h); 0: itself */

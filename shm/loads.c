@@ -13,6 +13,7 @@
 #include "shm/lanes.h"
 #include "shm/latency.h"
 #include "shm/pool.h"
+#include "shm/ramp.h"
 #include "shm/table_int.h"
 
 #define FAN         (1u << LOADS_SHIFT)
@@ -49,9 +50,10 @@ static uint64_t best_of(const struct loads *l, unsigned level, uint32_t block, u
     return best;
 }
 
-static float weight_of(const struct entry *e, enum loads_kind kind)
+static float weight_of(const struct table *t, const struct entry *e, enum loads_kind kind)
 {
-    return kind == LOADS_COUNT ? 1.0f : (float)entry_weight(e);
+    float share = (float)ramp_share(t, e) / RAMP_FULL;
+    return kind == LOADS_COUNT ? share : share * (float)entry_weight(e);
 }
 
 /* The request to come counts in, but idle ones are equal: they take turns by weight. */
@@ -62,8 +64,8 @@ static float score_of(const struct table *t, const struct entry *e, enum loads_k
     if (limit && load >= limit)
         return INFINITY;
     if (kind == LOADS_LATENCY)
-        return latency_expected(t, e) * (1.0f + 0.1f * (float)load) / weight_of(e, kind);
-    return load == 0 ? 0 : (float)(load + 1) / weight_of(e, kind);
+        return latency_expected(t, e) * (1.0f + 0.1f * (float)load) / weight_of(t, e, kind);
+    return load == 0 ? 0 : (float)(load + 1) / weight_of(t, e, kind);
 }
 
 float loads_score(const struct table *t, uint32_t entry, enum loads_kind kind)
@@ -117,7 +119,7 @@ static struct leaf look(struct table *t, uint32_t pool, uint32_t place, uint64_t
         return (struct leaf){.entry = INDEX_NONE};
     const struct entry *e = &t->entries[entry];
     uint32_t load = lanes_sum(e->inflight, word_get(&t->header->slots_high));
-    float weight = weight_of(e, kind);
+    float weight = weight_of(t, e, kind);
     if (!entry_usable(e) || weight <= 0)
         return (struct leaf){.entry = entry, .load = load};
     uint64_t turn = picked ? take_turn(t, pool, old, weight)

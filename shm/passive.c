@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "shm/events.h"
 #include "shm/pool.h"
+#include "shm/ramp.h"
 
 /* The word: ejected << 63 | fails << 48 | time in ms (48 bits): of the first failure of the window,
  * or until when it is out. */
@@ -29,6 +30,8 @@ static void announce(struct table *t, uint32_t entry, uint32_t slot, const char 
     char object[2 * NAME_MAX_BYTES + 2];
     snprintf(object, sizeof object, "%s:%s", pool_at(t, word_get(&e->pool))->name, e->name);
     event_write(t, slot, "passive", object, from, to, reason);
+    if (!passive_ejected(e))
+        ramp_begin(t, entry);
     pool_touch(t, word_get(&e->pool));
 }
 

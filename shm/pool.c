@@ -214,6 +214,11 @@ void pool_recheck_now(struct table *t, uint32_t index, uint32_t slot, uint32_t b
         pool_recheck_at(t, index, next_us);
 }
 
+void pool_set_max_load(struct table *t, uint32_t index, uint32_t milli)
+{
+    word_set(&t->pools[index].max_load_milli, milli);
+}
+
 /* ---- listeners
  * ---------------------------------------------------------------------------------------------- */
 

@@ -48,6 +48,10 @@ static inline void pool_recheck(struct table *t, uint32_t index, uint32_t slot,
         pool_recheck_now(t, index, slot, breaker_timeout_ms, now_us);
 }
 
+/* Bounded loads: milli 1250: no member takes more than 1.25 times its share; 0: no bound. Lock
+ * held.
+ */
+void pool_set_max_load(struct table *t, uint32_t index, uint32_t milli);
 /* Next position of the shared cursor. */
 static inline uint64_t pool_cursor_next(struct pool_row *p)
 {

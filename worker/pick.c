@@ -23,6 +23,13 @@ void pick_release(struct txn *t)
     w->queue_due |= w->queued > 0;
 }
 
+static void return_ticket(struct txn *t, uint32_t entry)
+{
+    if (t->ticket)
+        breaker_return(t->worker->table, entry, t->ticket);
+    t->ticket = BREAKER_NO_TICKET;
+}
+
 /* An index out of a hash table may have been given to another pool meanwhile. */
 static bool reserve(struct txn *t, uint32_t entry)
 {
@@ -35,9 +42,25 @@ static bool reserve(struct txn *t, uint32_t entry)
         return false;
     if (entry_reserve(t->worker->table, entry, incarnation, t->worker->slot))
         return true;
-    if (t->ticket)
-        breaker_return(t->worker->table, entry, t->ticket);
-    t->ticket = BREAKER_NO_TICKET;
+    return_ticket(t, entry);
+    return false;
+}
+
+static void unreserve(struct txn *t, uint32_t entry)
+{
+    entry_release(t->worker->table, entry, t->worker->slot);
+    return_ticket(t, entry);
+}
+
+/* As reserve, within the pool's max_load: before its place was taken there was room, but another
+ * worker may have been there meanwhile. */
+static bool reserve_within(struct txn *t, uint32_t entry)
+{
+    if (!reserve(t, entry))
+        return false;
+    if (LIKELY(lb_has_room(&t->pool->view, &t->lb, entry, 0)))
+        return true;
+    unreserve(t, entry);
     return false;
 }
 
@@ -45,7 +68,7 @@ static bool reserve(struct txn *t, uint32_t entry)
 static uint32_t scan(struct txn *t, const struct lb_view *v)
 {
     for (uint32_t m = 0; m < v->count; m++)
-        if (!lb_tried(&t->lb, v->members[m].entry) && reserve(t, v->members[m].entry))
+        if (!lb_tried(&t->lb, v->members[m].entry) && reserve_within(t, v->members[m].entry))
             return v->members[m].entry;
     return INDEX_NONE;
 }
@@ -89,15 +112,28 @@ static uint32_t choose_anyone(struct txn *t, uint32_t pool)
 
 static uint32_t choose(struct txn *t, struct lb_view *v)
 {
-    uint32_t entry;
+    uint32_t failed = t->lb.tried_count; /* those before were tried for good */
+    uint32_t entry = INDEX_NONE;
     while (v->count && (entry = v->algorithm->select(v, &t->lb)) != INDEX_NONE) {
-        if (reserve(t, entry))
-            return entry;
-        if (t->lb.tried_count == LB_TRIED_MAX)
-            return scan(t, v);
+        if (reserve_within(t, entry))
+            break;
+        if (t->lb.tried_count == LB_TRIED_MAX) {
+            entry = scan(t, v);
+            break;
+        }
         t->lb.tried[t->lb.tried_count++] = entry;
     }
-    return INDEX_NONE;
+    t->lb.tried_count = failed;
+    return entry;
+}
+
+/* Those within max_load are full or failed: better one that has more than its share. */
+static uint32_t choose_beyond(struct txn *t, struct lb_view *v)
+{
+    t->lb.unbounded = true;
+    uint32_t entry = choose(t, v);
+    t->lb.unbounded = false;
+    return entry;
 }
 
 /* The client's own backend, if it has one that takes it. */
@@ -114,7 +150,7 @@ static void refresh(struct txn *t, struct lb_view *v)
     const struct conf_pool *p = t->pool->conf;
     struct worker *w = t->worker;
     pool_recheck(w->table, p->row, w->slot, t->pool->breaker.timeout_ms, w->now_us);
-    if (lb_view_refresh(v) == -1)
+    if (lb_view_refresh(v, w->now_us) == -1)
         log_error("out of memory: pool %s keeps its old view", p->name);
 }
 
@@ -128,11 +164,12 @@ enum pick_result pick_backend(struct txn *t)
         return v->count ? PICK_FULL : PICK_NONE;
     t->lb.random = worker_random(w);
     t->lb.now_us = t->sent_us = w->now_us;
-    uint32_t failed = t->lb.tried_count; /* those before were tried for good */
+    t->lb.placed = true;
     t->entry = UNLIKELY(t->pool->conf->sticky != NULL) ? choose_own(t, v) : choose(t, v);
+    if (UNLIKELY(t->entry == INDEX_NONE && t->pool->conf->max_load_milli))
+        t->entry = choose_beyond(t, v);
     if (UNLIKELY(v->count == 0) && t->pool->conf->all_down == CONF_ALL_DOWN_TRY)
         t->entry = choose_anyone(t, t->pool->conf->row);
-    t->lb.tried_count = failed;
     if (t->entry != INDEX_NONE) {
         if (UNLIKELY(t->pool->conf->sticky != NULL))
             sticky_chosen(t);

@@ -1,5 +1,7 @@
 """Every balancing algorithm through the real binary with four workers."""
 
+import math
+
 import pytest
 
 from lib import http
@@ -225,6 +227,79 @@ def test_a_removed_backend_moves_only_its_own_keys(balance, origins):
     after = [ask(b, f"/{n}") for n in range(60)]
     assert three[0].id not in after
     assert all(a == w for a, w in zip(after, before) if w != three[0].id)
+
+
+@pytest.mark.parametrize("algorithm", ["consistent_hash", "maglev", "url_hash", "ip_hash"])
+def test_max_load_bounds_a_hot_key_over_all_workers(balance, origins, algorithm):
+    three, held = origins(3), []
+    b = balance(algorithm, [group(o) for o in three], pool=", max_load = 1.25")
+    for o in three:
+        o.hold()
+    for n in range(1, 25):  # one client, one path: one key
+        send_and_wait(b, three, held)
+        most = math.ceil(1.25 * n / 3)
+        assert max(o.waiting for o in three) <= most
+    assert min(o.waiting for o in three) >= 4
+    for o in three:
+        o.release()
+    for s in held:
+        s.close()
+
+
+def test_max_load_is_exact_when_many_come_at_once(balance, origins):
+    three = origins(3)
+    b = balance("consistent_hash", [group(o) for o in three], pool=", max_load = 1.25")
+    for o in three:
+        o.hold()
+    socks = [connect(b.port) for _ in range(60)]
+    for s in socks:
+        s.sendall(b"GET /hot HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_until(lambda: sum(o.waiting for o in three) == 60, what="all requests to arrive")
+    assert max(o.waiting for o in three) <= math.ceil(1.25 * 60 / 3)
+    for o in three:
+        o.release()
+    for s in socks:
+        s.close()
+
+
+@pytest.mark.parametrize("algorithm", ["weighted_round_robin", "least_connections", "weighted_least_connections"])
+def test_slow_start_gives_a_returning_backend_little_at_first(balance, origins, algorithm):
+    two = origins(2)
+    groups = [group(o) for o in two]
+    b = balance(algorithm, groups)
+
+    def reload(pool=""):
+        b.reload(CONF.format(port=b.port, algorithm=algorithm, backends=", ".join(groups), pool=pool))
+
+    reload(', slow_start = "1h"')  # of those that serve already nobody begins again
+    for _ in range(20):
+        assert http.get(b.port).status == 200
+    assert [o.count for o in two] == [10, 10]
+    b.admin(f"/lb/backends/{two[0].id}/disable", "POST")
+    b.admin(f"/lb/backends/{two[0].id}/enable", "POST")
+    for _ in range(66):
+        assert http.get(b.port).status == 200
+    assert 11 <= two[0].count <= 13  # 1/32 against 1: two of 66
+    reload()
+    counts = [o.count for o in two]
+    for _ in range(20):
+        assert http.get(b.port).status == 200
+    assert [o.count - c for o, c in zip(two, counts)] == [10, 10]
+
+
+def test_a_slow_start_ends(balance, origins):
+    two = origins(2)
+    b = balance("weighted_round_robin", [group(o) for o in two], pool=', slow_start = "500ms"')
+    b.admin(f"/lb/backends/{two[0].id}/disable", "POST")
+    b.admin(f"/lb/backends/{two[0].id}/enable", "POST")
+
+    def equal():
+        counts = [o.count for o in two]
+        for _ in range(8):
+            assert http.get(b.port).status == 200
+        return [o.count - c for o, c in zip(two, counts)] == [4, 4]
+
+    wait_until(equal, what="equal shares")
 
 
 def test_a_reload_changes_the_algorithm(balance, origins):

@@ -15,7 +15,7 @@ static uint32_t walk(const struct lb_view *v, const struct lb_request *r, const 
     uint32_t steps = h->count < WALK_MAX ? h->count : WALK_MAX;
     for (uint32_t i = 0; i < steps; i++, at = at + 1 == h->count ? 0 : at + 1) {
         uint32_t entry = hashtable_ring_at(h, at);
-        if (entry != last && lb_acceptable(v, r, entry))
+        if (entry != last && lb_acceptable(v, r, entry) && lb_has_room(v, r, entry, 1))
             return entry;
         last = entry;
     }

@@ -72,6 +72,18 @@ bool lb_acceptable(const struct lb_view *v, const struct lb_request *r, uint32_t
            !lb_tried(r, entry);
 }
 
+bool lb_has_room(const struct lb_view *v, const struct lb_request *r, uint32_t entry, uint32_t more)
+{
+    uint64_t milli = word_get(&pool_at(v->table, v->pool)->max_load_milli);
+    if (LIKELY(milli == 0) || r->unbounded || v->weight_sum == 0)
+        return true;
+    uint64_t weight = (uint64_t)entry_weight(entry_at(v->table, entry)) * RAMP_FULL;
+    uint64_t all = pool_inflight(v->table, v->pool) + !r->placed;
+    /* load <= ceil(max_load x all x weight / sum of weights) */
+    uint64_t one = v->weight_sum * 1000, share = milli * all * weight;
+    return entry_inflight(v->table, entry) + more <= (share + one - 1) / one;
+}
+
 uint32_t lb_select_by_key(const struct lb_view *v, const struct lb_request *r)
 {
     uint32_t m = v->count ? (uint32_t)(hash_mix64(r->key) % v->count) : 0;
@@ -96,11 +108,36 @@ static void collect(struct lb_view *v, const uint32_t *ids, uint32_t n)
         if (rank < best)
             v->count = 0;
         best = v->rank = rank;
-        v->members[v->count++] = (struct lb_member){.entry = ids[i], .weight = weight};
+        v->members[v->count++] =
+            (struct lb_member){.entry = ids[i], .weight = weight * ramp_share(v->table, e)};
     }
 }
 
-static int rebuild(struct lb_view *v, uint32_t change)
+/* What follows from the members as a whole. */
+static void sum_up(struct lb_view *v, uint64_t now_us)
+{
+    uint64_t step_us = ramp_step_us(v->table, v->pool);
+    v->weight_sum = v->ramp_next_us = 0;
+    for (uint32_t m = 0; m < v->count; m++) {
+        v->weight_sum += v->members[m].weight;
+        const struct entry *e = entry_at(v->table, v->members[m].entry);
+        if (step_us && ramp_share(v->table, e) < RAMP_FULL)
+            v->ramp_next_us = now_us + step_us;
+    }
+}
+
+/* Time for the next step of a slow start. */
+static void follow_ramps(struct lb_view *v, uint64_t now_us)
+{
+    bool changed = false;
+    for (uint32_t m = 0; m < v->count; m++)
+        changed |= ramp_follow(v->table, v->members[m].entry, now_us);
+    if (changed)
+        pool_touch(v->table, v->pool);
+    v->ramp_next_us = now_us + ramp_step_us(v->table, v->pool);
+}
+
+static int rebuild(struct lb_view *v, uint32_t change, uint64_t now_us)
 {
     uint32_t cap =
         word_get(&pool_at(v->table, v->pool)->count) + 64; /* others may be adding meanwhile */
@@ -111,6 +148,7 @@ static int rebuild(struct lb_view *v, uint32_t change)
     }
     collect(v, ids, entry_members(v->table, v->pool, ids, cap));
     free(ids);
+    sum_up(v, now_us);
     v->built = false;
     if (v->algorithm->build && v->algorithm->build(v) == -1)
         return -1;
@@ -119,12 +157,14 @@ static int rebuild(struct lb_view *v, uint32_t change)
     return 0;
 }
 
-int lb_view_refresh(struct lb_view *v)
+int lb_view_refresh(struct lb_view *v, uint64_t now_us)
 {
+    if (UNLIKELY(v->ramp_next_us && now_us >= v->ramp_next_us && !v->table->read_only))
+        follow_ramps(v, now_us);
     uint32_t change = word_get(&pool_at(v->table, v->pool)->change);
     if (LIKELY(v->built && change == v->change))
         return 0;
     if (!v->table->read_only)
         loads_refresh(v->table, v->pool);
-    return rebuild(v, change);
+    return rebuild(v, change, now_us);
 }

@@ -17,12 +17,13 @@
 #include "shm/hashtable.h"
 #include "shm/loads.h"
 #include "shm/pool.h"
+#include "shm/ramp.h"
 
 #define LB_TRIED_MAX 16u
 
 struct lb_member {
     uint32_t entry;
-    uint32_t weight;
+    uint32_t weight; /* in parts of RAMP_FULL: a member in slow start has less */
 };
 
 struct lb_algorithm;
@@ -36,7 +37,9 @@ struct lb_view {
     bool built;
     struct lb_member *members; /* usable ones: primaries, or backups when no primary is usable */
     uint32_t count, cap;
-    uint32_t *schedule; /* weighted_round_robin: member numbers in order */
+    uint64_t weight_sum;
+    uint64_t ramp_next_us; /* a member's slow start goes on then; 0: none is in it */
+    uint32_t *schedule;    /* weighted_round_robin: member numbers in order */
     uint32_t schedule_len, schedule_cap;
 };
 
@@ -46,6 +49,8 @@ struct lb_request {
     uint64_t random;              /* drawn by the caller: an algorithm has no state of its own */
     uint32_t tried[LB_TRIED_MAX]; /* entry indexes */
     uint32_t tried_count;
+    bool placed;    /* the pool's place is reserved: it is counted in */
+    bool unbounded; /* max_load does not count: nobody was found within it */
 };
 
 /* What the caller hashes into lb_request.key. */
@@ -73,13 +78,18 @@ void lb_view_init(struct lb_view *v, struct table *t, uint32_t pool, const struc
 void lb_view_free(struct lb_view *v);
 /* Rebuilds when the pool changed since; cheap (one load) when not. 0, or -1 no memory (the old view
  * stays). */
-int lb_view_refresh(struct lb_view *v) MUST_CHECK;
+int lb_view_refresh(struct lb_view *v, uint64_t now_us) MUST_CHECK;
 
 /* Has the table keep for the pool what the algorithm needs. Master; the lock is held. */
 void lb_prepare(struct table *t, uint32_t pool, const struct lb_algorithm *a);
 
 /* May this entry index, out of a hash table, be picked for this view and request? */
 bool lb_acceptable(const struct lb_view *v, const struct lb_request *r, uint32_t entry);
+/* May a member have `more` requests in addition to those in flight and stay within the pool's
+ * max_load (Mirrokni, Thorup & Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016)? Ask
+ * with 1 before and with 0 after its place was reserved: then it is exact over all workers. */
+bool lb_has_room(const struct lb_view *v, const struct lb_request *r, uint32_t entry,
+                 uint32_t more);
 /* For hash algorithms without a table, or with nobody acceptable near the key: any member, by key.
  */
 uint32_t lb_select_by_key(const struct lb_view *v, const struct lb_request *r);

@@ -13,7 +13,7 @@ static uint32_t look(const struct lb_view *v, const struct lb_request *r, const 
     uint64_t key = r->key;
     for (unsigned i = 0; i < LOOKS_MAX; i++, key = hash_mix64(key + 1)) {
         uint32_t entry = hashtable_maglev_at(h, key);
-        if (lb_acceptable(v, r, entry))
+        if (lb_acceptable(v, r, entry) && lb_has_room(v, r, entry, 1))
             return entry;
     }
     return INDEX_NONE;

@@ -10,7 +10,7 @@ static int build(struct lb_view *v)
         return -1;
     v->schedule = sums;
     v->schedule_len = v->count;
-    uint32_t sum = 0; /* at most ENTRY_MAX * 256 */
+    uint32_t sum = 0; /* at most ENTRY_MAX * 256 * RAMP_FULL */
     for (uint32_t m = 0; m < v->count; m++)
         sums[m] = sum += v->members[m].weight;
     return 0;

@@ -93,6 +93,24 @@ TEST(the_token_is_not_shown)
     check_round_trip(c);
 }
 
+TEST(fractions)
+{
+    static const char *const values[] = {"1.25", "2", "1.001", "99.5", "0"};
+    for (unsigned i = 0; i < ARRAY_LEN(values); i++) {
+        char text[256], wanted[32];
+        snprintf(text, sizeof text,
+                 "listeners = { l = { bind = \"*:1\", pool = \"p\" } } pools = { p = { balance = "
+                 "\"maglev\", max_load = %s, backends = [ ] } }",
+                 values[i]);
+        snprintf(wanted, sizeof wanted, "max_load = %s\n", values[i]);
+        const struct conf *c = load_good(text);
+        char *shown = conf_dump_text(c);
+        CHECK(strstr(shown, wanted) != NULL);
+        free(shown);
+        check_round_trip(c);
+    }
+}
+
 /* ---- configurations made from the rows ---- */
 
 static uint64_t random_state;
@@ -250,7 +268,8 @@ static unsigned made_kind; /* enum conf_kind of the listener being made; 0: none
 static bool hangs_on_others(const struct conf_section *section, const struct conf_row *row)
 {
     bool optional = row->flags & CONF_OMIT && row->type != CONF_T_POOL;
-    return optional || row->type == CONF_T_TLS || /* needs files */
+    bool by_balance = strcmp(row->name, "max_load") == 0 || strcmp(row->name, "slow_start") == 0;
+    return optional || by_balance || row->type == CONF_T_TLS || /* needs files */
            (section == &conf_section_pool && strcmp(row->name, "protocol") == 0) ||
            (section == &conf_section_listener && strcmp(row->name, "proxy_protocol") == 0);
 }

@@ -29,26 +29,6 @@ TEST(unknown_settings)
               "\"weight\"?\n");
 }
 
-TEST(not_supported_yet)
-{
-    static const char *const listener[] = {"responses"};
-    static const char *const pool[] = {"slow_start", "max_load"};
-    char setting[64], wanted[96];
-    for (size_t i = 0; i < ARRAY_LEN(listener) + ARRAY_LEN(pool); i++) {
-        const char *name = i < ARRAY_LEN(listener) ? listener[i] : pool[i - ARRAY_LEN(listener)];
-        snprintf(setting, sizeof setting, "%s = { x = 1 }", name);
-        snprintf(wanted, sizeof wanted, "t:3: error: \"%s\" is not supported yet\n", name);
-        if (i < ARRAY_LEN(listener))
-            CHECK_STR(bad_listener(setting), wanted);
-        else
-            CHECK_STR(bad_pool(setting), wanted);
-    }
-    CHECK_STR(bad_listener("protocol = \"udp\""),
-              "t:3: error: listeners.web.protocol: \"udp\" is not supported yet\n");
-    CHECK_STR(bad_top("defaults = { responses = 1 }"),
-              "t:3: error: \"responses\" is not supported yet\n");
-}
-
 TEST(missing)
 {
     CHECK_STR(load_bad(""), "t:1: error: \"listeners\" is missing\n");
@@ -134,6 +114,28 @@ TEST(units)
     "least_connections, weighted_least_connections, least_response_time, fastest_response, "       \
     "random, power_of_two, first, ip_hash, "                                                       \
     "url_hash, consistent_hash, maglev"
+
+TEST(max_load_and_slow_start)
+{
+    CHECK_STR(bad_pool("balance = \"maglev\", max_load = 1.0"),
+              "t:3: error: pools.app.max_load: is out of range: 1.001 to 100, or 0\n");
+    CHECK_STR(bad_pool("balance = \"maglev\", max_load = -1"),
+              "t:3: error: pools.app.max_load: is out of range: 1.001 to 100, or 0\n");
+    CHECK_STR(bad_pool("balance = \"maglev\", max_load = 2147483647"),
+              "t:3: error: pools.app.max_load: is out of range: 1.001 to 100, or 0\n");
+    CHECK_STR(bad_pool("balance = \"maglev\", max_load = \"125%\""),
+              "t:3: error: pools.app.max_load: wants a number such as 1.25, found \"125%\"\n");
+    CHECK_STR(bad_pool("max_load = 1.25"),
+              "t:2: error: pools.app: \"max_load\" bounds what a hash algorithm does, and balance "
+              "is \"round_robin\"\n");
+    CHECK_STR(bad_pool("slow_start = 30"),
+              "t:3: error: pools.app.slow_start: 30 needs a unit, such as \"30s\" or \"30ms\"\n");
+    CHECK_STR(bad_pool("balance = \"ip_hash\", slow_start = \"30s\""),
+              "t:2: error: pools.app: \"slow_start\" means nothing to balance = \"ip_hash\": use "
+              "weighted_round_robin, random, power_of_two or one that goes by load\n");
+    CHECK_STR(bad_top("defaults = { max_load = 1.25 }"),
+              "t:3: error: defaults: \"max_load\" cannot be inherited: set it where it belongs\n");
+}
 
 TEST(names_out_of_a_list)
 {

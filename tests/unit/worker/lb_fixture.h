@@ -13,6 +13,7 @@ struct fixture {
     struct table table;
     uint32_t pool;
     struct lb_view view;
+    uint64_t now_us;
 };
 
 static inline void fixture_open(struct fixture *f)
@@ -56,7 +57,7 @@ static inline void fixture_view(struct fixture *f, const char *algorithm)
     lb_prepare(&f->table, f->pool, lb_find(algorithm));
     table_unlock(&f->table);
     lb_view_init(&f->view, &f->table, f->pool, lb_find(algorithm));
-    if (lb_view_refresh(&f->view) == -1)
+    if (lb_view_refresh(&f->view, f->now_us) == -1)
         exit(1);
 }
 
@@ -64,9 +65,10 @@ static inline void fixture_view(struct fixture *f, const char *algorithm)
 static inline uint32_t fixture_pick(struct fixture *f)
 {
     static uint64_t draws;
-    struct lb_request r = {.random = hash_mix64(draws), .key = hash_mix64(~draws)};
+    struct lb_request r = {
+        .random = hash_mix64(draws), .key = hash_mix64(~draws), .now_us = f->now_us};
     draws++;
-    if (lb_view_refresh(&f->view) == -1)
+    if (lb_view_refresh(&f->view, f->now_us) == -1)
         exit(1);
     return f->view.algorithm->select(&f->view, &r);
 }

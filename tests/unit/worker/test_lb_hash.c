@@ -12,7 +12,7 @@ static const double also_move[] = {0, 0.02, 0, 0};
 static uint32_t pick_key(struct fixture *f, uint64_t key)
 {
     struct lb_request r = {.key = hash_mix64(key + 1)};
-    if (lb_view_refresh(&f->view) == -1)
+    if (lb_view_refresh(&f->view, 0) == -1)
         exit(1);
     return f->view.algorithm->select(&f->view, &r);
 }

@@ -22,7 +22,7 @@ static void open_pool(const char *algorithm)
 static uint32_t pick(void)
 {
     struct lb_request r = {.now_us = now_us};
-    if (lb_view_refresh(&f.view) == -1)
+    if (lb_view_refresh(&f.view, now_us) == -1)
         exit(1);
     return f.view.algorithm->select(&f.view, &r);
 }
