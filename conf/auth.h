@@ -6,6 +6,7 @@
 #define BALLAST_CONF_AUTH_H
 
 #include "conf/conf.h"
+#include "conf/template.h"
 
 /* Ways in which a password file says a password. */
 enum auth_scheme { AUTH_SHA1, AUTH_APR1, AUTH_CRYPT };
@@ -44,11 +45,22 @@ struct conf_jwt {
     struct conf_pos pos;
 };
 
+/* Somebody else is asked. */
+struct conf_auth_request {
+    const char *path; /* NULL: nobody */
+    uint32_t pool;
+    uint32_t timeout_ms;
+    const char **headers; /* of the answer: what the backend gets to see */
+    uint32_t header_count;
+    struct conf_template head; /* the question up to the client's own fields */
+};
+
 struct conf_auth {
     bool off;
     const char *realm;
     const char *basic; /* path of a password file; NULL: none */
     struct conf_jwt jwt;
+    struct conf_auth_request request;
     struct auth_user *users; /* by name */
     uint32_t user_count;
     struct conf_pos pos;

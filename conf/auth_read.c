@@ -77,13 +77,19 @@ static const struct node *child(const struct node *n, const char *name)
 static void check(struct walk *w, const struct node *n, const struct walk_at *at,
                   const struct conf_auth *a)
 {
-    const struct node *jwt = child(n, "jwt"), *basic = child(n, "basic");
-    if (a->off && (jwt || basic))
+    const struct node *jwt = child(n, "jwt");
+    static const char *const ways[] = {"basic", "jwt", "request"};
+    const char *first = NULL;
+    for (unsigned i = 0; i < ARRAY_LEN(ways); i++) {
+        if (child(n, ways[i]) && first)
+            walk_error(w, child(n, ways[i])->pos, at, "has both \"%s\" and \"%s\": keep one", first,
+                       ways[i]);
+        first = child(n, ways[i]) ? ways[i] : first;
+    }
+    if (a->off && first)
         walk_error(w, n->pos, at, "is \"off\", and says how: keep one");
-    else if (!a->off && !jwt && !basic)
-        walk_error(w, n->pos, at, "one of \"basic\", \"jwt\" and \"off\" is missing");
-    else if (jwt && basic)
-        walk_error(w, n->pos, at, "has both \"basic\" and \"jwt\": keep one");
+    else if (!a->off && !first)
+        walk_error(w, n->pos, at, "one of \"basic\", \"jwt\", \"request\" and \"off\" is missing");
     else if (jwt && !has_jwt(a))
         walk_error(w, jwt->pos, at, "jwt: one of \"jwks\" and \"secret_file\" is missing");
     for (uint32_t i = 0; i < a->jwt.claim_count; i++)
@@ -95,6 +101,22 @@ static void check(struct walk *w, const struct node *n, const struct walk_at *at
         walk_error(w, n->pos, at, "realm: cannot have \" or \\ in it");
 }
 
+/* What every question begins with. */
+static void compile_question(struct walk *w, struct conf_auth_request *r)
+{
+    static const char rest[] =
+        "Host: {authority}\r\nX-Original-URI: {uri}\r\nX-Original-Method: "
+        "{method}\r\nX-Real-IP: {client_ip}\r\nX-Forwarded-Proto: {scheme}\r\n"
+        "Connection: close\r\n";
+    char why[240];
+    if (!r->path)
+        return;
+    const char *line = arena_printf(w->scratch, "GET %s HTTP/1.1\r\n", r->path);
+    template_add_text(&r->head, w->arena, line, strlen(line));
+    if (template_parse(&r->head, w->arena, rest, TEMPLATE_IN_HEADER, 0, why, sizeof why) == -1)
+        r->head.count = 0; /* cannot be */
+}
+
 void auth_read(struct walk *w, const struct conf_row *row, const struct node *n,
                const struct walk_at *at, void *field)
 {
@@ -104,10 +126,13 @@ void auth_read(struct walk *w, const struct conf_row *row, const struct node *n,
     walk_fill_defaults(w, row->section, a);
     if (!child(n, "jwt"))
         memset(&a->jwt, 0, sizeof a->jwt);
+    if (!child(n, "request"))
+        memset(&a->request, 0, sizeof a->request);
     a->pos = walk_keep_pos(w, n->pos);
     walk_group(w, n, at, &(struct walk_target){row->section, (char *)a}, 1);
     if (w->errors->count == before)
         check(w, n, at, a);
+    compile_question(w, &a->request);
     a->jwt.first_key = w->conf->jwt_key_count;
     w->conf->jwt_key_count += a->jwt.key_count;
 }

@@ -106,6 +106,7 @@ struct conf_route {
     const char *rewrite;
     struct conf_template rewrite_to;
     bool strip_prefix;
+    uint32_t mirror; /* pool; INDEX_NONE: none */
     struct conf_route_timeouts timeouts;
     struct conf_headers request_headers, response_headers;
     const struct conf_edits *request_edits, *response_edits;

@@ -5,15 +5,19 @@
 #include "conf/walk.h"
 #include "shm/layout.h"
 
-/* A client must not send what a token's claims are told by. */
+/* A client must not send what a token or an answer is told by. */
 static struct conf_headers claims_of(struct walk *w, const struct conf_auth *guard)
 {
     struct conf_headers h = {0};
-    if (!guard || guard->jwt.claim_count == 0)
+    uint32_t claims = guard ? guard->jwt.claim_count : 0;
+    uint32_t fields = guard ? guard->request.header_count : 0;
+    if (claims + fields == 0)
         return h;
-    h.remove = ARENA_ARRAY(w->arena, const char *, guard->jwt.claim_count);
-    for (; h.remove_count < guard->jwt.claim_count; h.remove_count++)
-        h.remove[h.remove_count] = guard->jwt.claims[h.remove_count].value;
+    h.remove = ARENA_ARRAY(w->arena, const char *, claims + fields);
+    for (uint32_t i = 0; i < claims; i++)
+        h.remove[h.remove_count++] = guard->jwt.claims[i].value;
+    for (uint32_t i = 0; i < fields; i++)
+        h.remove[h.remove_count++] = guard->request.headers[i];
     h.pos = guard->pos;
     return h;
 }
@@ -45,6 +49,23 @@ static void inherit_pages(struct walk *w, const struct conf_listener *l, struct 
         r->pages[r->page_count++] = &l->error_pages[i];
 }
 
+/* Side requests know neither TLS nor PROXY headers. */
+static void check_side_pool(struct walk *w, uint32_t pool, struct conf_pos pos, const char *what)
+{
+    const struct conf_pool *p = pool < w->conf->pool_count ? &w->conf->pools[pool] : NULL;
+    if (p && (p->tls || p->proxy_protocol))
+        walk_error(w, pos, NULL, "%s: pool \"%s\" has \"%s\", which is not possible here", what,
+                   p->name, p->tls ? "tls" : "proxy_protocol");
+}
+
+static void check_side_pools(struct walk *w, const struct conf_route *r)
+{
+    if (r->mirror != INDEX_NONE)
+        check_side_pool(w, r->mirror, r->pos, "mirror");
+    if (r->guard && r->guard->request.path)
+        check_side_pool(w, r->guard->request.pool, r->guard->pos, "auth.request");
+}
+
 /* What no route takes is a route as well, so that nothing else asks whether there are any. */
 static void make_fallback(struct walk *w, struct conf_listener *l)
 {
@@ -52,7 +73,7 @@ static void make_fallback(struct walk *w, struct conf_listener *l)
     struct conf_route *r = ARENA_NEW(w->arena, struct conf_route);
     r->pos = l->pos;
     r->pool = l->pool;
-    r->match.regex = INDEX_NONE;
+    r->match.regex = r->mirror = INDEX_NONE;
     r->index = INDEX_NONE;
     r->redirect = l->redirect;
     if (l->redirect && strcmp(l->redirect, "https") == 0)
@@ -62,6 +83,7 @@ static void make_fallback(struct walk *w, struct conf_listener *l)
         walk_error(w, l->pos, NULL, "listeners.%s.redirect: %s", l->name, why);
     compile_edits(w, l, r);
     inherit_pages(w, l, r);
+    check_side_pools(w, r);
     l->fallback = r;
 }
 
@@ -83,6 +105,7 @@ void route_compile(struct walk *w, struct conf_listener *l)
     for (uint32_t i = 0; i < l->routes->count; i++) {
         compile_edits(w, l, &l->routes->items[i]);
         inherit_pages(w, l, &l->routes->items[i]);
+        check_side_pools(w, &l->routes->items[i]);
     }
     route_index(w, l->routes);
     route_shadows(w, l->routes);

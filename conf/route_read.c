@@ -189,7 +189,8 @@ static void check_company(struct walk *w, const struct node *n, const struct wal
     } rules[] = {{"status", "redirect", NULL},   {"body", "respond", NULL},
                  {"content_type", "body", NULL}, {"split_key", "split", NULL},
                  {"rewrite", "pool", "split"},   {"strip_prefix", "pool", "split"},
-                 {"timeouts", "pool", "split"},   {"auth", "pool", "split"},  {"request_headers", "pool", "split"},
+                 {"timeouts", "pool", "split"},   {"auth", "pool", "split"},
+                 {"mirror", "pool", "split"},  {"request_headers", "pool", "split"},
                  {"rate_limit", "pool", "split"}};
     for (unsigned i = 0; i < ARRAY_LEN(rules); i++)
         if (child(n, rules[i].name) && !child(n, rules[i].beside) &&
@@ -265,7 +266,7 @@ static void read_route(struct walk *w, const struct node *n, const struct walk_a
 {
     struct conf_route *r = element;
     r->pos = walk_keep_pos(w, n->pos);
-    r->pool = r->match.regex = INDEX_NONE;
+    r->pool = r->mirror = r->match.regex = INDEX_NONE;
     uint32_t before = w->errors->count;
     walk_group(w, n, at, &(struct walk_target){&conf_section_route, element}, 1);
     if (n->kind != NODE_GROUP)

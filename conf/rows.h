@@ -161,7 +161,7 @@ extern const struct conf_section conf_section_condition, conf_section_route, con
     conf_section_route_timeouts, conf_section_request_headers, conf_section_response_headers,
     conf_section_error_page;
 /* rows_auth.c */
-extern const struct conf_section conf_section_auth, conf_section_jwt;
+extern const struct conf_section conf_section_auth, conf_section_jwt, conf_section_auth_request;
 /* rows_tls.c */
 extern const struct conf_section conf_section_tls, conf_section_certificate, conf_section_pool_tls;
 

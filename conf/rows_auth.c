@@ -5,6 +5,7 @@
 PAIR(struct conf_jwt, audience, audience_count);
 PAIR(struct conf_jwt, algorithms, algorithm_count);
 PAIR(struct conf_jwt, claims, claim_count);
+PAIR(struct conf_auth_request, headers, header_count);
 
 static const struct conf_row jwt_rows[] = {
     {.name = "jwks",
@@ -68,6 +69,42 @@ const struct conf_section conf_section_jwt = {
     "Signed tokens in `Authorization: Bearer` (RFC 7519). Keys are read when the configuration is "
     "loaded; a token's algorithm must be one that its key is for."};
 
+static const struct conf_row request_rows[] = {
+    {.name = "pool",
+     .type = CONF_T_POOL,
+     .flags = CONF_REQUIRED,
+     FIELD(struct conf_auth_request, pool),
+     .also = "backend service",
+     .help = "Who is asked. One connection for each question, without TLS"},
+    {.name = "path",
+     .type = CONF_T_URI_PATH,
+     .flags = CONF_REQUIRED,
+     FIELD(struct conf_auth_request, path),
+     .max = 1024,
+     .also = "uri url",
+     .help = "What is asked for, with GET"},
+    {.name = "headers",
+     .type = CONF_T_FIELD_NAMES,
+     .flags = CONF_OMIT,
+     FIELD(struct conf_auth_request, headers),
+     .also = "auth_request_set response_headers",
+     .help = "Fields of its answer that the backend gets; what a client sends under these names is "
+             "dropped"},
+    {.name = "timeout",
+     .type = CONF_T_DURATION,
+     FIELD(struct conf_auth_request, timeout_ms),
+     .fallback = "5s",
+     .min = 1,
+     .max = HOUR,
+     .help = "For an answer; without one the request is refused with 503"},
+    END};
+const struct conf_section conf_section_auth_request = {
+    "auth.request", request_rows,
+    "Somebody else is asked about each request: its header fields, `X-Original-URI` and "
+    "`X-Original-Method` go there, without the body. 2xx lets it pass, 401 and 403 go to the "
+    "client, "
+    "anything else is 503."};
+
 static const struct conf_row auth_rows[] = {
     {.name = "basic",
      .type = CONF_T_HTPASSWD,
@@ -90,6 +127,12 @@ static const struct conf_row auth_rows[] = {
      .flags = CONF_OMIT,
      FIELD(struct conf_auth, jwt),
      .section = &conf_section_jwt},
+    {.name = "request",
+     .type = CONF_T_GROUP,
+     .flags = CONF_OMIT,
+     FIELD(struct conf_auth, request),
+     .section = &conf_section_auth_request,
+     .also = "auth_request auth_url forward_auth ext_authz"},
     {.name = "off",
      .type = CONF_T_BOOL,
      .flags = CONF_OMIT,

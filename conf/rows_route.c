@@ -324,6 +324,15 @@ static const struct conf_row route_rows[] = {
      .also = "limit_req ratelimit stick_table throttle",
      .help = "How often this route may be asked, besides what the listener and the pool say: see "
              "`listeners.*.rate_limit`"},
+    {.name = "mirror",
+     .type = CONF_T_POOL,
+     .flags = CONF_OMIT,
+     FIELD(struct conf_route, mirror),
+     .also = "shadow copy",
+     .help =
+         "A pool that gets a copy of each request, without TLS. Its answers are dropped; a request "
+         "neither waits nor fails for it. Copied is what is there as a whole when the request "
+         "goes out: a body that comes later (larger than some 10 KiB) is not"},
     {.name = "timeouts",
      .type = CONF_T_GROUP,
      .flags = CONF_OMIT,

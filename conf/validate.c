@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "conf/sni.h"
+#include "conf/auth.h"
 #include "conf/route.h"
 #include "shm/layout.h"
 
@@ -31,6 +32,9 @@ static void route_gets_requests(struct conf *c, const struct conf_route *r)
     gets_requests(c, r->pool);
     for (uint32_t i = 0; i < r->split_count; i++)
         gets_requests(c, r->split[i].pool);
+    gets_requests(c, r->mirror);
+    if (r->auth && r->auth->request.path)
+        gets_requests(c, r->auth->request.pool);
 }
 
 /* What speaks TLS is checked in TLS, unless the check has a port of its own or says otherwise. */

@@ -11,6 +11,8 @@ bool step_auth(struct txn *t, const struct http1_head *h, const char *base)
     const struct conf_auth *a = t->route->guard;
     if (__builtin_expect(!a, 1))
         return true;
+    if (a->request.path)
+        return auth_request(t, h, base);
     return a->basic ? auth_basic(t, h, base) : auth_jwt(t, h, base);
 }
 

@@ -15,7 +15,8 @@ bool step_auth(struct txn *t, const struct http1_head *h, const char *base);
 /* May this client come here at all? For step_route. */
 bool auth_network_allowed(const struct txn *t, const struct http1_head *h, const char *base);
 
-/* worker/auth_basic.c, worker/auth_jwt.c: as a step. */
+/* worker/auth_basic.c, worker/auth_jwt.c, worker/auth_request.c: as a step. */
+bool auth_request(struct txn *t, const struct http1_head *h, const char *base);
 bool auth_basic(struct txn *t, const struct http1_head *h, const char *base);
 bool auth_jwt(struct txn *t, const struct http1_head *h, const char *base);
 /* The credentials behind a scheme in Authorization ("Basic x": "x"), or NULL. */

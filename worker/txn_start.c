@@ -6,12 +6,14 @@
 
 #include <string.h>
 #include "worker/access_log.h"
+#include "conf/route.h"
 #include "worker/account.h"
 #include "worker/auth.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
 #include "worker/head.h"
 #include "worker/key.h"
+#include "worker/mirror.h"
 #include "worker/proto_http1.h"
 #include "worker/rate_limit.h"
 #include "worker/relay.h"
@@ -93,6 +95,8 @@ static bool step_forward(struct txn *t, const struct http1_head *h, const char *
         return false;
     }
     take_first_bytes(t);
+    if (UNLIKELY(t->route->mirror != INDEX_NONE) && c->txn == t && t->state != TXN_REPLY)
+        mirror_copy(t);
     if (c->txn == t && t->state != TXN_REPLY)
         txn_dispatch(t);
     return false;

@@ -225,6 +225,7 @@ struct txn {
     struct buf *target; /* what the backend is asked for instead of the client's target, or NULL */
     struct buf *fields; /* header fields for the answer that depend on the request, or NULL */
     uint32_t fields_block; /* how many bytes of it every answer gets; the rest is for errors */
+    struct side *side;     /* the question whether it may pass, or NULL */
     struct check *check;   /* a password that is being checked, or NULL */
     struct buf *claims;    /* what a token says, as header fields for the backend, or NULL */
     char made_id[32];      /* X-Request-ID made here; empty: none yet */
@@ -291,6 +292,8 @@ struct worker {
     } queues[POOL_MAX];
     uint32_t queued; /* in all of them */
     bool queue_due;  /* a place became free in this iteration */
+    struct slab side_slab;
+    uint32_t side_count; /* requests of our own */
     struct slab stream_slab, conn_slab, txn_slab, upstream_slab, head_slab, note_slab;
     struct access_buffer *access[CHILD_LOGS_MAX]; /* by sink */
     struct buf_pool bufs;

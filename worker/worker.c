@@ -17,6 +17,7 @@
 #include "worker/h2_backend.h"
 #include "worker/queue.h"
 #include "worker/upool.h"
+#include "worker/side.h"
 #include "worker/worker_int.h"
 
 #define ACCEPT_PAUSE_S                                                                             \
@@ -125,6 +126,7 @@ static struct worker *create(struct child *c)
     struct hash_key seed = hash_key_random();
     w->random[0] = seed.k0 | 1;
     w->random[1] = seed.k1;
+    slab_init(&w->side_slab, side_bytes());
     slab_init(&w->conn_slab, sizeof(struct conn));
     h2_init(w);
     slab_init(&w->txn_slab, sizeof(struct txn));

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 from lib import http
 from lib.ballast import run
 from lib.net import free_port
+from lib.origin import reply
 from lib.wait import wait_until
 
 with warnings.catch_warnings():
@@ -271,7 +272,7 @@ def test_bad_input(tmp_path, htpasswd, keys):
     (tmp_path / "broken.json").write_text('{"keys": [')
     (tmp_path / "weak.json").write_text(json.dumps({"keys": [{"kty": "RSA", "n": b64(b"\xff" * 128), "e": "AQAB"}]}))
     (tmp_path / "none.json").write_text('{"keys": []}')
-    assert 'c.conf:3: error: listeners.web.auth: one of "basic", "jwt" and "off" is missing' in errors("{ }")
+    assert 'c.conf:3: error: listeners.web.auth: one of "basic", "jwt", "request" and "off" is missing' in errors("{ }")
     assert 'c.conf:3: error: listeners.web.auth: is "off", and says how: keep one' in errors('{ off = true, basic = "htpasswd" }')
     assert 'has both "basic" and "jwt": keep one' in errors('{ basic = "htpasswd", jwt = { secret_file = "secret" } }')
     assert 'c.conf:3: error: listeners.web.auth.basic: cannot read "none": No such file' in errors('{ basic = "none" }')
@@ -291,3 +292,102 @@ def test_bad_input(tmp_path, htpasswd, keys):
     assert 'realm: cannot have " or \\ in it' in errors('{ basic = "htpasswd", realm = "a\\"b" }')
     assert '"auth" means nothing without "pool" or "split"' in errors(
         '"x"', 'routes = ( { respond = 403, auth = { basic = "htpasswd" } } ), ')
+
+
+# ---- somebody else is asked
+
+
+@pytest.fixture
+def asking(ballast, origin):
+    def start(auth, listener="", **options):
+        port, app, judge = free_port(), origin(id="app"), origin(id="judge")
+        b = ballast(f'''listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app", {listener}
+               auth = {{ request = {{ pool = "judge", path = "/may?x=y"{auth} }} }} }} }}
+            pools = {{ app = {{ backends = [ "{app.address}" ], health = {{ type = "none" }} }}
+                       judge = {{ backends = [ "{judge.address}" ], health = {{ type = "none" }} }} }}''', **options)
+        b.port, b.app, b.judge = port, app, judge
+        return b
+
+    return start
+
+
+def test_somebody_else_is_asked(asking):
+    b = asking(', headers = [ "X-User", "X-Role" ]')
+    b.judge.script["/may"] = reply(200, "fine", [("X-User", "ann"), ("X-Other", "o")])
+    with http.Client(b.port) as c:
+        r = c.request("POST", "/echo?a=b", [("Cookie", "s=1"), ("X-User", "root"), ("X-Role", "admin"), ("X-Original-URI", "/no")],
+                      b"x" * 5000)
+        assert r.status == 200 and r.body == b"x" * 5000
+        asked, seen = b.judge.requests[-1], b.app.requests[-1]
+        assert (asked.method, asked.target, asked.body, asked.header("Cookie")) == ("GET", "/may?x=y", b"", "s=1")
+        assert asked.all("X-Original-URI") == ["/echo?a=b"] and asked.all("X-Original-Method") == ["POST"]
+        assert asked.all("Host") == ["test.local"] and asked.all("Content-Length") == []
+        assert seen.all("X-User") == ["ann"] and seen.all("X-Role") == [] and seen.all("X-Other") == []
+        b.judge.script["/may"] = reply(401, "no", [("WWW-Authenticate", "Custom x"), ("Set-Cookie", "a=1"), ("X-Secret", "s")])
+        r = c.get("/")
+        assert r.status == 401 and r.header("WWW-Authenticate") == "Custom x" and r.header("Set-Cookie") == "a=1"
+        assert r.header("X-Secret") is None
+        b.judge.script["/may"] = reply(403, "no")
+        assert c.get("/").status == 403
+        for odd in (reply(500), reply(302), b"junk\r\n\r\n", None):
+            b.judge.script["/may"] = odd if odd else (lambda _request, _sock: None)
+            assert c.get("/").status == 503, odd
+    b.judge.script["/may"] = reply(204)
+    raw = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    assert http.exchange(b.port, raw).count(b"HTTP/1.1 200") == 2  # one behind the other
+    b.judge.stop()
+    assert http.get(b.port, "/").status == 503
+
+
+def test_a_question_takes_only_so_long(asking):
+    b = asking(', timeout = "200ms"')
+    b.judge.hold()
+    assert http.get(b.port, "/").status == 503
+    with http.Client(b.port) as gone:
+        gone.send(http.build_request("GET", "/"))
+        wait_until(lambda: b.judge.waiting, what="a question")
+    b.judge.release()
+    wait_until(lambda: http.get(b.port, "/").status == 200, what="an answer")
+    assert not [r for r in b.app.requests if r.target != "/"]
+
+
+def test_copies_go_to_another_pool(ballast, origin):
+    port, app, copy = free_port(), origin(id="app"), origin(id="copy")
+    ballast(f'''listeners = {{ web = {{ bind = "127.0.0.1:{port}",
+              routes = ( {{ path = "/m/", pool = "app", mirror = "copy", strip_prefix = true }}, {{ path = "/", pool = "app" }} ) }} }}
+        pools = {{ app = {{ backends = [ "{app.address}" ], health = {{ type = "none" }} }}
+                   copy = {{ backends = [ "{copy.address}" ], health = {{ type = "none" }} }} }}''')
+    copy.script["/x"] = reply(500, "broken")
+    copy.hold()  # it may take its time
+    with http.Client(port) as c:
+        assert c.request("POST", "/m/echo?a=b", [], b"hello").body == b"hello"
+        assert c.get("/m/x").text == "app" and c.get("/y").text == "app"
+    copy.release()
+    wait_until(lambda: len(copy.requests) == 2, what="two copies")
+    first = next(r for r in copy.requests if r.method == "POST")
+    assert (first.target, first.body) == ("/echo?a=b", b"hello")
+    copy.stop()
+    assert http.get(port, "/m/x").text == "app"
+
+
+def test_bad_input_of_side_requests(tmp_path):
+    path = tmp_path / "c.conf"
+    path.write_text('''pools = { app = { backends = [ "127.0.0.1:1" ] }, safe = { backends = [ "127.0.0.1:2" ], tls = { verify = false } } }
+listeners = { a = { bind = "127.0.0.1:3", pool = "app", auth = { request = { pool = "app" } } }
+b = { bind = "127.0.0.1:4", pool = "app", auth = { request = { pool = "none", path = "/x" } } }
+c = { bind = "127.0.0.1:5", pool = "app", auth = { basic = "x", request = { pool = "app", path = "/x" } } }
+d = { bind = "127.0.0.1:6", routes = ( { respond = 200, mirror = "app" }, { path = "/x", pool = "app", mirror = "apq" } ) } }
+''')
+    done = run("check", "-c", path)
+    text = done.stdout + done.stderr
+    assert 'c.conf:2: error: listeners.a.auth.request: "path" is missing' in text
+    assert 'c.conf:3: error: listeners.b.auth.request.pool: there is no pool "none"' in text
+    assert 'c.conf:4: error: listeners.c.auth.basic: cannot read' in text
+    assert 'c.conf:5: error: listeners.d.routes[0]: "mirror" means nothing without "pool" or "split"' in text
+    assert 'listeners.d.routes[1].mirror: there is no pool "apq", did you mean "app"?' in text
+    path.write_text('''pools = { app = { backends = [ "127.0.0.1:1" ] }, safe = { backends = [ "127.0.0.1:2" ], tls = { verify = false } } }
+listeners = { d = { bind = "127.0.0.1:6", routes = (
+{ path = "/x", pool = "app", mirror = "safe" } ) } }
+''')
+    done = run("check", "-c", path)
+    assert 'c.conf:3: error: mirror: pool "safe" has "tls", which is not possible here' in done.stdout + done.stderr
