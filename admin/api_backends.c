@@ -33,7 +33,7 @@ static void write_host(struct json *j, const struct entry *e)
         json_uint(j, net_addr_port(&e->addr));
 }
 
-/* A pool is HTTP unless only TCP listeners use it. */
+/* A pool is HTTP unless only other listeners use it. */
 static const char *scheme_of(const struct conf *c, const struct conf_pool *pool)
 {
     const char *scheme = "http";
@@ -42,7 +42,7 @@ static const char *scheme_of(const struct conf *c, const struct conf_pool *pool)
             continue;
         if (c->listeners[i].protocol == CONF_HTTP)
             return "http";
-        scheme = "tcp";
+        scheme = conf_protocol_name(c->listeners[i].protocol);
     }
     return scheme;
 }

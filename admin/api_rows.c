@@ -80,7 +80,7 @@ void api_pools(struct api *a, const struct request *q, struct response *r)
 
 static void write_listener_conf(struct json *j, const struct conf *c, const struct conf_listener *l)
 {
-    json_kv_string(j, "protocol", l->protocol == CONF_TCP ? "tcp" : "http");
+    json_kv_string(j, "protocol", conf_protocol_name(l->protocol));
     json_kv_string(j, "pool", l->pool < c->pool_count ? c->pools[l->pool].name : NULL);
     json_key(j, "bind");
     json_array_begin(j);

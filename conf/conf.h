@@ -24,13 +24,15 @@ struct conf_pos {
     uint32_t line; /* 0: not from a file */
 };
 
-enum conf_protocol { CONF_HTTP, CONF_TCP };
+enum conf_protocol { CONF_HTTP, CONF_TCP, CONF_UDP };
+const char *conf_protocol_name(enum conf_protocol protocol); /* "http", ... */
 
 struct conf_bind {
     const char *text; /* as written */
     struct net_addr addr;
+    bool datagram; /* udp */
     uint32_t id; /* of the open socket group; given by the master, kept across generations while the
-                    address stays */
+                  address stays */
     struct conf_pos pos;
 };
 
@@ -152,7 +154,8 @@ struct conf_listener {
     struct conf_sni *sni; /* conf/sni.h; NULL: none */
     struct conf_tls *tls; /* NULL: clients do not speak TLS */
     struct conf_access_log access_log;
-    uint32_t row; /* in the table; given by the master */
+    uint32_t responses; /* udp: datagrams that answer one of a client; 0: any number */
+    uint32_t row;       /* in the table; given by the master */
     struct conf_pos pos;
 };
 

@@ -104,6 +104,8 @@ static void write_help(struct out *o, const struct conf_row *row)
         out_text(o, " (http only)");
     else if (row->needs & CONF_KIND_PROXY)
         out_text(o, " (tcp: only with `proxy_protocol`)");
+    else if (row->needs == CONF_KIND_UDP)
+        out_text(o, " (udp only)");
 }
 
 static void write_later(struct out *o, const struct conf_section *section)

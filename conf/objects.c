@@ -9,6 +9,7 @@
 
 #define IDLE_HTTP_MS 60000u
 #define IDLE_TCP_MS  3600000u
+#define IDLE_UDP_MS  30000u
 
 static void check_name(struct walk *w, const struct node *n, const struct walk_at *at)
 {
@@ -43,13 +44,17 @@ static enum conf_protocol protocol_of(const struct walk *w, const struct node *n
     const struct node *protocol = find_child(n, "protocol");
     if (!protocol || protocol->kind != NODE_STRING)
         return w->listener_defaults.protocol;
+    if (strcmp(protocol->text, "udp") == 0)
+        return CONF_UDP;
     return strcmp(protocol->text, "tcp") == 0 ? CONF_TCP : CONF_HTTP;
 }
 
 unsigned types_listener_kind(const struct conf_listener *l)
 {
-    return (l->protocol == CONF_TCP ? CONF_KIND_TCP : CONF_KIND_HTTP) |
-           (l->proxy_protocol ? CONF_KIND_PROXY : 0u) | (l->sni || l->tls ? CONF_KIND_SNI : 0u);
+    static const unsigned kinds[] = {
+        [CONF_HTTP] = CONF_KIND_HTTP, [CONF_TCP] = CONF_KIND_TCP, [CONF_UDP] = CONF_KIND_UDP};
+    return kinds[l->protocol] | (l->proxy_protocol ? CONF_KIND_PROXY : 0u) |
+           (l->sni || l->tls ? CONF_KIND_SNI : 0u);
 }
 
 /* What it is going to be. */
@@ -60,6 +65,7 @@ static unsigned kind_of(const struct walk *w, const struct node *n)
     l.protocol = protocol_of(w, n);
     if (proxy)
         l.proxy_protocol = proxy->kind == NODE_BOOL && proxy->number;
+    l.proxy_protocol &= l.protocol != CONF_UDP;
     return types_listener_kind(&l) |
            (find_child(n, "sni") || find_child(n, "tls") ? CONF_KIND_SNI : 0u);
 }
@@ -85,11 +91,17 @@ static void read_listener(struct walk *w, const struct node *n, const struct wal
     w->kind = kind_of(w, n);
     walk_group(w, n, at, &(struct walk_target){&conf_section_listener, (char *)l}, 1);
     w->kind = 0;
+    if (l->protocol == CONF_UDP)
+        l->proxy_protocol = false; /* inherited */
+    for (uint32_t i = 0; i < l->bind_count; i++)
+        l->binds[i].datagram = l->protocol == CONF_UDP;
     check_destination(w, n, at);
     route_compile(w, l);
     access_resolve(l);
     if (l->timeouts.idle_ms == UINT32_MAX)
-        l->timeouts.idle_ms = l->protocol == CONF_TCP ? IDLE_TCP_MS : IDLE_HTTP_MS;
+        l->timeouts.idle_ms = l->protocol == CONF_TCP   ? IDLE_TCP_MS
+                              : l->protocol == CONF_UDP ? IDLE_UDP_MS
+                                                        : IDLE_HTTP_MS;
 }
 
 void object_read_listeners(struct walk *w, const struct conf_row *row UNUSED, const struct node *n,

@@ -74,8 +74,9 @@ static void plan_leaf(struct plan *p, const char *prefix, const struct conf_row 
 static bool is_collection(const struct conf_row *row)
 {
     return row->type == CONF_T_LISTENERS || row->type == CONF_T_POOLS ||
-           row->type == CONF_T_BACKENDS || row->type == CONF_T_ADMIN || row->type == CONF_T_HEALTH ||
-           row->type == CONF_T_ROUTES || row->type == CONF_T_CONDITIONS;
+           row->type == CONF_T_BACKENDS || row->type == CONF_T_ADMIN ||
+           row->type == CONF_T_HEALTH || row->type == CONF_T_ROUTES ||
+           row->type == CONF_T_CONDITIONS;
 }
 
 static void plan_section(struct plan *p, const char *prefix, const struct conf_section *section,

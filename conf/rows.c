@@ -95,8 +95,9 @@ static const struct conf_row top_rows[] = {
      .min = 2 * SECOND,
      .max = DURATION_MAX,
      .also = "watchdog_timeout harakiri",
-     .help = "A process that does not move for so long (hanging, stopped) is killed and replaced; it "
-             "is reported after 3s. Longer while a debugger holds one"},
+     .help =
+         "A process that does not move for so long (hanging, stopped) is killed and replaced; it "
+         "is reported after 3s. Longer while a debugger holds one"},
     {.name = "log", .type = CONF_T_GROUP, FIELD(struct conf, log), .section = &log_section},
     {.name = "admin",
      .type = CONF_T_ADMIN,

@@ -101,6 +101,7 @@ enum conf_kind {
     CONF_KIND_TCP = 2,
     CONF_KIND_PROXY = 4, /* reads a PROXY header */
     CONF_KIND_SNI = 8,   /* reads a ClientHello */
+    CONF_KIND_UDP = 16,
 };
 
 struct conf_section;

@@ -25,7 +25,7 @@ static const struct conf_row rows[] = {
      .type = CONF_T_ENUM,
      .flags = CONF_DERIVED,
      FIELD(struct conf_health, type),
-     .fallback = "http; pools used by tcp listeners only: tcp",
+     .fallback = "http; pools used by tcp listeners only: tcp, by udp listeners only: udp",
      .names = types,
      .also = "mode protocol",
      .help = "`http` asks for `path`; `tcp` connects, and may talk (`send`, `expect`); `tls` "

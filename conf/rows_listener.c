@@ -10,8 +10,13 @@ PAIR(struct conf_listener, error_pages, error_page_count);
 
 PAIR(struct conf_sni_rule, alpn, alpn_count);
 
-static const char *const protocols[] = {[CONF_HTTP] = "http", [CONF_TCP] = "tcp", NULL};
-static const char *const protocols_later[] = {"udp", NULL};
+static const char *const protocols[] = {
+    [CONF_HTTP] = "http", [CONF_TCP] = "tcp", [CONF_UDP] = "udp", NULL};
+
+const char *conf_protocol_name(enum conf_protocol protocol)
+{
+    return protocols[protocol];
+}
 
 static const struct conf_row listener_timeout_rows[] = {
     {.name = "header",
@@ -38,7 +43,7 @@ static const struct conf_row listener_timeout_rows[] = {
      .type = CONF_T_DURATION,
      .flags = CONF_DERIVED,
      FIELD(struct conf_timeouts, idle_ms),
-     .fallback = "60s; tcp: 1h",
+     .fallback = "60s; tcp: 1h; udp: 30s",
      .min = 1,
      .max = DURATION_MAX,
      .also = "keepalive keepalive_timeout client",
@@ -124,9 +129,10 @@ static const struct conf_row listener_rows[] = {
      FIELD(struct conf_listener, protocol),
      .fallback = "http",
      .names = protocols,
-     .later = protocols_later,
      .also = "mode type",
-     .help = "`http` understands requests, `tcp` forwards bytes"},
+     .help =
+         "`http` understands requests, `tcp` forwards bytes, `udp` datagrams: a client's address "
+         "and port are a session, which stays with one backend"},
     {.name = "max_connections",
      .type = CONF_T_NUMBER,
      .flags = CONF_OWN,
@@ -217,6 +223,7 @@ static const struct conf_row listener_rows[] = {
              "`[ \"10.0.0.0/8\" ]`"},
     {.name = "proxy_protocol",
      .type = CONF_T_BOOL,
+     .needs = CONF_KIND_HTTP | CONF_KIND_TCP,
      FIELD(struct conf_listener, proxy_protocol),
      .fallback = "false",
      .also = "accept_proxy accept-proxy",
@@ -238,6 +245,7 @@ static const struct conf_row listener_rows[] = {
     {.name = "tls",
      .type = CONF_T_TLS,
      .flags = CONF_OWN,
+     .needs = CONF_KIND_HTTP | CONF_KIND_TCP,
      FIELD(struct conf_listener, tls),
      .section = &conf_section_tls,
      .also = "ssl https"},
@@ -251,7 +259,16 @@ static const struct conf_row listener_rows[] = {
      .help = "Which pool gets a TLS connection, by what its ClientHello asks for; the bytes go on "
              "untouched. The most specific host wins. What no rule takes goes to `pool`, and is "
              "closed without one; so is who sends no ClientHello within `timeouts.header`"},
-    LATER("responses"),
+    {.name = "responses",
+     .type = CONF_T_NUMBER,
+     .needs = CONF_KIND_UDP,
+     FIELD(struct conf_listener, responses),
+     .fallback = "0",
+     .max = 1000000,
+     .also = "proxy_responses",
+     .help =
+         "Answers to expect for each datagram of a client: the session ends with the last of them "
+         "(DNS: `1`). `0`: any number, it ends when idle for `timeouts.idle`"},
     END};
 const struct conf_section conf_section_listener = {
     "listeners.*", listener_rows,

@@ -10,11 +10,25 @@
 
 /* ---- derived defaults ---- */
 
-/* A tcp listener may use several. */
-static void derive_tcp(struct conf *c, uint32_t pool)
+static void derive(struct conf *c, uint32_t pool, enum conf_health_type type)
 {
     if (pool < c->pool_count && (unsigned)c->pools[pool].health.type == UINT32_MAX)
-        c->pools[pool].health.type = CONF_HEALTH_TCP;
+        c->pools[pool].health.type = type;
+}
+
+/* Those of tcp listeners, which may use several, and then those of udp. */
+static void derive_others(struct conf *c)
+{
+    for (uint32_t i = 0; i < c->listener_count; i++) {
+        const struct conf_listener *l = &c->listeners[i];
+        if (l->protocol == CONF_TCP)
+            derive(c, l->pool, CONF_HEALTH_TCP);
+        for (uint32_t r = 0; l->sni && r < l->sni->count; r++)
+            derive(c, l->sni->rules[r].pool, CONF_HEALTH_TCP);
+    }
+    for (uint32_t i = 0; i < c->listener_count; i++)
+        if (c->listeners[i].protocol == CONF_UDP)
+            derive(c, c->listeners[i].pool, CONF_HEALTH_UDP);
 }
 
 /* An http listener decides; tcp only stands while no other said anything. */
@@ -95,13 +109,7 @@ void validate_derive(struct conf *c)
         for (uint32_t r = 0; l->routes && r < l->routes->count; r++)
             route_gets_requests(c, &l->routes->items[r]);
     }
-    for (uint32_t i = 0; i < c->listener_count; i++) {
-        const struct conf_listener *l = &c->listeners[i];
-        if (l->protocol == CONF_TCP)
-            derive_tcp(c, l->pool);
-        for (uint32_t r = 0; l->sni && r < l->sni->count; r++)
-            derive_tcp(c, l->sni->rules[r].pool);
-    }
+    derive_others(c);
     for (uint32_t i = 0; i < c->pool_count; i++)
         if ((unsigned)c->pools[i].health.type == UINT32_MAX)
             c->pools[i].health.type = CONF_HEALTH_HTTP;
@@ -156,6 +164,8 @@ static unsigned families(const struct conf_bind *b)
 
 static bool clash(const struct conf_bind *a, const struct conf_bind *b)
 {
+    if (a->datagram != b->datagram)
+        return false;
     if (net_addr_equal(&a->addr, &b->addr) && a->text[0] != '*' && b->text[0] != '*')
         return true;
     if (a->addr.u.sa.sa_family == AF_UNIX || b->addr.u.sa.sa_family == AF_UNIX)
@@ -268,6 +278,29 @@ static void check_balance(struct walk *w, const struct conf_pool *p)
                    p->name, p->balance);
 }
 
+/* Datagrams go between IP addresses, and a header before the first of them has no place. */
+static void check_udp(struct walk *w, const struct conf *c, const struct conf_listener *l)
+{
+    if (l->protocol != CONF_UDP)
+        return;
+    for (uint32_t i = 0; i < l->bind_count; i++)
+        if (l->binds[i].addr.u.sa.sa_family == AF_UNIX)
+            walk_error(w, l->binds[i].pos, NULL,
+                       "listeners.%s: \"%s\": udp needs an IP address and a port", l->name,
+                       l->binds[i].text);
+    if (l->pool >= c->pool_count)
+        return;
+    const struct conf_pool *p = &c->pools[l->pool];
+    if (p->proxy_protocol || p->tls)
+        walk_error(w, l->pos, NULL, "listeners.%s: pool %s has %s, which udp has not", l->name,
+                   p->name, p->tls ? "tls" : "proxy_protocol");
+    for (uint32_t i = 0; i < p->backend_count; i++)
+        if (p->backends[i].addr.u.sa.sa_family == AF_UNIX)
+            walk_error(w, p->backends[i].pos, NULL,
+                       "pools.%s: \"%s\" is a unix socket, and listener %s sends datagrams",
+                       p->name, p->backends[i].address, l->name);
+}
+
 void validate_conf(struct walk *w)
 {
     const struct conf *c = w->conf;
@@ -286,4 +319,6 @@ void validate_conf(struct walk *w)
         check_pool_tls(w, &c->pools[i]);
     for (uint32_t i = 0; i < c->pool_count; i++)
         check_pool_protocol(w, &c->pools[i]);
+    for (uint32_t i = 0; i < c->listener_count; i++)
+        check_udp(w, c, &c->listeners[i]);
 }

@@ -168,6 +168,21 @@ static void report_unknown(struct walk *w, const struct node *n, const struct gr
                home ? "; it belongs in " : "", home ? home : "");
 }
 
+static void report_unfit(struct walk *w, const struct conf_row *row, const struct node *n,
+                         const struct walk_at *at)
+{
+    const char *protocol = w->kind & CONF_KIND_TCP   ? "tcp"
+                           : w->kind & CONF_KIND_UDP ? "udp"
+                                                     : "http";
+    const char *unless = "";
+    if (w->kind & CONF_KIND_TCP && row->needs & CONF_KIND_SNI)
+        unless = " without proxy_protocol or sni";
+    else if (w->kind & CONF_KIND_TCP && row->needs & CONF_KIND_PROXY)
+        unless = " without proxy_protocol";
+    walk_error(w, n->pos, at, "\"%s\" means nothing with protocol = \"%s\"%s", n->name, protocol,
+               unless);
+}
+
 /* May this known setting stand here? */
 static bool check_allowed(struct walk *w, const struct conf_row *row, const struct node *n,
                           const struct group *g)
@@ -176,11 +191,7 @@ static bool check_allowed(struct walk *w, const struct conf_row *row, const stru
         walk_error(w, n->pos, g->at, "\"%s\" cannot be inherited: set it where it belongs",
                    n->name);
     else if (!rows_fit(row, w->kind))
-        walk_error(w, n->pos, g->at, "\"%s\" means nothing with protocol = \"%s\"%s", n->name,
-                   w->kind & CONF_KIND_TCP ? "tcp" : "http",
-                   row->needs & CONF_KIND_SNI     ? " without proxy_protocol or sni"
-                   : row->needs & CONF_KIND_PROXY ? " without proxy_protocol"
-                                                  : "");
+        report_unfit(w, row, n, g->at);
     else
         return true;
     return false;

@@ -34,18 +34,19 @@ static bool fits(const struct listen_group *g, const struct conf_bind *b, bool a
 static struct listen_group *find_addr(const struct master *m, const struct conf_bind *b, bool admin)
 {
     for (struct listen_group *g = m->listens.groups; g != NULL; g = g->next)
-        if (net_addr_equal(&g->addr, &b->addr) && fits(g, b, admin))
+        if (net_addr_equal(&g->addr, &b->addr) && g->datagram == b->datagram && fits(g, b, admin))
             return g;
     return NULL;
 }
 
 /* Do we ourselves hold a socket that the probe would stumble over? ("*:80" becomes "10.0.0.1:80" in
  * a reload.) */
-static bool own_port(const struct master *m, const struct net_addr *a)
+static bool own_port(const struct master *m, const struct conf_bind *b)
 {
-    uint16_t port = net_addr_port(a);
+    uint16_t port = net_addr_port(&b->addr);
     for (const struct listen_group *g = m->listens.groups; g != NULL; g = g->next)
-        if (g->count > 0 && port != 0 && net_addr_port(&g->addr) == port)
+        if (g->count > 0 && port != 0 && net_addr_port(&g->addr) == port &&
+            g->datagram == b->datagram)
             return true;
     return false;
 }
@@ -69,6 +70,7 @@ static struct listen_group *add_group(struct master *m, const struct conf_bind *
     g->addr = b->addr;
     net_addr_format(&b->addr, g->text, sizeof g->text);
     g->v6only = is_v6only(b);
+    g->datagram = b->datagram;
     g->shared = admin || b->addr.u.sa.sa_family == AF_UNIX;
     g->next = m->listens.groups;
     m->listens.groups = g;
@@ -80,7 +82,7 @@ static int fill(struct listen_group *g, const struct conf_bind *b, uint32_t work
 {
     uint32_t want = g->shared ? 1 : workers;
     while (g->count < want) {
-        int fd = listen_open(&g->addr, g->v6only);
+        int fd = listen_open(&g->addr, g->v6only, g->datagram);
         if (fd == -1) {
             explain(errors, b);
             return -1;
@@ -97,7 +99,7 @@ static int prepare(struct master *m, struct conf_bind *b, bool admin, uint32_t w
 {
     struct listen_group *g = find_addr(m, b, admin);
     if (g == NULL) {
-        if (!own_port(m, &b->addr) && listen_probe(&b->addr, is_v6only(b)) == -1) {
+        if (!own_port(m, b) && listen_probe(&b->addr, is_v6only(b), b->datagram) == -1) {
             explain(errors, b);
             return -1;
         }
@@ -129,7 +131,7 @@ int listen_prepare(struct master *m, struct conf *conf, uint32_t workers,
 static int arm(struct listen_group *g, struct conf_errors *errors)
 {
     for (; g->live < g->count; g->live++)
-        if (listen(g->fds[g->live], BACKLOG) == -1) {
+        if (!g->datagram && listen(g->fds[g->live], BACKLOG) == -1) {
             conf_errors_add(errors, (struct conf_pos){0}, "cannot listen on %s: %s", g->text,
                             strerror(errno));
             return -1;

@@ -71,6 +71,7 @@ struct listen_group {
     struct net_addr addr;
     char text[NET_ADDR_STRLEN];
     bool v6only;
+    bool datagram;        /* udp: never listens, no connections to steer */
     bool shared;          /* one socket for all processes, else one per worker */
     bool inherited;       /* came from the service manager: bound and listening before us */
     bool in_use;          /* named by the current generation */

@@ -64,6 +64,6 @@ void steer_update(struct master *m)
     if (m->stop.level != STOP_NONE)
         return;
     for (const struct listen_group *g = m->listens.groups; g != NULL; g = g->next)
-        if (!g->shared && g->live > 0)
+        if (!g->shared && !g->datagram && g->live > 0)
             update(m, g);
 }

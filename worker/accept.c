@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include "base/log.h"
 #include "worker/conn.h"
+#include "worker/udp.h"
 #include "worker/worker_int.h"
 
 #define ACCEPT_BATCH 16u
@@ -90,7 +91,7 @@ void accept_stop(struct worker *w)
 /* What the kernel has already taken for us is ours: closing the socket would reset it. */
 static void take_queued(struct worker *w, struct acceptor *a)
 {
-    for (uint32_t i = 0; i < DRAIN_MAX && take_one(w, a); i++)
+    for (uint32_t i = 0; i < DRAIN_MAX && !a->datagram && take_one(w, a); i++)
         ;
 }
 
@@ -101,9 +102,12 @@ void accept_drain(struct worker *w)
     accept_stop(w);
 }
 
+/* Sessions that there are go on. */
 void accept_pause(struct worker *w)
 {
-    accept_stop(w);
+    for (struct acceptor *a = w->acceptors; a; a = a->next)
+        if (!a->datagram)
+            ev_io_stop(w->loop, &a->io);
     ev_timer_again(w->loop, &w->pause);
 }
 
@@ -117,14 +121,19 @@ static struct acceptor *find(struct worker *w, uint32_t bind_id)
 
 static int add(struct worker *w, uint32_t listener_row, uint32_t bind_id)
 {
+    bool datagram = w->gen->by_row[listener_row]->protocol == CONF_UDP;
+    if (datagram && udp_prepare(w) == -1)
+        return -1;
     struct acceptor *a = calloc(1, sizeof *a);
     if (!a)
         return -1;
+    a->datagram = datagram;
     MAGIC_SET(a, ACCEPTOR_MAGIC);
     a->worker = w;
     a->bind_id = bind_id;
     a->listener_row = listener_row;
-    ev_io_init(&a->io, on_accept, child_listen_fd(w->child, bind_id), EV_READ);
+    ev_io_init(&a->io, datagram ? udp_on_readable : on_accept, child_listen_fd(w->child, bind_id),
+               EV_READ);
     a->next = w->acceptors;
     w->acceptors = a;
     return 0;
@@ -148,6 +157,8 @@ static void remove_unnamed(struct worker *w)
             continue;
         }
         ev_io_stop(w->loop, &a->io);
+        if (a->datagram)
+            udp_forget(w, a);
         *at = a->next;
         free(a);
     }

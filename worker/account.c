@@ -58,9 +58,19 @@ void account_sent(struct txn *t)
         feed_latency(t, since_sent_us(t)); /* since the pick: how long the connection took */
     t->sent_us = t->worker->now_us;
     count_add(&cell->requests, 1);
-    count_add(t->up->reused ? &cell->reused : &cell->connects, 1);
+    count_add(t->up && t->up->reused ? &cell->reused : &cell->connects, 1);
     if (t->note)
         access_note_sent(t);
+}
+
+void account_answer(struct txn *t)
+{
+    struct cell *cell = worker_cell(t->worker, t->entry);
+    uint64_t took_us = since_sent_us(t);
+    feed_latency(t, took_us);
+    count_add(&cell->response_us, took_us);
+    count_add(&cell->responses, 1);
+    histo_add(cell->histo, took_us);
 }
 
 void account_response(struct txn *t, unsigned status)

@@ -13,6 +13,7 @@ enum account_handshake { TLS_FULL, TLS_RESUMED, TLS_FAILED };
 void account_tls(struct conn *c, enum account_handshake how);
 void account_sent(struct txn *t); /* an attempt was handed to a backend connection */
 void account_response(struct txn *t, unsigned status); /* its response head arrived */
+void account_answer(struct txn *t); /* the first datagram of a backend, which has no status */
 void account_attempt_failed(struct txn *t, bool connect_error, bool timeout);
 void account_retry(struct txn *t);
 /* Rate limits: one of them refused, one let it through, all of them did. */

@@ -47,16 +47,17 @@ static void list_remove(struct worker *w, struct conn *c)
     w->conn_count--;
 }
 
-void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct net_addr *from)
+/* Counted, not begun. NULL: no memory, or no such listener; the place is given back. */
+static struct conn *make(struct worker *w, int fd, const struct acceptor *a,
+                         const struct net_addr *from)
 {
     uint32_t listener_row = a->listener_row;
     const struct conf_listener *listener = w->gen->by_row[listener_row];
     struct conn *c = listener ? slab_get(&w->conn_slab) : NULL;
     if (!c) {
-        close(fd);
         listener_client_release(w->table, listener_row, w->slot);
         slot_client_release(w->table, w->slot);
-        return;
+        return NULL;
     }
     memset(c, 0, sizeof *c);
     MAGIC_SET(c, CONN_MAGIC);
@@ -72,6 +73,26 @@ void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct 
     count_add(&cell->accepted, 1);
     count_add(&cell->active, 1);
     count_add(&w->table->slots[w->slot].accepted, 1);
+    return c;
+}
+
+struct conn *conn_open_session(struct worker *w, const struct acceptor *a,
+                               const struct net_addr *from, struct link *link)
+{
+    struct conn *c = make(w, -1, a, from);
+    if (c)
+        c->link = link;
+    return c;
+}
+
+void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct net_addr *from)
+{
+    struct conn *c = make(w, fd, a, from);
+    if (!c) {
+        close(fd);
+        return;
+    }
+    const struct conf_listener *listener = conn_listener(c);
     ev_io_start(w->loop, &c->io);
     if (listener->proxy_protocol)
         preface_begin(c, listener);
@@ -336,7 +357,7 @@ void conn_drain_all(struct worker *w)
     for (struct conn *c = w->conns, *next; c; c = next) {
         next = c->next;
         c->draining = true;
-        if (c->state == CONN_IDLE)
+        if (c->state == CONN_IDLE || c->protocol == CONF_UDP)
             conn_deadline(c, DRAIN_IDLE_MS);
         else if (c->state == CONN_H2)
             h2_drain(c);

@@ -11,6 +11,10 @@
 /* Takes an accepted descriptor whose place (slot_client_reserve) is reserved. On failure closes it
  * and gives the place back. */
 void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct net_addr *from);
+/* A connection without a descriptor: a link stands for it, whose close is called when it ends. Its
+ * place is reserved as well. NULL: no memory; the place is given back. */
+struct conn *conn_open_session(struct worker *w, const struct acceptor *a,
+                               const struct net_addr *from, struct link *link);
 /* What came before the protocol (preface.h) is read: the protocol begins. */
 void conn_begin(struct conn *c, const struct conf_listener *listener);
 /* The protocol itself begins: behind PROXY header and TLS. */

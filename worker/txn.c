@@ -153,7 +153,7 @@ void txn_fail(struct txn *t, unsigned status, const char *text)
     /* Interim responses that went out whole are followed by any other. */
     bool answering = t->client_started && (t->res_head_done || relay_response_pending(t) > 0);
     t->failed = status >= 500;
-    if (t->conn->protocol == CONF_TCP || answering) {
+    if (t->conn->protocol != CONF_HTTP || answering) {
         cut_answer(t, text);
         return;
     }

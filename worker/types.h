@@ -47,6 +47,7 @@ struct tls_client;
 struct h2_session;    /* worker/h2.h */
 struct access_note;   /* worker/access_log.h */
 struct access_buffer; /* worker/access_sink.c */
+struct udp;           /* worker/udp.h */
 
 /* The members of a pool by what cookies call them (worker/sticky.h). */
 struct sticky_index {
@@ -84,6 +85,7 @@ struct acceptor {
     uint32_t magic;
     uint32_t bind_id;
     uint32_t listener_row;
+    bool datagram; /* udp: sessions instead of connections */
     struct ev_io io;
     struct worker *worker;
     struct acceptor *next;
@@ -297,6 +299,7 @@ struct worker {
     struct slab stream_slab, conn_slab, txn_slab, upstream_slab, head_slab, note_slab;
     struct access_buffer *access[CHILD_LOGS_MAX]; /* by sink */
     struct buf_pool bufs;
+    struct udp *udp;    /* NULL: no listener of this kind yet */
     struct pipe *pipes; /* empty ones */
     uint32_t pipes_kept, pipes_open;
     uint64_t pipes_retry_us; /* none is asked for before */

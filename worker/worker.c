@@ -16,6 +16,7 @@
 #include "worker/h2.h"
 #include "worker/h2_backend.h"
 #include "worker/queue.h"
+#include "worker/udp.h"
 #include "worker/upool.h"
 #include "worker/side.h"
 #include "worker/worker_int.h"
@@ -96,6 +97,8 @@ static void on_iteration_end(struct ev_loop *loop, struct ev_prepare *prepare, i
     if (UNLIKELY(w->queue_due))
         queue_pump(w);
     free_retired(w);
+    if (w->udp)
+        udp_flush(w);
     if (w->draining && w->conn_count == 0)
         child_exit(w->child);
 }

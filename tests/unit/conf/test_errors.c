@@ -67,7 +67,7 @@ TEST(wrong_kinds)
     CHECK_STR(load_bad("listeners = { web = 5 }"),
               "t:1: error: listeners.web: wants a group { }, found 5\n");
     CHECK_STR(bad_listener("protocol = 5"),
-              "t:3: error: listeners.web.protocol: wants one of: http, tcp, found 5\n");
+              "t:3: error: listeners.web.protocol: wants one of: http, tcp, udp, found 5\n");
     CHECK_STR(bad_pool("health = { expect = 200 }"),
               "t:3: error: pools.app.health.expect: wants statuses such as \"200\", \"200-299\" or "
               "\"200,204\", found 200\n");

@@ -1,0 +1,347 @@
+/* worker/udp.c: sessions. */
+#include "worker/udp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "worker/account.h"
+#include "worker/conn.h"
+#include "worker/key.h"
+#include "worker/pick.h"
+#include "worker/txn.h"
+#include "worker/udp_int.h"
+
+#define BUCKETS_FIRST 256u
+#define ANSWERS_MAX   16u /* of one session before the others have their turn */
+#define DRAIN_MS      1000u
+
+static void on_backend(struct ev_loop *loop, struct ev_io *io, int revents);
+
+/* ---- the table ---- */
+
+static struct udp_session **find(struct udp *u, const struct udp_key *key, uint64_t hash)
+{
+    struct udp_session **at = &u->buckets[hash & u->mask];
+    while (*at && ((*at)->hash != hash || memcmp(&(*at)->key, key, sizeof *key) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+static void spread(struct udp *u, struct udp_session **buckets, uint32_t mask)
+{
+    for (uint32_t i = 0; u->buckets && i <= u->mask; i++)
+        for (struct udp_session *s; (s = u->buckets[i]);) {
+            u->buckets[i] = s->next;
+            s->next = buckets[s->hash & mask];
+            buckets[s->hash & mask] = s;
+        }
+    free(u->buckets);
+    u->buckets = buckets;
+    u->mask = mask;
+}
+
+/* Without memory the buckets only get longer. */
+static void grow(struct udp *u)
+{
+    uint32_t count = u->buckets ? 2 * (u->mask + 1) : BUCKETS_FIRST;
+    struct udp_session **buckets = calloc(count, sizeof *buckets);
+    if (buckets)
+        spread(u, buckets, count - 1);
+}
+
+static void insert(struct udp *u, struct udp_session *s)
+{
+    if (u->count++ > u->mask)
+        grow(u);
+    s->next = u->buckets[s->hash & u->mask];
+    u->buckets[s->hash & u->mask] = s;
+}
+
+int udp_prepare(struct worker *w)
+{
+    struct udp *u = w->udp ? w->udp : calloc(1, sizeof *u);
+    if (!u || w->udp)
+        return u ? 0 : -1;
+    u->seed = hash_key_random();
+    slab_init(&u->slab, sizeof(struct udp_session));
+    u->in = malloc((size_t)UDP_BATCH * UDP_DATAGRAM_BYTES);
+    u->out = malloc(UDP_OUT_BYTES);
+    grow(u);
+    if (!u->in || !u->out || !u->buckets) {
+        free(u->in);
+        free(u->out);
+        free(u->buckets);
+        free(u);
+        return -1;
+    }
+    w->udp = u;
+    return 0;
+}
+
+/* ---- the backend ---- */
+
+static void close_socket(struct udp_session *s)
+{
+    struct worker *w = s->acceptor->worker;
+    ev_io_stop(w->loop, &s->io);
+    if (s->io.fd != -1)
+        close(s->io.fd);
+    s->io.fd = -1;
+}
+
+/* This backend does not take it: the next datagram goes to another. */
+static void leave(struct udp_session *s)
+{
+    struct txn *t = s->conn->txn;
+    account_attempt_failed(t, true, false);
+    pick_mark_tried(t);
+    close_socket(s);
+    txn_leave_backend(t, false);
+}
+
+static int open_socket(struct udp_session *s)
+{
+    struct worker *w = s->acceptor->worker;
+    const struct net_addr *to = &entry_at(w->table, s->conn->txn->entry)->addr;
+    int fd = socket(to->u.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd == -1)
+        return -1;
+    if (connect(fd, &to->u.sa, to->len_bytes) == -1) {
+        close(fd);
+        return -1;
+    }
+    ev_io_init(&s->io, on_backend, fd, EV_READ);
+    ev_io_start(w->loop, &s->io);
+    return 0;
+}
+
+static bool own_fault(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* Said once a second, however many come. */
+static void warn(struct worker *w, uint32_t listener_row, const char *why)
+{
+    if (w->now_us - w->udp->warned_us < 1000000u)
+        return;
+    w->udp->warned_us = w->now_us;
+    log_warning("datagram dropped: listener=%s reason=\"%s\"",
+                w->table->listeners[listener_row].name, why);
+}
+
+/* False: nobody can be asked, or there is no descriptor left. */
+static bool choose(struct udp_session *s)
+{
+    struct txn *t = s->conn->txn;
+    while (pick_backend(t) == PICK_OK) {
+        if (t->attempts < UINT8_MAX && t->attempts++ > 0)
+            account_retry(t);
+        if (open_socket(s) == 0) {
+            account_sent(t);
+            s->asked = s->answered = 0;
+            return true;
+        }
+        if (own_fault(errno)) {
+            warn(t->worker, s->acceptor->listener_row, strerror(errno));
+            txn_leave_backend(t, false);
+            return false;
+        }
+        leave(s);
+    }
+    return false;
+}
+
+/* ---- sessions ---- */
+
+static void forget(struct link *l, bool reset)
+{
+    (void)reset;
+    struct udp_session *s = CONTAINER_OF(l, struct udp_session, link);
+    struct udp *u = s->acceptor->worker->udp;
+    close_socket(s);
+    *find(u, &s->key, s->hash) = s->next;
+    u->count--;
+    MAGIC_CLEAR(s);
+    slab_put(&u->slab, s);
+}
+
+static void nothing_to_watch(struct link *l, int events)
+{
+    (void)l, (void)events;
+}
+
+/* Nobody reads or writes such a connection: its datagrams pass it by. */
+static const struct link_ops session_ops = {
+    .want = nothing_to_watch, .end = forget, .virtual_fd = true};
+
+static void set_address(struct net_addr *a, const struct udp_key *key)
+{
+    memset(a, 0, sizeof *a);
+    a->len_bytes = sizeof a->u.in6;
+    a->u.in6.sin6_family = AF_INET6;
+    a->u.in6.sin6_addr = key->from;
+    a->u.in6.sin6_port = key->port;
+}
+
+static bool begin_txn(struct conn *c)
+{
+    struct txn *t = txn_begin(c);
+    if (!t)
+        return false;
+    t->req_idempotent = t->req_done = true;
+    t->pool = &t->gen->pools[t->listener->pool];
+    key_fill(t, NULL, NULL);
+    txn_set_state(t, TXN_TUNNEL);
+    return true;
+}
+
+/* In the instance and in the listener. */
+static bool reserve_place(struct worker *w, uint32_t listener_row)
+{
+    if (slot_client_reserve(w->table, w->slot)) {
+        if (listener_client_reserve(w->table, listener_row, w->slot))
+            return true;
+        slot_client_release(w->table, w->slot);
+    }
+    account_refused(w, listener_row);
+    warn(w, listener_row, "no place for another session (max_connections)");
+    return false;
+}
+
+static struct udp_session *begin(struct acceptor *a, const struct udp_key *key, uint64_t hash)
+{
+    struct worker *w = a->worker;
+    struct udp_session *s = slab_get(&w->udp->slab);
+    if (!s)
+        return NULL;
+    if (!reserve_place(w, a->listener_row)) {
+        slab_put(&w->udp->slab, s);
+        return NULL;
+    }
+    struct net_addr from;
+    set_address(&from, key);
+    *s = (struct udp_session){
+        .link = {&session_ops}, .acceptor = a, .key = *key, .hash = hash, .io = {.fd = -1}};
+    MAGIC_SET(s, UDP_MAGIC);
+    s->conn = conn_open_session(w, a, &from, &s->link);
+    if (!s->conn) {
+        slab_put(&w->udp->slab, s);
+        return NULL;
+    }
+    insert(w->udp, s);
+    return begin_txn(s->conn) ? s : NULL;
+}
+
+static void rearm(struct conn *c)
+{
+    uint32_t idle_ms = c->txn->listener->timeouts.idle_ms;
+    conn_deadline(c, c->draining && idle_ms > DRAIN_MS ? DRAIN_MS : idle_ms);
+}
+
+/* ---- there ---- */
+
+/* What a full buffer does not take is lost, as datagrams are; an error is the backend's. */
+static bool taken(struct udp_session *s, const char *bytes, size_t len)
+{
+    ssize_t n = send(s->io.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n >= 0)
+        account_backend_out(s->conn->txn, (uint64_t)n);
+    return n >= 0 || errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE || errno == EINTR;
+}
+
+static void forward(struct udp_session *s, const char *bytes, size_t len)
+{
+    struct conn *c = s->conn;
+    account_client_in(c->txn, len);
+    for (;;) {
+        if (s->io.fd == -1 && !choose(s)) {
+            c->txn->failed = true;
+            conn_close(c, "no backend for a datagram");
+            return;
+        }
+        if (taken(s, bytes, len))
+            break;
+        leave(s);
+    }
+    s->asked++;
+    rearm(c);
+}
+
+static void on_datagram(struct acceptor *a, const struct udp_key *key, const char *bytes,
+                        size_t len)
+{
+    struct udp *u = a->worker->udp;
+    uint64_t hash = hash_bytes(u->seed, key, sizeof *key);
+    struct udp_session *s = *find(u, key, hash);
+    if (!s)
+        s = begin(a, key, hash);
+    if (s)
+        forward(s, bytes, len);
+}
+
+void udp_on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+    (void)loop, (void)revents;
+    struct acceptor *a = CONTAINER_OF(io, struct acceptor, io);
+    MAGIC_CHECK(a, ACCEPTOR_MAGIC);
+    udp_io_receive(a->worker->udp, a, on_datagram);
+}
+
+/* ---- and back ---- */
+
+/* False: the session is over. */
+static bool pass_on(struct udp_session *s, const char *bytes, size_t len)
+{
+    struct conn *c = s->conn;
+    struct udp *u = c->worker->udp;
+    uint64_t each = c->txn->listener->responses;
+    if (s->answered++ == 0)
+        account_answer(c->txn);
+    account_backend_in(c->txn, len);
+    account_client_out(c->txn, len);
+    udp_io_answer(u, s, bytes, len);
+    if (each == 0 || s->answered < s->asked * each) {
+        rearm(c);
+        return true;
+    }
+    conn_close(c, "answered");
+    return false;
+}
+
+static void on_backend(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+    (void)loop, (void)revents;
+    struct udp_session *s = CONTAINER_OF(io, struct udp_session, io);
+    MAGIC_CHECK(s, UDP_MAGIC);
+    char *bytes = s->conn->worker->udp->in;
+    for (uint32_t i = 0; i < ANSWERS_MAX; i++) {
+        ssize_t n = recv(s->io.fd, bytes, UDP_DATAGRAM_BYTES, MSG_DONTWAIT);
+        if (n == -1) {
+            if (errno != EAGAIN && errno != EINTR)
+                leave(s);
+            return;
+        }
+        if (!pass_on(s, bytes, (size_t)n))
+            return;
+    }
+}
+
+void udp_flush(struct worker *w)
+{
+    if (w->udp->out_count)
+        udp_io_flush(w->udp);
+}
+
+void udp_forget(struct worker *w, const struct acceptor *a)
+{
+    udp_flush(w);
+    for (struct conn *c = w->conns, *next; c; c = next) {
+        next = c->next;
+        if (c->protocol == CONF_UDP &&
+            CONTAINER_OF(c->link, struct udp_session, link)->acceptor == a)
+            conn_close(c, "listener removed");
+    }
+}

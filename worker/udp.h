@@ -1,0 +1,26 @@
+/*
+ * worker/udp.h: datagrams. Those of one client (address and port, and the address it sent them to)
+ * are a session: a connection without a descriptor of its own (conn, txn: so limits, the pick,
+ * accounting, deadlines and generations are those of every connection) and a socket connected to
+ * its backend. It ends when it was idle for timeouts.idle, or with its last expected answer
+ * (`responses`). An ICMP error is a failed attempt: the next datagram goes to another backend.
+ *
+ * The kernel gives the datagrams of one client to one worker, as long as the number of workers is
+ * the same; after it changed some clients come to another worker, which begins a session of its
+ * own. Sessions survive reloads; those of a worker that dies begin anew with the next datagram.
+ */
+#ifndef BALLAST_WORKER_UDP_H
+#define BALLAST_WORKER_UDP_H
+
+#include "worker/types.h"
+
+/* The listening socket is readable: up to a batch of datagrams is taken. */
+void udp_on_readable(struct ev_loop *loop, struct ev_io *io, int revents);
+/* Before the first socket of this kind: makes what sessions need. 0, or -1 no memory. */
+int udp_prepare(struct worker *w) MUST_CHECK;
+/* The socket goes: its sessions can answer nobody any more. */
+void udp_forget(struct worker *w, const struct acceptor *a);
+/* Sends the answers that wait; once per loop iteration. */
+void udp_flush(struct worker *w);
+
+#endif
