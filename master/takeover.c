@@ -117,6 +117,14 @@ static bool read_fds(struct takeover *t, struct listen_group *g, char **w, int c
     return g->live <= g->count;
 }
 
+static bool is_datagram(const struct listen_group *g)
+{
+    int type = 0;
+    socklen_t len = sizeof type;
+    return g->count > 0 && getsockopt(g->fds[0], SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+           type == SOCK_DGRAM;
+}
+
 static bool read_listen(struct master *m, char **w, int count)
 {
     char why[128];
@@ -130,9 +138,12 @@ static bool read_listen(struct master *m, char **w, int count)
     g->inherited = w[4][0] == '1';
     g->in_use = true;
     (void)snprintf(g->text, sizeof g->text, "%s", w[6]);
-    return number(w[1], &g->id) && number(w[5], &g->live) &&
-           net_addr_parse(w[6], &g->addr, why, sizeof why) == 0 &&
-           read_fds(&m->takeover, g, w + 7, count - 7);
+    if (!number(w[1], &g->id) || !number(w[5], &g->live) ||
+        net_addr_parse(w[6], &g->addr, why, sizeof why) == -1 ||
+        !read_fds(&m->takeover, g, w + 7, count - 7))
+        return false;
+    g->datagram = is_datagram(g);
+    return true;
 }
 
 static bool read_child(struct master *m, char **w, int count UNUSED)

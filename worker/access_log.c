@@ -112,8 +112,8 @@ static struct access_text take(const struct access_note *n, uint32_t *at, uint16
 
 static const char *protocol_of(const struct txn *t)
 {
-    if (t->conn->protocol == CONF_TCP)
-        return "tcp";
+    if (t->conn->protocol != CONF_HTTP)
+        return conf_protocol_name((enum conf_protocol)t->conn->protocol);
     if (t->conn->is_stream)
         return "HTTP/2.0";
     return t->note->head && t->note->minor == 0 ? "HTTP/1.0" : "HTTP/1.1";

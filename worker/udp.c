@@ -12,6 +12,7 @@
 #include "worker/pick.h"
 #include "worker/txn.h"
 #include "worker/udp_int.h"
+#include "worker/verdict.h"
 
 #define BUCKETS_FIRST 256u
 #define ANSWERS_MAX   16u /* of one session before the others have their turn */
@@ -92,10 +93,11 @@ static void close_socket(struct udp_session *s)
 }
 
 /* This backend does not take it: the next datagram goes to another. */
-static void leave(struct udp_session *s)
+static void leave(struct udp_session *s, int error)
 {
     struct txn *t = s->conn->txn;
     account_attempt_failed(t, true, false);
+    verdict_failed(t, CONF_FAILURE_CONNECT, strerror(error));
     pick_mark_tried(t);
     close_socket(s);
     txn_leave_backend(t, false);
@@ -149,7 +151,7 @@ static bool choose(struct udp_session *s)
             txn_leave_backend(t, false);
             return false;
         }
-        leave(s);
+        leave(s, errno);
     }
     return false;
 }
@@ -264,7 +266,7 @@ static void forward(struct udp_session *s, const char *bytes, size_t len)
         }
         if (taken(s, bytes, len))
             break;
-        leave(s);
+        leave(s, errno);
     }
     s->asked++;
     rearm(c);
@@ -298,8 +300,10 @@ static bool pass_on(struct udp_session *s, const char *bytes, size_t len)
     struct conn *c = s->conn;
     struct udp *u = c->worker->udp;
     uint64_t each = c->txn->listener->responses;
-    if (s->answered++ == 0)
+    if (s->answered++ == 0) {
         account_answer(c->txn);
+        verdict_response(c->txn, 200); /* it answers: more is not known of datagrams */
+    }
     account_backend_in(c->txn, len);
     account_client_out(c->txn, len);
     udp_io_answer(u, s, bytes, len);
@@ -321,7 +325,7 @@ static void on_backend(struct ev_loop *loop, struct ev_io *io, int revents)
         ssize_t n = recv(s->io.fd, bytes, UDP_DATAGRAM_BYTES, MSG_DONTWAIT);
         if (n == -1) {
             if (errno != EAGAIN && errno != EINTR)
-                leave(s);
+                leave(s, errno);
             return;
         }
         if (!pass_on(s, bytes, (size_t)n))
