@@ -98,6 +98,7 @@ $(BUILD)/tests/lint/print: $(BUILD)/tests/lint/print.o $(call libraries_of,maste
 
 -include tests/fuzz/fuzz.mk
 -include tests/bench/bench.mk
+-include tests/chaos/chaos.mk
 -include $(OBJECTS:.o=.d) $(UNIT_PROGRAMS:%=%.d) $(BUILD)/tests/lint/print.d
 
 # ---- targets -----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "master/history.h"
+#include "master/notify.h"
 #include "shm/count.h"
 #include "shm/events.h"
 
@@ -82,6 +83,7 @@ void answer_changed(struct master *m, const struct plan *plan, bool to_admin)
                    count > 0 ? ": " : "", count > 0 ? plan->changes->text : "");
     event_write(&m->table, INDEX_NONE, "reload", "configuration", "offered", "serving", text);
     count_add(&m->table.header->reloads_ok, 1);
+    notify_outcome(m, "");
     if (to_admin)
         tell_admin(m, plan, NULL);
     remember(m, plan, NULL);
@@ -97,6 +99,7 @@ void answer_failed(struct master *m, const struct conf_errors *errors, bool to_a
     event_write(&m->table, INDEX_NONE, "reload", "configuration", "offered", "refused",
                 errors->first == NULL ? "" : format(errors->first, line, sizeof line));
     count_add(&m->table.header->reloads_failed, 1);
+    notify_outcome(m, errors->first == NULL ? "" : format(errors->first, line, sizeof line));
     if (to_admin)
         tell_admin(m, NULL, errors);
     remember(m, NULL, errors);

@@ -9,6 +9,7 @@
 #include "master/generation.h"
 #include "master/lifecycle.h"
 #include "master/messages.h"
+#include "master/offer.h"
 #include "master/processes.h"
 #include "master/reap.h"
 #include "master/reload.h"
@@ -16,6 +17,7 @@
 #include "master/steer.h"
 #include "master/stop.h"
 #include "shm/slot.h"
+#include "worker/types.h"
 
 #define EARLY_US         1000000u /* died younger than this: died young */
 #define BACKOFF_FIRST_MS 50u
@@ -65,9 +67,31 @@ static void replace(struct process *p)
     ev_timer_start(m->loop, &p->timer);
 }
 
-static void crashed(struct process *p, enum process_state state, const char *how)
+/* What it did last: enum txn_state of the worker. */
+static void add_last_step(const struct process *p, char *text, size_t cap)
+{
+    static const char *const steps[] = {
+        [TXN_NEW] = "began a request",   [TXN_WAIT] = "waited",
+        [TXN_CONNECT] = "connected",     [TXN_EXCHANGE] = "an exchange",
+        [TXN_TUNNEL] = "began a tunnel", [TXN_REPLY] = "an own answer",
+        [TXN_DONE] = "ended a request"};
+    const struct table *t = &p->master->table;
+    uint64_t crumb = count_get(&t->slots[p->slot].breadcrumb);
+    uint32_t step = (uint32_t)(crumb >> 32) - 1, entry = (uint32_t)crumb;
+    size_t len = strlen(text);
+    if (crumb == 0 || step >= ARRAY_LEN(steps) || steps[step] == NULL)
+        return;
+    (void)snprintf(text + len, cap - len, "; its last step: %s%s%s", steps[step],
+                   entry < ENTRY_MAX ? " with " : "",
+                   entry < ENTRY_MAX ? t->entries[entry].name : "");
+}
+
+static void crashed(struct process *p, enum process_state state, const char *died_how)
 {
     struct master *m = p->master;
+    char how[256];
+    (void)snprintf(how, sizeof how, "%s", died_how);
+    add_last_step(p, how, sizeof how);
     log_warning("%s (pid %d) died: %s", p->title, (int)p->pid, how);
     process_event(p, state == PROCESS_STARTING ? "starting" : "serving", "dead", how);
     process_set_state(p, PROCESS_NONE);
@@ -77,6 +101,8 @@ static void crashed(struct process *p, enum process_state state, const char *how
         reload_lost(p, how);
     replace(p);
     steer_update(m);
+    if (p->state == PROCESS_BACKOFF && p->role->slot_role == SLOT_WORKER)
+        offer_queues(m, p);
     reload_progress(m);
 }
 

@@ -12,7 +12,7 @@
 
 static PRINTF(2, 3) void tell(struct master *m, const char *fmt, ...)
 {
-    char text[256];
+    char text[512];
     va_list va;
     if (m->notify.fd == -1)
         return;
@@ -76,11 +76,20 @@ void notify_init(struct master *m)
         start_watchdog(m);
 }
 
+void notify_outcome(struct master *m, const char *text)
+{
+    (void)snprintf(m->notify.outcome, sizeof m->notify.outcome, "%s", text);
+}
+
 void notify_ready(struct master *m)
 {
     const struct conf *conf = m->current->conf;
-    tell(m, "READY=1\nSTATUS=Serving generation %u: %u workers, %u listeners, %u pools\nMAINPID=%d",
-         m->current->number, conf->workers, conf->listener_count, conf->pool_count, (int)getpid());
+    tell(
+        m,
+        "READY=1\nSTATUS=Serving generation %u: %u workers, %u listeners, %u pools%s%s\nMAINPID=%d",
+        m->current->number, conf->workers, conf->listener_count, conf->pool_count,
+        m->notify.outcome[0] != '\0' ? "; the last reload was refused: " : "", m->notify.outcome,
+        (int)getpid());
 }
 
 void notify_reloading(struct master *m)

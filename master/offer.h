@@ -8,6 +8,8 @@
 #include "master/state.h"
 
 void offer_send(struct process *p, struct generation *g);
+/* The sockets of a worker that waits for its successor, to a sibling, who takes what is queued. */
+void offer_queues(struct master *m, const struct process *dead);
 void offer_commit(struct process *p);   /* GO */
 void offer_withdraw(struct process *p); /* ABORT */
 

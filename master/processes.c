@@ -214,7 +214,7 @@ static pid_t spawn(struct process *p)
 static void start(struct process *p)
 {
     struct master *m = p->master;
-    p->refused = false;
+    p->refused = p->elsewhere = false;
     watch_forget(p);
     role_title(p->role->name, p->role->slot_role, p->index, p->title, sizeof p->title);
     p->started_us = clock_mono_us();

@@ -56,7 +56,9 @@ int signals_block(void)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     struct sigaction usual = {
         .sa_handler = SIG_DFL}; /* ignored by who started us: children would vanish unreaped */
-    if (sigaction(SIGPIPE, &ignore, NULL) == -1 || sigaction(SIGCHLD, &usual, NULL) == -1)
+    /* SIGXFSZ: a log or a state file beyond the limit of file sizes is an error, not the end */
+    if (sigaction(SIGPIPE, &ignore, NULL) == -1 || sigaction(SIGXFSZ, &ignore, NULL) == -1 ||
+        sigaction(SIGCHLD, &usual, NULL) == -1)
         return -1;
     return sigprocmask(SIG_BLOCK, &set, NULL);
 }

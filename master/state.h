@@ -59,8 +59,9 @@ struct process {
     uint32_t early_deaths; /* in a row */
     uint64_t beat_us; /* watch.c: the last heartbeat seen, and for how long there was no other */
     uint32_t silent_ms;
-    bool stuck;   /* watch.c: reported */
-    bool refused; /* said why it cannot start or adopt: its death is no news */
+    bool stuck;     /* watch.c: reported */
+    bool refused;   /* said why it cannot start or adopt: its death is no news */
+    bool elsewhere; /* of the program before, with a table of its own */
 };
 
 /* ---- listening sockets: listen.c
@@ -180,6 +181,7 @@ struct access_sink {
 struct notify {
     int fd; /* -1: nobody wants to know */
     struct net_addr addr;
+    char outcome[160]; /* why the last reload was refused; "": it was not */
     ev_timer watchdog;
 };
 

@@ -22,6 +22,7 @@
 #include "shm/entry.h"
 #include "shm/pool.h"
 #include "shm/slot.h"
+#include "shm/tickets.h"
 
 #define LETTER_MAX        (512u << 20)
 #define SERVICES_DRAIN_MS 2000u /* admin's requests in flight */
@@ -183,6 +184,15 @@ static bool read_configuration(struct master *m, char **w, int count UNUSED)
     return m->takeover.configuration != NULL;
 }
 
+/* TLS sessions go on; without the keys they begin anew. */
+static bool read_tickets(struct master *m, char **w, int count UNUSED)
+{
+    int fd;
+    if (descriptor(&m->takeover, w[1], &fd) && tickets_adopt(fd) == -1)
+        log_warning("upgrade: session tickets are lost: error=\"%s\"", strerror(errno));
+    return true;
+}
+
 static bool read_reload(struct master *m, char **w, int count UNUSED)
 {
     history_restore(m, w[1]);
@@ -204,6 +214,7 @@ static const struct kind kinds[] = {
     {"health", 4, read_health},
     {"saved", 2, read_saved},
     {"reload", 2, read_reload},
+    {"tickets", 2, read_tickets},
     {"configuration", 2, read_configuration},
 };
 
@@ -341,6 +352,7 @@ static void adopt_child(struct master *m, uint32_t slot)
     }
     (void)snprintf(p->title, sizeof p->title, "old %s %u", p->role->name, c->index);
     p->state = PROCESS_DRAINING;
+    p->elsewhere = m->takeover.rebuilt;
     processes_watch(p);
 }
 

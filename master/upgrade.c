@@ -19,6 +19,7 @@
 #include "proc/spawn.h"
 #include "proc/title.h"
 #include "shm/events.h"
+#include "shm/tickets.h"
 
 #define TEST_S  30.0 /* for the new program to check the file */
 #define AGAIN_S 0.05 /* messages to children are still on their way, or a reload is */
@@ -45,8 +46,8 @@ static int keep_open(int fd, bool keep)
 
 static int keep_all(struct master *m, bool keep)
 {
-    int result =
-        keep_open(m->table.fd, keep) | keep_open(m->pid_fd, keep) | keep_open(m->program_fd, keep);
+    int result = keep_open(m->table.fd, keep) | keep_open(m->pid_fd, keep) |
+                 keep_open(m->program_fd, keep) | keep_open(tickets_fd(), keep);
     for (const struct listen_group *g = m->listens.groups; g != NULL; g = g->next)
         for (uint32_t i = 0; i < g->count; i++)
             result |= keep_open(g->fds[i], keep);

@@ -1,10 +1,10 @@
 /*
  * master/upgrade.h: another program takes this process's place: same pid, same listening sockets,
  * same table. TEST (the new program checks the current file, as a child) -> EXEC (with everything
- * worth keeping named in a memfd; a reload before it makes sure that the file can be served) -> TAKEOVER (master/takeover.h, in the new program) -> its
- * workers are ready -> the old ones drain. Until then the old workers serve as if nothing had
- * happened. A new program that cannot get ready executes the old one again, which takes over in the
- * same way.
+ * worth keeping named in a memfd; a reload before it makes sure that the file can be served) ->
+ * TAKEOVER (master/takeover.h, in the new program) -> its workers are ready -> the old ones drain.
+ * Until then the old workers serve as if nothing had happened. A new program that cannot get ready
+ * executes the old one again, which takes over in the same way.
  */
 #ifndef BALLAST_MASTER_UPGRADE_H
 #define BALLAST_MASTER_UPGRADE_H

@@ -10,6 +10,7 @@
 #include "master/words.h"
 #include "proc/control.h"
 #include "shm/entry.h"
+#include "shm/tickets.h"
 
 static void put_group(FILE *out, const struct listen_group *g)
 {
@@ -97,6 +98,8 @@ char *upgrade_format(struct master *m)
     (void)fprintf(out, "ballast-upgrade 1\nfrom %s\nback 0\ngeneration %u\ncontrol %zu\n",
                   BALLAST_VERSION, m->last_generation, sizeof(struct ctl_msg));
     (void)fprintf(out, "table %d\nlast_listen %u\n", m->table.fd, m->listens.last_id);
+    if (tickets_fd() != -1)
+        (void)fprintf(out, "tickets %d\n", tickets_fd());
     put_paths(out, m);
     put_configuration(out, m);
     for (const struct listen_group *g = m->listens.groups; g != NULL; g = g->next)

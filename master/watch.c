@@ -21,6 +21,8 @@ void watch_forget(struct process *p)
 /* Should its heart beat? Whoever starts has a deadline of its own. */
 static bool is_watched(const struct process *p)
 {
+    if (p->elsewhere)
+        return false;
     return p->state == PROCESS_SERVING || p->state == PROCESS_OFFERED ||
            p->state == PROCESS_ADOPTED || p->state == PROCESS_DRAINING;
 }

@@ -233,6 +233,13 @@ static void reopen(struct life *l, const struct ctl_msg *m, const int *fds)
         l->child->role->reopen(l->child);
 }
 
+static void take_queues(const struct life *l, const struct ctl_msg *m, const int *fds)
+{
+    for (uint32_t i = 0; i < m->fd_count && l->serving && l->child->role->queue != NULL; i++)
+        l->child->role->queue(l->child, m->ids[i], fds[i]);
+    ctl_close_fds(fds, m->fd_count);
+}
+
 static void pass_to_role(struct life *l, const struct ctl_msg *m, const int *fds)
 {
     if (l->child->role->message != NULL)
@@ -259,6 +266,7 @@ static void dispatch(struct life *l, const struct ctl_msg *m, const int *fds)
     case CTL_OFFER: take_offer(l, m, fds); break;
     case CTL_LISTEN: take_listens(l, m, fds); break;
     case CTL_REOPEN: reopen(l, m, fds); break;
+    case CTL_QUEUE: take_queues(l, m, fds); break;
     case CTL_RELOADED:
     case CTL_RELOADS: pass_to_role(l, m, fds); break;
     case CTL_LOGS: child_logs_take(m, fds); break;

@@ -124,6 +124,6 @@ const char *ctl_type_name(uint32_t type)
         [CTL_OFFER_END] = "OFFER_END", [CTL_GO] = "GO",           [CTL_ABORT] = "ABORT",
         [CTL_DRAIN] = "DRAIN",         [CTL_STOP] = "STOP",       [CTL_REOPEN] = "REOPEN",
         [CTL_RELOADED] = "RELOADED",   [CTL_CHANGED] = "CHANGED", [CTL_RELOADS] = "RELOADS",
-        [CTL_UPGRADE] = "UPGRADE",   [CTL_LOGS] = "LOGS"};
+        [CTL_UPGRADE] = "UPGRADE",     [CTL_LOGS] = "LOGS",       [CTL_QUEUE] = "QUEUE"};
     return type < ARRAY_LEN(names) && names[type] != NULL ? names[type] : "unknown";
 }

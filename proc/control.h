@@ -4,9 +4,10 @@
  * else from a child is gossip and is logged and dropped.
  *
  *   master -> child   OFFER(generation, bundle fd) LISTEN(bind id, fd)* OFFER_END  GO  ABORT
- * DRAIN(deadline ms)  STOP  REOPEN(log fd) RELOADED(0 ok | 1 refused, text or memfd with the
- * changes or errors as JSON) child -> master   READY(generation)  REFUSED(generation, why)
- * RELEASED(generation)  RELOAD, CHANGED (admin: the API changed something in the table)
+ * QUEUE(bind id, fd)* (of a dead sibling: take what waits there) DRAIN(deadline ms)  STOP
+ * REOPEN(log fd) RELOADED(0 ok | 1 refused, text or memfd with the changes or errors as JSON) child
+ * -> master   READY(generation)  REFUSED(generation, why) RELEASED(generation)  RELOAD, CHANGED
+ * (admin: the API changed something in the table)
  *
  * End of file on either side means the other is dead: a child that loses its master drains and
  * leaves.
@@ -42,7 +43,8 @@ enum ctl_type {
     CTL_CHANGED,
     CTL_RELOADS,
     CTL_UPGRADE,
-    CTL_LOGS
+    CTL_LOGS,
+    CTL_QUEUE
 };
 
 struct ctl_msg {

@@ -38,6 +38,9 @@ struct role {
      * when nothing is in flight. deadline_ms: 0 = no limit; proc enforces the limit. Called again
      * when the limit changes. */
     void (*drain)(struct child *c, uint32_t deadline_ms);
+    /* A listening socket of a sibling that died and has no successor yet: take what waits in its
+     * queue. The descriptor is closed when the hook returns. May be NULL. */
+    void (*queue)(struct child *c, uint32_t bind_id, int fd);
     /* Log files were reopened. May be NULL. */
     void (*reopen)(struct child *c);
     /* The process leaves at once: what must not be lost goes now. May be NULL. */

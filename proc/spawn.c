@@ -91,8 +91,8 @@ static void leave_terminal(void)
  * sends to the whole group is meant for the master. */
 static void set_signals(void)
 {
-    static const int ignored[] = {SIGINT,  SIGTERM, SIGQUIT,  SIGHUP,  SIGUSR1,
-                                  SIGUSR2, SIGPIPE, SIGWINCH, SIGTTIN, SIGTTOU};
+    static const int ignored[] = {SIGINT,  SIGTERM,  SIGQUIT, SIGHUP,  SIGUSR1, SIGUSR2,
+                                  SIGPIPE, SIGWINCH, SIGTTIN, SIGTTOU, SIGXFSZ};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
         (void)sigaction(ignored[i], &ignore, NULL);

@@ -26,6 +26,13 @@ void slot_set_state(struct table *t, uint32_t slot, enum slot_state state);
 /* Master, after waitid: zeroes every gauge the dead process held (in-flight lanes, clients,
  * connections, queue) and touches the pools concerned. Totals stay. */
 void slot_reclaim(struct table *t, uint32_t slot);
+/* What the process is doing, for whoever looks at it after its death: one plain store. step from 0,
+ * entry or INDEX_NONE. */
+static inline void slot_breadcrumb(struct table *t, uint32_t slot, uint32_t step, uint32_t entry)
+{
+    atomic_store_explicit(&t->slots[slot].breadcrumb, (uint64_t)(step + 1) << 32 | entry,
+                          memory_order_relaxed);
+}
 void slot_heartbeat(struct table *t, uint32_t slot, uint64_t now_us);
 /* Age of the heartbeat in us, UINT64_MAX when it never beat. */
 uint64_t slot_heartbeat_age_us(const struct table *t, uint32_t slot, uint64_t now_us);

@@ -139,6 +139,18 @@ static int add(struct worker *w, uint32_t listener_row, uint32_t bind_id)
     return 0;
 }
 
+void accept_queue(struct worker *w, uint32_t bind_id, int fd)
+{
+    const struct conf_listener *l = conf_listener_of_bind(w->gen->conf, bind_id);
+    struct acceptor once = {.worker = w, .bind_id = bind_id};
+    MAGIC_SET(&once, ACCEPTOR_MAGIC);
+    if (!l || w->draining)
+        return;
+    once.listener_row = l->row;
+    once.io.fd = fd;
+    take_queued(w, &once);
+}
+
 void accept_drain_removed(struct worker *w, const struct conf *next)
 {
     for (struct acceptor *a = w->acceptors; a; a = a->next)

@@ -17,6 +17,7 @@
 void txn_set_state(struct txn *t, enum txn_state state)
 {
     t->state = (uint8_t)state;
+    slot_breadcrumb(t->worker->table, t->worker->slot, state, t->entry);
 }
 
 struct txn *txn_begin(struct conn *c)

@@ -214,6 +214,11 @@ static void worker_leave(struct child *c)
     access_sink_flush_all(c->data);
 }
 
+static void worker_queue(struct child *c, uint32_t bind_id, int fd)
+{
+    accept_queue(c->data, bind_id, fd);
+}
+
 const struct role worker_role = {
     .name = "worker",
     .slot_role = SLOT_WORKER,
@@ -224,4 +229,5 @@ const struct role worker_role = {
     .go = worker_go,
     .drain = worker_drain,
     .leave = worker_leave,
+    .queue = worker_queue,
 };

@@ -17,6 +17,8 @@ void accept_start(struct worker *w);
 void accept_stop(struct worker *w);
 void accept_drain(struct worker *w); /* takes what is queued, then stops for good */
 void accept_pause(struct worker *w); /* for PAUSE seconds */
+/* Takes what is queued on the socket of a sibling that died. */
+void accept_queue(struct worker *w, uint32_t bind_id, int fd);
 /* Takes what is queued on sockets that the next configuration does not name. */
 void accept_drain_removed(struct worker *w, const struct conf *next);
 

@@ -107,7 +107,8 @@ def test_systemd_unit_verifies(tmp_path):
     unit = tmp_path / "ballast.service"
     unit.write_text(re.sub(r"(?m)^Documentation=.*\n", "", text.replace("/usr/sbin/ballast", binary())))
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
-    told = [line for line in done.stderr.splitlines() if "ballast" in line]
+    newer = re.compile("notify-reload|ReloadSignal")  # known to systemd 253 and later, passed over by older ones
+    told = [line for line in done.stderr.splitlines() if "ballast" in line and not newer.search(line)]
     assert told == [], done.stderr
 
 
@@ -124,7 +125,7 @@ def test_systemd_unit_uses_what_the_program_has():
     text = read("systemd", "ballast.service")
     for words in re.findall(r"(?m)^Exec\w+=/usr/sbin/ballast (\w+)", text):
         assert words in COMMANDS
-    assert "Type=notify\n" in text, "notify-reload is unknown to systemd 252"
+    assert text.index("Type=notify\n") < text.index("Type=notify-reload\n"), "systemd 252 passes over what it does not know"
     assert "ExecReload=/bin/kill -USR2 $MAINPID" in text
 
 

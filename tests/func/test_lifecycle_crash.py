@@ -171,6 +171,37 @@ def test_worker_that_keeps_dying_comes_back(ballast, origins):
     assert http.get(port).status == 200
 
 
+def test_the_queue_of_a_worker_in_backoff_is_served_by_its_sibling(ballast, origins):
+    """It keeps dying young, so its successor waits for seconds; those in its accept queue do not."""
+    port = free_port()
+    b = ballast(conf(port, origins(1)), workers=2)
+    pid = None
+    for _ in range(7):
+        pid = wait_until(lambda: b.table.get("worker 0") not in (None, pid) and b.table["worker 0"], 30)
+        os.kill(pid, signal.SIGKILL)
+    pid = wait_until(lambda: b.table.get("worker 0") not in (None, pid) and b.table["worker 0"], 30)
+    os.kill(pid, signal.SIGSTOP)
+    clients = [http.Client(port, timeout=30.0) for _ in range(24)]
+    os.kill(pid, signal.SIGKILL)
+    for client in clients:
+        assert client.get().status == 200
+        client.close()
+    assert b.table.get("worker 0") is None, "all were served before the successor came"
+    replaced(b, "worker 0", pid)
+
+
+def test_the_event_of_a_death_tells_what_the_worker_did(ballast, origins):
+    port, one = free_port(), origins(1)
+    b = ballast(conf(port, one), workers=1)
+    one[0].hold()
+    with http.Client(port) as client:
+        client.send(http.build_request("GET", "/held"))
+        wait_until(lambda: one[0].waiting == 1)
+        os.kill(b.table["worker 0"], signal.SIGKILL)
+        wait_until(lambda: any(e["to"] == "dead" and f"its last step: an exchange with {one[0].address}" in e["reason"] for e in b.events()))
+        one[0].release()
+
+
 def test_worker_killed_with_tcp_connections(ballast, tcp_echo):
     port, echo = free_port(), tcp_echo()
     b = ballast(f"""

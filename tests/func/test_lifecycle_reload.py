@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from lib import http
+from lib.ballast import sanitized
 from lib.load import Load
 from lib.net import connect, free_port, listening
 from lib.wait import wait_until
@@ -216,6 +217,37 @@ def test_worker_count_follows_the_file(ballast, origins):
         level = load.ok
         wait_until(lambda: load.ok > level + 20)
     assert load.failures == [] and load.closed == 0
+
+
+@pytest.mark.skipif(sanitized(), reason="an allocator that keeps what is freed")
+def test_two_hundred_reloads_leave_nothing_behind(ballast, origins):
+    """Generations are freed when their last request ends: memory, descriptors and maps are those of the first reloads."""
+    import os
+
+    port, two = free_port(), origins(2)
+    b = ballast(conf(port, two))
+
+    def measure():
+        out = {}
+        for name, pid in {"master": b.pid, **b.table}.items():
+            with open(f"/proc/{pid}/maps", encoding="ascii") as f:
+                maps = sum("ballast-configuration" in line for line in f)
+            with open(f"/proc/{pid}/statm", encoding="ascii") as f:
+                resident = int(f.read().split()[1]) * 4
+            out[name] = (resident, len(os.listdir(f"/proc/{pid}/fd")), maps)
+        return out
+
+    with http.Client(port) as client:
+        before = None
+        for number in range(200):
+            b.reload(conf(port, two, f"max_connections = {1000 + number}"))
+            assert client.get().status == 200
+            if number == 20:
+                before = measure()
+        after = measure()
+    for name, (resident, fds, maps) in after.items():
+        assert resident <= before[name][0] + 512, f"{name}: {before[name]} -> {after[name]}"
+        assert fds <= before[name][1] + 1 and maps <= before[name][2] + 1, f"{name}: {before[name]} -> {after[name]}"
 
 
 def test_reload_by_two_requests_at_once(ballast, origins):

@@ -132,7 +132,9 @@ def test_refused_reload_is_ready_again(ballast, origins, notify):
     notify.wait_for("READY=1")
     b.reload_refused("nonsense = 1\n", raw=True)
     notify.wait_for("RELOADING=1")
-    notify.wait_for("READY=1")
+    notify.wait_for("STATUS=.*; the last reload was refused: .*1: error: .*nonsense.*")
+    b.reload(conf(port, origins(1)))
+    notify.wait_for(r"STATUS=Serving generation 2: \d+ workers, \d+ listeners, \d+ pools")
 
 
 def test_children_do_not_inherit_the_notify_socket(ballast, origins, tmp_path):
