@@ -135,7 +135,7 @@ static uint32_t reserve(struct worker *w, struct pool_rt *pool)
     struct lb_view *v = &pool->view;
     struct lb_request r = {.random = worker_random(w), .now_us = w->now_us};
     r.key = r.random;
-    if (lb_view_refresh(v) == -1)
+    if (lb_view_refresh(v, w->now_us) == -1)
         return INDEX_NONE;
     while (v->count && r.tried_count < LB_TRIED_MAX) {
         uint32_t entry = v->algorithm->select(v, &r);
