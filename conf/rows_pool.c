@@ -250,6 +250,7 @@ static const struct conf_row pool_rows[] = {
      .also = "ssl https"},
     {.name = "protocol",
      .type = CONF_T_ENUM,
+     .flags = CONF_OWN,
      FIELD(struct conf_pool, protocol),
      .fallback = "http1",
      .names = pool_protocols,
