@@ -56,9 +56,9 @@ struct conf_tls {
     struct conf_der client_ca_der; /* certificates end to end */
     uint64_t hsts_ms;              /* 0: no Strict-Transport-Security */
     const char *hsts;              /* the field with its CRLF; "": none */
-    struct conf_tls_name *sni;          /* hash table by conf_tls_hash, open addressing */
+    struct conf_tls_name *sni;     /* hash table by conf_tls_hash, open addressing */
     uint32_t sni_slots;            /* a power of two, more than it holds */
-    struct conf_tls_name fallback;      /* for clients that ask for no name, or an unknown one */
+    struct conf_tls_name fallback; /* for clients that ask for no name, or an unknown one */
 };
 
 /* Towards backends. */

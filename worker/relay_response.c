@@ -60,8 +60,12 @@ static int send_ready(struct txn *t)
         uint32_t head = t->head_out ? buf_len(t->head_out) : 0;
         uint32_t before = head + t->res_ready;
         ssize_t n = conn_send(t->conn, t->head_out, t->rbuf, t->res_ready);
+        if (n == -1 && errno == EAGAIN) {
+            t->client_started |= t->conn->link != NULL; /* a sealed record is on its way */
+            return 0;
+        }
         if (n == -1)
-            return errno == EAGAIN ? 0 : -1;
+            return -1;
         t->client_started = true;
         account_client_out(t, (uint64_t)n);
         if ((uint64_t)n > head)
