@@ -1,9 +1,9 @@
 /*
  * base/client_hello.h: what a TLS ClientHello (RFC 8446 4.1.2) says of where it wants to go: the
- * server name and the protocols (ALPN) that it offers. No I/O, no state. The reader looks at what has come so
- * far, from its first byte; the message may lie in several records, and records in several pieces.
- * What it does not know (GREASE, an encrypted ClientHello inside) is passed over: of an encrypted
- * one the outer name counts.
+ * server name and the protocols (ALPN) that it offers. No I/O, no state. The reader looks at what
+ * has come so far, from its first byte; the message may lie in several records, and records in
+ * several pieces. What it does not know (GREASE, an encrypted ClientHello inside) is passed over:
+ * of an encrypted one the outer name counts.
  */
 #ifndef BALLAST_BASE_CLIENT_HELLO_H
 #define BALLAST_BASE_CLIENT_HELLO_H

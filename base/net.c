@@ -147,7 +147,8 @@ void net_set_keepalive(int fd)
     (void)set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 }
 
-/* A kernel that does not know the protocol says so; any other says that the socket is not connected.
+/* A kernel that does not know the protocol says so; any other says that the socket is not
+ * connected.
  */
 bool net_kernel_tls(void)
 {

@@ -46,9 +46,9 @@ struct conf_timeouts {
 };
 
 struct conf_limits {
-    uint32_t header_bytes; /* 32k */
-    uint32_t headers;      /* 128 */
-    uint64_t body_bytes;   /* 50m; 0: no limit */
+    uint32_t header_bytes;           /* 32k */
+    uint32_t headers;                /* 128 */
+    uint64_t body_bytes;             /* 50m; 0: no limit */
     uint32_t connections_per_client; /* 0: no limit */
 };
 

@@ -1,8 +1,8 @@
 /*
  * conf/regex.h: regular expressions (PCRE2, 8 bit, bytes): checked when a configuration is loaded,
  * compiled once per process and generation (compiled code needs malloc and executable memory, so it
- * cannot live in the configuration). `$` is the very end and `.` any byte: a line break in a path ends nothing. Matching is bounded: what takes too many
- * steps is an error, not a mismatch.
+ * cannot live in the configuration). `$` is the very end and `.` any byte: a line break in a path
+ * ends nothing. Matching is bounded: what takes too many steps is an error, not a mismatch.
  */
 #ifndef BALLAST_CONF_REGEX_H
 #define BALLAST_CONF_REGEX_H

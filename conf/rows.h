@@ -40,7 +40,7 @@ enum conf_type_id {
     CONF_T_HEALTH,   /* of one backend: NULL or a section of its own */
     CONF_T_FAILURES, /* struct conf_failures */
     CONF_T_PERCENT,
-    CONF_T_STICKY, /* likewise */
+    CONF_T_STICKY,  /* likewise */
     CONF_T_BREAKER, /* a group behind a pointer; NULL: off */
     CONF_T_POOL,    /* name of a pool, kept as its index */
     CONF_T_ADDRESS, /* of a backend; resolved */

@@ -61,7 +61,8 @@ static const struct conf_row rate_rows[] = {
     END};
 const struct conf_section conf_section_rate_limit = {
     "listeners.*.rate_limit", rate_rows,
-    "How often; also in `pools.*` and `routes`. One group, or a list of groups that all apply. What is too much "
+    "How often; also in `pools.*` and `routes`. One group, or a list of groups that all apply. "
+    "What is too much "
     "is answered with 429 and `Retry-After` (tcp: closed). Exact over all workers. Counts go on "
     "over "
     "a reload while the limit stays as it is; a limit that is changed begins anew."};

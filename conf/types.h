@@ -81,10 +81,10 @@ conf_write_fn write_strings, write_named, write_conditions, write_routes, write_
 conf_read_fn auth_read, value_read_htpasswd, value_read_jwks, value_read_jwt_secret,
     value_read_jwt_algorithms;
 conf_write_fn auth_write;
-/* The contents of the file that n names, in the configuration's arena, or NULL after a complaint. */
+/* The contents of the file that n names, in the configuration's arena, or NULL after a complaint.
+ */
 char *types_read_secret(struct walk *w, const struct conf_row *row, const struct node *n,
-                        const struct walk_at *at, void *field, size_t max,
-                        size_t *len) MUST_CHECK;
+                        const struct walk_at *at, void *field, size_t max, size_t *len) MUST_CHECK;
 
 /* The string that n is, without control characters and min to max bytes long, or NULL after a
  * complaint. conf/strings.c */

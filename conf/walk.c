@@ -183,14 +183,38 @@ static void report_unfit(struct walk *w, const struct conf_row *row, const struc
                unless);
 }
 
-/* May this known setting stand here? */
+/* In `defaults`: does a listener or a pool take this setting from there? */
+static bool is_inherited(const struct group *g, const char *name)
+{
+    for (uint32_t t = 0; t < g->count; t++) {
+        const struct conf_row *row = rows_find(g->targets[t].section, name);
+        if (row && row->type != CONF_T_LATER && !(row->flags & CONF_OWN))
+            return true;
+    }
+    return false;
+}
+
+/* The first section that knows it: it is complained of once. */
+static const struct conf_section *first_with(const struct group *g, const char *name)
+{
+    uint32_t t = 0;
+    while (t + 1 < g->count && !rows_find(g->targets[t].section, name))
+        t++;
+    return g->targets[t].section;
+}
+
+/* May this known setting stand here? One that is of one kind of object alone stands for the other.
+ */
 static bool check_allowed(struct walk *w, const struct conf_row *row, const struct node *n,
                           const struct group *g)
 {
-    if (w->in_defaults && row->flags & CONF_OWN)
+    bool own = w->in_defaults && row->flags & CONF_OWN;
+    if (own && !is_inherited(g, n->name) && row == rows_find(first_with(g, n->name), n->name))
         walk_error(w, n->pos, g->at, "\"%s\" cannot be inherited: set it where it belongs",
                    n->name);
-    else if (!rows_fit(row, w->kind))
+    if (own)
+        return false;
+    if (!rows_fit(row, w->kind))
         report_unfit(w, row, n, g->at);
     else
         return true;

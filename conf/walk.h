@@ -22,9 +22,9 @@ struct walk {
     struct conf_backend backend_defaults;
     const struct conf_pool *pool; /* whose backends are being read */
     struct names pools;
-    struct names backends;        /* scope: index of the pool */
+    struct names backends; /* scope: index of the pool */
     struct names conditions;
-    struct names regexes; /* indexes into conf.regexes */
+    struct names regexes;         /* indexes into conf.regexes */
     const char *file, *kept_file; /* the last file name that was copied */
     uint32_t backends_left;
     bool in_defaults;

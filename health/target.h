@@ -23,7 +23,7 @@ struct target {
     enum target_phase phase; /* idle: the timer runs; waiting: due, in the schedule's queue */
     bool spread;             /* it has its own place in the interval */
     const struct conf_health *health; /* its own or its pool's, of the current generation */
-    struct custom *custom; /* how it wants to be checked itself; NULL: it did not say */
+    struct custom *custom;            /* how it wants to be checked itself; NULL: it did not say */
     struct verdict verdict;
     struct schedule *schedule;
     ev_timer due;

@@ -43,15 +43,15 @@
 #define TABLE_VERSION 3u
 #define SLOT_MAX                                                                                   \
     64u /* processes with a place: workers first, then health, admin (see shm/slot.h) */
-#define LISTENER_MAX   256u
-#define POOL_MAX       4096u
-#define ENTRY_MAX      16384u /* backends */
-#define EVENT_MAX      4096u  /* power of two */
-#define RATE_MAX       512u   /* rate limits */
+#define LISTENER_MAX      256u
+#define POOL_MAX          4096u
+#define ENTRY_MAX         16384u     /* backends */
+#define EVENT_MAX         4096u      /* power of two */
+#define RATE_MAX          512u       /* rate limits */
 #define CLIENTS_CELLS_MAX (1u << 20) /* of one worker (shm/clients.h) */
-#define NAME_MAX_BYTES 64u    /* names of listeners, pools, backends, NUL included */
-#define INDEX_NONE     UINT32_MAX
-#define HISTO_BUCKETS  112u
+#define NAME_MAX_BYTES    64u        /* names of listeners, pools, backends, NUL included */
+#define INDEX_NONE        UINT32_MAX
+#define HISTO_BUCKETS     112u
 
 typedef _Atomic uint32_t atom32;
 typedef _Atomic uint64_t atom64;
@@ -233,9 +233,9 @@ struct entry {
     atom64 created_wall_ms;
     atom64 freed_us; /* clock_mono_us when the row became ROW_FREE */
     atom32 source; /* identity; of ORIGIN_DISCOVERY: what found it (health/resolve.h); 0: itself */
-    atom32 lease_ttl_ms;      /* admin, under the lock; see shm/lease.h */
-    atom64 lease_until_us;    /* admin; health extends; 0: no end */
-    struct entry_check check; /* identity */
+    atom32 lease_ttl_ms;                             /* admin, under the lock; see shm/lease.h */
+    atom64 lease_until_us;                           /* admin; health extends; 0: no end */
+    struct entry_check check;                        /* identity */
     struct override_mark overrides[OVERRIDE_FIELDS]; /* see shm/override.h */
     atom64 stick_id; /* constant while live: what a cookie calls it (entry_stick_id) */
     struct net_addr addr;

@@ -8,7 +8,7 @@
 #include "shm/table.h"
 
 #define TABLE_PREFIX "ballast."
-#define TABLE_ASIDE  ".old"      /* behind the name of one that an upgrade replaces */
+#define TABLE_ASIDE  ".old"     /* behind the name of one that an upgrade replaces */
 #define TABLE_DIR    "/dev/shm" /* where Linux's shm_open puts its objects */
 
 /* Opens the object of a master pid for reading; -1 with errno. */

@@ -103,11 +103,7 @@ static bool step_forward(struct txn *t, const struct http1_head *h, const char *
 }
 
 static bool (*const steps[])(struct txn *, const struct http1_head *, const char *base) = {
-    step_refuse,
-    step_route,
-    step_auth,
-    step_rate_limit,
-    step_forward,
+    step_refuse, step_route, step_auth, step_rate_limit, step_forward,
 };
 
 void txn_advance(struct txn *t)

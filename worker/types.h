@@ -119,7 +119,7 @@ struct conn {
     bool secure;      /* over TLS */
     bool is_stream;   /* of an HTTP/2 connection: no descriptor, one request (worker/h2.h) */
     uint32_t listener_row;
-    uint32_t served; /* requests */
+    uint32_t served;      /* requests */
     uint32_t client_cell; /* where its client is counted (shm/clients.h), + 1; 0: nowhere */
     struct ev_io io;
     struct link *link;       /* NULL: a plain socket */
@@ -276,14 +276,14 @@ struct worker {
     struct conn *conns; /* open client connections */
     uint32_t conn_count;
     bool draining;
-    uint32_t moved_count; /* connections that keep an older generation's listener */
-    uint64_t starved_us;  /* when it was last said that there is no descriptor left */
-    uint64_t refused_us;  /* ... that a connection without an acceptable PROXY header came */
-    uint64_t now_us;      /* monotonic, once per loop iteration */
-    uint32_t tls_steps;   /* of handshakes, in this iteration */
-    uint64_t tls_said_us; /* when a failed handshake with a backend was last said */
+    uint32_t moved_count;     /* connections that keep an older generation's listener */
+    uint64_t starved_us;      /* when it was last said that there is no descriptor left */
+    uint64_t refused_us;      /* ... that a connection without an acceptable PROXY header came */
+    uint64_t now_us;          /* monotonic, once per loop iteration */
+    uint32_t tls_steps;       /* of handshakes, in this iteration */
+    uint64_t tls_said_us;     /* when a failed handshake with a backend was last said */
     uint64_t client_limit_us; /* when a client last had too many connections */
-    uint64_t h2_said_us;  /* when a broken HTTP/2 connection was last said */
+    uint64_t h2_said_us;      /* when a broken HTTP/2 connection was last said */
     struct ev_check clock;
     struct ev_prepare reaper;
     struct ev_timer pause; /* accepting is paused: at the connection limit or out of descriptors */

@@ -267,8 +267,8 @@ TEST(defaults_block)
 TEST(http_settings_of_a_tcp_listener)
 {
     CHECK_STR(
-        bad_listener(
-            "protocol = \"tcp\"\nlimits = { headers = 1 }\ntrusted = [ ]\ntimeouts = { header = \"1s\" }"),
+        bad_listener("protocol = \"tcp\"\nlimits = { headers = 1 }\ntrusted = [ ]\ntimeouts = { "
+                     "header = \"1s\" }"),
         "t:4: error: listeners.web.limits: \"headers\" means nothing with protocol = \"tcp\"\n"
         "t:5: error: listeners.web: \"trusted\" means nothing with protocol = \"tcp\" without "
         "proxy_protocol\n"
