@@ -231,6 +231,8 @@ struct conf_backend {
     uint32_t max_connections; /* 1000; 0: no limit */
     bool backup;
     struct conf_health *health; /* NULL: as the pool's */
+    uint32_t resolve_ms;        /* 0: addr holds; else the address is a name that is looked up again
+                                   and again, its entries are health's, and entry is INDEX_NONE */
     uint32_t entry;             /* in the table; given by the master */
     struct conf_pos pos;
 };
@@ -285,6 +287,8 @@ struct conf {
     const char *state_file; /* absolute; "": none */
     uint32_t max_connections;
     uint32_t drain_timeout_ms;
+    struct conf_text *resolvers; /* name servers, "10.0.0.1:53"; none: those of /etc/resolv.conf */
+    uint32_t resolver_count;
     uint32_t watchdog_ms; /* 10s */
     struct conf_log log;
     struct conf_admin admin;

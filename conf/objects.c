@@ -186,8 +186,10 @@ void object_read_address(struct walk *w, const struct conf_row *row UNUSED, cons
     char why[160];
     if (n->kind != NODE_STRING) {
         walk_error_kind(w, n, at, "an address such as \"10.0.0.1:8080\"");
+    } else if (w->resolving) {
+        resolve_read_name(w, n, at, b);
     } else if (strncmp(n->text, "srv:", 4) == 0) {
-        walk_error(w, n->pos, at, "\"%.120s\": srv: is not supported yet", n->text);
+        walk_error(w, n->pos, at, "\"%.120s\" needs \"resolve\", such as resolve = \"10s\"", n->text);
     } else if (net_addr_parse(n->text, &b->addr, why, sizeof why) == -1 &&
                walk_system.resolve(n->text, &b->addr, why, sizeof why) == -1) {
         walk_error(w, n->pos, at, "\"%.120s\": %s", n->text, why);
@@ -198,6 +200,13 @@ void object_read_address(struct walk *w, const struct conf_row *row UNUSED, cons
     }
 }
 
+/* Does it say `resolve`, other than "0s"? Wherever that stands. */
+static bool is_resolved(const struct node *n)
+{
+    const struct node *resolve = find_child(n, "resolve");
+    return resolve && !(resolve->kind == NODE_STRING && strspn(resolve->text, "0") > 0);
+}
+
 static void read_backend(struct walk *w, const struct node *n, const struct walk_at *at,
                          struct conf_backend *b)
 {
@@ -205,6 +214,7 @@ static void read_backend(struct walk *w, const struct node *n, const struct walk
     b->name = b->address = "";
     b->pos = walk_keep_pos(w, n->pos);
     b->entry = INDEX_NONE;
+    w->resolving = is_resolved(n);
     if (n->kind == NODE_STRING)
         object_read_address(w, NULL, n, at, &b->address);
     else

@@ -156,7 +156,8 @@ static void plan_backend(struct plan *p, const char *prefix, const struct conf_b
     const char *below = arena_printf(&p->scratch, "%sbackend %s: ", prefix, to->name);
     plan_section(p, below, &conf_section_backend, from, to);
     plan_backend_health(p, below, from->health, to->health);
-    if (strcmp(from->address, to->address) == 0 && !net_addr_equal(&from->addr, &to->addr)) {
+    if (from->resolve_ms == 0 && to->resolve_ms == 0 && strcmp(from->address, to->address) == 0 &&
+        !net_addr_equal(&from->addr, &to->addr)) {
         char a[NET_ADDR_STRLEN], b[NET_ADDR_STRLEN];
         add_change(p, below,
                    arena_printf(&p->scratch, "%s resolves to %s, before to %s", to->address,

@@ -4,6 +4,7 @@
 #include "shm/slot.h"
 
 PAIR(struct conf_admin, binds, bind_count);
+PAIR(struct conf, resolvers, resolver_count);
 
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 
@@ -98,6 +99,13 @@ static const struct conf_row top_rows[] = {
      .help =
          "A process that does not move for so long (hanging, stopped) is killed and replaced; it "
          "is reported after 3s. Longer while a debugger holds one"},
+    {.name = "resolvers",
+     .type = CONF_T_RESOLVERS,
+     FIELD(struct conf, resolvers),
+     .fallback = "",
+     .also = "resolver nameservers dns",
+     .help = "Name servers for backends with `resolve`: `[ \"10.0.0.53\", \"127.0.0.1:5353\" ]`; none: "
+             "those of /etc/resolv.conf"},
     {.name = "log", .type = CONF_T_GROUP, FIELD(struct conf, log), .section = &log_section},
     {.name = "admin",
      .type = CONF_T_ADMIN,

@@ -37,6 +37,7 @@ enum conf_type_id {
     CONF_T_BYTES, /* struct conf_bytes */
     CONF_T_PAIRS, /* struct conf_pair and a count */
     CONF_T_CA_FILE,
+    CONF_T_RESOLVERS,
     CONF_T_HEALTH,   /* of one backend: NULL or a section of its own */
     CONF_T_FAILURES, /* struct conf_failures */
     CONF_T_PERCENT,

@@ -30,6 +30,7 @@ const struct conf_type conf_types[CONF_T_COUNT] = {
     [CONF_T_BYTES] = {"string", NODE_STRING, value_read_bytes, write_bytes},
     [CONF_T_PAIRS] = {"list of (name, value)", NODE_LIST, value_read_pairs, write_pairs},
     [CONF_T_CA_FILE] = {"path", NODE_STRING, value_read_ca_file, write_string},
+    [CONF_T_RESOLVERS] = {"list of addresses", NODE_LIST, value_read_resolvers, write_resolvers},
     [CONF_T_HEALTH] = {"group", NODE_GROUP, health_read_override, health_write_override},
     [CONF_T_FAILURES] = {"name, status or list", NODE_STRING, value_read_failures, write_failures},
     [CONF_T_PERCENT] = {"percentage", NODE_STRING, value_read_percent, write_percent},

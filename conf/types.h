@@ -43,6 +43,12 @@ conf_read_fn value_read_binds, value_read_cidrs, value_read_expect;
 /* conf/bytes.c */
 conf_read_fn value_read_bytes, value_read_pairs, value_read_ca_file;
 conf_write_fn write_bytes, write_pairs;
+/* conf/resolve.c */
+conf_read_fn value_read_resolvers;
+conf_write_fn write_resolvers;
+/* The address of a backend that is a name: "name:8080", "srv:_http._tcp.name". */
+void resolve_read_name(struct walk *w, const struct node *n, const struct walk_at *at,
+                       struct conf_backend *b);
 /* Escapes (\r \n \t \xHH \\) become bytes; returns NULL, or what is wrong with it. */
 const char *bytes_decode(struct arena *arena, const char *text, struct conf_bytes *out) MUST_CHECK;
 /* conf/health.c */

@@ -27,6 +27,7 @@ struct walk {
     struct names regexes;         /* indexes into conf.regexes */
     const char *file, *kept_file; /* the last file name that was copied */
     uint32_t backends_left;
+    bool resolving; /* the backend being read is a name that is looked up again and again */
     bool in_defaults;
     unsigned kind;             /* enum conf_kind of the listener being read */
     size_t tls_left_bytes;     /* for certificates and keys */

@@ -9,6 +9,7 @@
 #include "health/pace.h"
 #include "health/record.h"
 #include "health/registry.h"
+#include "health/resolve.h"
 #include "health/target.h"
 #include "shm/lease.h"
 
@@ -35,6 +36,7 @@ struct schedule {
     uint64_t random;
     double warned_s;
     struct registry registry;
+    struct resolve *resolve;
     uint32_t ticks;
     bool active, pumping;
     ev_timer tick;
@@ -231,6 +233,10 @@ static void meet(struct schedule *s, const struct conf_pool *pool, uint32_t inde
     t->round = s->round;
     t->health = s->own[index] != NULL ? s->own[index] : &pool->health;
     const struct entry *e = entry_at(s->child->table, index);
+    uint32_t source = word_get(&e->origin) == ORIGIN_DISCOVERY ? word_get(&e->source) : 0;
+    const struct conf_health *named = source != 0 ? resolve_health(pool, source) : NULL;
+    if (named != NULL)
+        t->health = named;
     if (e->check.path[0] != '\0' && lease_is_registered(e))
         t->health = custom_make(&t->custom, &pool->health, &e->check);
     if (t->health->type == CONF_HEALTH_NONE)
@@ -329,12 +335,13 @@ struct schedule *schedule_new(struct child *child)
     s->targets = calloc(ENTRY_MAX, sizeof(struct target *));
     s->members = calloc(ENTRY_MAX, sizeof(uint32_t));
     s->own = calloc(ENTRY_MAX, sizeof(struct conf_health *));
+    s->resolve = resolve_new(child);
     s->limit = descriptor_limit();
     s->random = clock_mono_us() ^ ((uint64_t)getpid() << 32);
     s->warned_s = -WARN_EVERY_S;
     TAILQ_INIT(&s->waiting);
     ev_timer_init(&s->tick, on_tick, TICK_S, TICK_S);
-    if (s->lease != NULL && s->targets != NULL && s->members != NULL && s->own != NULL)
+    if (s->lease != NULL && s->targets != NULL && s->members != NULL && s->own != NULL && s->resolve != NULL)
         return s;
     schedule_free(s);
     return NULL;
@@ -346,6 +353,7 @@ void schedule_begin(struct schedule *s)
     ev_now_update(s->child->loop);
     ev_timer_start(s->child->loop, &s->tick);
     sync_members(s);
+    resolve_begin(s->resolve);
 }
 
 int schedule_offer(struct schedule *s, const struct conf *next)
@@ -367,8 +375,10 @@ void schedule_adopt(struct schedule *s)
     assert(s->offered != NULL && s->offered->conf == s->child->conf);
     s->lease = s->offered;
     s->offered = NULL;
-    if (s->active)
+    if (s->active) {
+        resolve_begin(s->resolve);
         sync_members(s);
+    }
     lease_drop(old, s->child);
 }
 
@@ -376,6 +386,7 @@ void schedule_stop(struct schedule *s)
 {
     s->active = false;
     ev_timer_stop(s->child->loop, &s->tick);
+    resolve_stop(s->resolve);
     for (uint32_t i = 0; i < ENTRY_MAX; i++)
         if (s->targets[i] != NULL)
             drop(s, i);
@@ -383,6 +394,8 @@ void schedule_stop(struct schedule *s)
 
 void schedule_free(struct schedule *s)
 {
+    if (s->resolve != NULL)
+        resolve_free(s->resolve);
     free(s->lease);
     free(s->offered);
     free(s->targets);

@@ -101,6 +101,8 @@ static int prepare_backends(struct table *t, struct conf_pool *p, struct adoptio
     }
     int result = 0;
     for (uint32_t i = 0; i < p->backend_count && result == 0; i++) {
+        if (p->backends[i].resolve_ms != 0) /* the health process finds its entries */
+            continue;
         p->backends[i].entry = find_same(t, &ms, &p->backends[i]);
         if (p->backends[i].entry == INDEX_NONE)
             result = add_backend(t, p->row, &p->backends[i], a, errors);
@@ -285,7 +287,7 @@ static void commit_pool(struct table *t, const struct conf_pool *p, bool *config
     for (uint32_t i = 0; i < p->backend_count; i++) {
         char endpoint[NET_ADDR_STRLEN];
         struct entry_spec spec;
-        if (!still_there(t, p, &p->backends[i]))
+        if (p->backends[i].resolve_ms != 0 || !still_there(t, p, &p->backends[i]))
             continue;
         spec_of(&p->backends[i], endpoint, sizeof endpoint, &spec);
         file_wins(t, p->backends[i].entry, &spec);

@@ -158,6 +158,8 @@ static void note_removed(struct notes *n, const struct table *t, uint32_t row,
         names_add(&names, LIVE, t->entries[i].name, i);
     for (uint32_t i = 0; i < to->backend_count; i++) {
         const char *name = to->backends[i].name;
+        if (to->backends[i].resolve_ms != 0) /* a name is no member, its addresses are */
+            continue;
         if (names_find(&names, BEFORE, name) != NAMES_NONE &&
             names_find(&names, LIVE, name) == NAMES_NONE)
             note(n, true,

@@ -225,6 +225,7 @@ static void make_value(struct made *m, const struct conf_row *row)
     case CONF_T_EXPECT: say(m, "\"200-2%02u,404\"", (unsigned)pick_number(99)); break;
     case CONF_T_BYTES: say(m, "\"b%u\\x01\\\\x00\"", m->port); break;
     case CONF_T_PAIRS: say(m, "( ( \"X-A\", \"%u\" ), ( \"X-B\", \"\" ) )", m->port); break;
+    case CONF_T_RESOLVERS: say(m, "[ \"10.0.0.1\", \"[::1]:5353\" ]"); break;
     case CONF_T_CA_FILE: say(m, "\"\""); break;
     case CONF_T_HEALTH:
         say(m, "{ ");
