@@ -44,7 +44,8 @@ BELOW_proc   := proc $(BELOW_conf)
 BELOW_worker := worker $(BELOW_proc)
 BELOW_health := health $(BELOW_proc)
 BELOW_admin  := admin $(BELOW_proc)
-BELOW_cli    := cli $(BELOW_proc)
+# cli sees the algorithms in worker/lb, for `ballast explain`
+BELOW_cli    := cli worker $(BELOW_proc)
 BELOW_master := master cli admin health worker $(BELOW_proc)
 libraries_of = $(patsubst %,$(BUILD)/lib%.a,$(BELOW_$(1)))
 

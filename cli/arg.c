@@ -85,15 +85,25 @@ static const char *kind_wants(enum cli_arg_kind kind)
     case CLI_SIZE: return "a size, such as 512, 64k or 10m";
     case CLI_FRACTION: return "a number from 0 to 1, such as 0.1";
     case CLI_FLAG:
+    case CLI_LIST:
     case CLI_TEXT: break;
     }
     return "a value";
+}
+
+static int append(struct cli_list *list, const char *value)
+{
+    if (list->count == CLI_LIST_MAX)
+        return -1;
+    list->items[list->count++] = value;
+    return 0;
 }
 
 static int store(const struct cli_arg *row, const char *value)
 {
     switch (row->kind) {
     case CLI_TEXT: *(const char **)row->out = value; return 0;
+    case CLI_LIST: return append(row->out, value);
     case CLI_UINT: return cli_parse_uint(value, row->max, row->out);
     case CLI_DURATION: return cli_parse_duration_ms(value, row->max, row->out);
     case CLI_SIZE: return cli_parse_size(value, row->max, row->out);

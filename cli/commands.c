@@ -32,6 +32,12 @@ const struct cli_command cli_commands[] = {
      "Watch pools and backends live, straight from shared memory.", command_top},
     {"events", "ballast events [-c FILE | --pid N] [-f] [--since N] [--json]",
      "Print what happened: health changes, reloads, restarts, admin actions.", command_events},
+    {"explain",
+     "ballast explain [-c FILE | --pid N] [--client IP] [-H 'NAME: VALUE']... [--listener NAME] "
+     "[--json]\n"
+     "       'GET http://HOST[:PORT]/PATH'",
+     "Say where a request would go and why: route, candidates, who is left out, the choice.",
+     command_explain},
     {"backend",
      "ballast backend --port N [--host ADDRESS] [--id NAME] [--delay TIME] [--fail-rate F] "
      "[--body-size SIZE]",

@@ -15,6 +15,7 @@ int command_quit(int argc, char **argv);
 int command_reopen(int argc, char **argv);
 int command_top(int argc, char **argv);
 int command_events(int argc, char **argv);
+int command_explain(int argc, char **argv);
 int command_backend(int argc, char **argv);
 int command_advise(int argc, char **argv);
 int command_help(int argc, char **argv);

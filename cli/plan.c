@@ -1,17 +1,13 @@
 /* cli/plan.c: what a reload of a file would change in the running instance. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "cli/arg.h"
 #include "cli/commands.h"
 #include "cli/instance.h"
+#include "cli/running.h"
 #include "proc/plan.h"
 
-#define TEXT_MAX       (256u << 20)
 #define STATUS_CHANGES 2
 
 struct comparison {
@@ -30,48 +26,6 @@ static int fail(const char *text)
 }
 
 /* ---- the two configurations ---- */
-
-/* malloc'd; NULL with errno. */
-static char *read_all(const char *path)
-{
-    struct stat st;
-    size_t len = 0;
-    ssize_t n = 1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *text = NULL;
-    if (fd != -1 && fstat(fd, &st) == 0 && st.st_size < TEXT_MAX)
-        text = malloc((size_t)st.st_size + 1);
-    while (text && len < (size_t)st.st_size &&
-           (n = pread(fd, text + len, (size_t)st.st_size - len, (off_t)len)) > 0)
-        len += (size_t)n;
-    if (text)
-        text[len] = '\0';
-    if (fd != -1)
-        close(fd);
-    return text;
-}
-
-static const struct conf *load_running(struct comparison *c)
-{
-    char path[64];
-    struct conf_errors errors;
-    uint32_t fd = word_get(&c->instance.table.header->effective_fd);
-    snprintf(path, sizeof(path), "/proc/%u/fd/%u", c->instance.pid, fd);
-    char *text = read_all(path);
-    if (!text) {
-        fprintf(stderr,
-                "ballast plan: cannot read the running configuration of pid %u: %s (run as root or "
-                "as the user who started it)\n",
-                c->instance.pid, strerror(errno));
-        return NULL;
-    }
-    conf_errors_init(&errors, &c->arena);
-    const struct conf *conf = conf_load_text(text, "running configuration", &c->arena, &errors);
-    if (!conf)
-        fputs(conf_errors_format(&errors), stderr);
-    free(text);
-    return conf;
-}
 
 static const struct conf *load_file(struct comparison *c)
 {
@@ -154,7 +108,7 @@ static int compare(struct comparison *c)
     if (!c->path[0])
         return fail("this instance was started from flags: say with -c which file to compare");
     c->to = load_file(c);
-    c->from = c->to ? load_running(c) : NULL;
+    c->from = c->to ? running_conf(&c->instance, &c->arena, "plan") : NULL;
     if (!c->from)
         return 1;
     struct plan p = plan_make(&c->instance.table, c->from, c->to, &c->arena);

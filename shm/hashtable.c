@@ -10,6 +10,8 @@
 #include "shm/pool.h"
 #include "shm/table_int.h"
 
+#define NEAR 16u /* points: the first step from where a key would be */
+
 void hashtable_mark(struct table *t, uint32_t pool)
 {
     struct pool_row *p = pool_at(t, pool);
@@ -144,10 +146,33 @@ bool hashtable_current(const struct table *t, uint32_t pool, const struct hashta
     return atomic_load_explicit(&pool_at(t, pool)->hash_seq, memory_order_relaxed) == h->seq;
 }
 
+/*
+ * Points are hashes, evenly spread: of n, the first at or after a key stands within a few sqrt(n)
+ * of where it would be among even ones. Looked for in growing steps from there, few cache lines of
+ * a large ring are touched. Before *low all are before the key; the one at *high is not, or is the
+ * end.
+ */
+static void narrow(const uint64_t *points, uint32_t n, uint64_t key, uint32_t *low, uint32_t *high)
+{
+    uint32_t at = (uint32_t)((key >> 32) * n >> 32), step = NEAR;
+    if (points[at] < key) {
+        *low = at + 1;
+        for (; *low + step < n && points[*low + step] < key; step *= 2)
+            *low += step + 1;
+        *high = *low + step < n ? *low + step : n;
+    } else {
+        *high = at;
+        for (; *high > step && points[*high - step] >= key; step *= 2)
+            *high -= step;
+        *low = *high > step ? *high - step : 0;
+    }
+}
+
 uint32_t hashtable_ring_find(const struct hashtable *h, uint64_t key)
 {
     const uint64_t *points = h->base;
-    uint32_t low = 0, high = h->count;
+    uint32_t low, high;
+    narrow(points, h->count, key, &low, &high);
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (points[middle] < key)

@@ -52,10 +52,14 @@ static inline void pool_recheck(struct table *t, uint32_t index, uint32_t slot,
  * held.
  */
 void pool_set_max_load(struct table *t, uint32_t index, uint32_t milli);
-/* Next position of the shared cursor. */
+/* Next position of the shared cursor, or of a reader's own. */
+static inline uint64_t cursor_next(atom64 *cursor)
+{
+    return atomic_fetch_add_explicit(cursor, 1, memory_order_relaxed);
+}
 static inline uint64_t pool_cursor_next(struct pool_row *p)
 {
-    return atomic_fetch_add_explicit(&p->cursor, 1, memory_order_relaxed);
+    return cursor_next(&p->cursor);
 }
 
 uint32_t listener_find(const struct table *t, const char *name);

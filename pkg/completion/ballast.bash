@@ -9,6 +9,7 @@ _ballast_options() {
     reload | upgrade | stop | quit | reopen) echo "-c --config --pid --timeout --help" ;;
     top) echo "-c --config --pid --once --json --interval --help" ;;
     events) echo "-c --config --pid -f --follow --since --json --help" ;;
+    explain) echo "-c --config --pid --client -H --header --listener --json --help" ;;
     backend) echo "--port --ports --host --id --delay --fail-rate --body-size --help" ;;
     advise) echo "--homogeneous --uneven --sessions --long --churn --help" ;;
     *) echo "--help" ;;
@@ -17,7 +18,7 @@ _ballast_options() {
 
 _ballast() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev="" command=${COMP_WORDS[1]} words=""
-    local commands="run check show plan reload upgrade stop quit reopen top events backend demo advise help"
+    local commands="run check show plan reload upgrade stop quit reopen top events explain backend demo advise help"
     COMPREPLY=()
     ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
     case $prev in

@@ -6,7 +6,7 @@ function __ballast_pids
     end
 end
 
-set -l commands run check show plan reload upgrade stop quit reopen top events backend demo advise help
+set -l commands run check show plan reload upgrade stop quit reopen top events explain backend demo advise help
 complete -c ballast -f
 complete -c ballast -n "not __fish_seen_subcommand_from $commands" -l version -d 'print the version'
 complete -c ballast -l help -d 'explain'
@@ -22,19 +22,23 @@ complete -c ballast -n __fish_use_subcommand -a quit -d 'stop gracefully without
 complete -c ballast -n __fish_use_subcommand -a reopen -d 'reopen the log files'
 complete -c ballast -n __fish_use_subcommand -a top -d 'watch pools and backends live'
 complete -c ballast -n __fish_use_subcommand -a events -d 'print what happened'
+complete -c ballast -n __fish_use_subcommand -a explain -d 'say where a request would go'
 complete -c ballast -n __fish_use_subcommand -a backend -d 'serve as a sample backend'
 complete -c ballast -n __fish_use_subcommand -a demo -d 'start sample backends, the balancer and its dashboard'
 complete -c ballast -n __fish_use_subcommand -a advise -d 'recommend a balancing algorithm'
 complete -c ballast -n __fish_use_subcommand -a help -d 'explain a command or a topic'
 
-complete -c ballast -n '__fish_seen_subcommand_from run check show plan reload upgrade stop quit reopen top events' -s c -l config -r -F -d 'configuration file'
-complete -c ballast -n '__fish_seen_subcommand_from plan reload upgrade stop quit reopen top events' -l pid -x -a '(__ballast_pids)' -d 'process id of the master'
+complete -c ballast -n '__fish_seen_subcommand_from run check show plan reload upgrade stop quit reopen top events explain' -s c -l config -r -F -d 'configuration file'
+complete -c ballast -n '__fish_seen_subcommand_from plan reload upgrade stop quit reopen top events explain' -l pid -x -a '(__ballast_pids)' -d 'process id of the master'
 complete -c ballast -n '__fish_seen_subcommand_from reload upgrade stop quit reopen' -l timeout -x -a '10s 30s 1m' -d 'give up after'
-complete -c ballast -n '__fish_seen_subcommand_from show plan top events' -l json -d 'as JSON'
+complete -c ballast -n '__fish_seen_subcommand_from show plan top events explain' -l json -d 'as JSON'
 complete -c ballast -n '__fish_seen_subcommand_from plan' -l exit-code -d 'status 2 if anything changes'
 complete -c ballast -n '__fish_seen_subcommand_from top' -l once -d 'print once and end'
 complete -c ballast -n '__fish_seen_subcommand_from top' -l interval -x -a '500ms 1s 5s' -d 'between refreshes'
 complete -c ballast -n '__fish_seen_subcommand_from events' -s f -l follow -d 'wait for more'
+complete -c ballast -n '__fish_seen_subcommand_from explain' -l client -x -d 'address of the client'
+complete -c ballast -n '__fish_seen_subcommand_from explain' -s H -l header -x -d 'a header field'
+complete -c ballast -n '__fish_seen_subcommand_from explain' -l listener -x -d 'the listener it comes to'
 complete -c ballast -n '__fish_seen_subcommand_from events' -l since -x -d 'only after this number'
 complete -c ballast -n '__fish_seen_subcommand_from run' -l daemon -d 'run in the background'
 complete -c ballast -n '__fish_seen_subcommand_from run' -l listen -x -d 'address to listen on'

@@ -14,6 +14,7 @@ _ballast_commands() {
     'reopen:reopen the log files'
     'top:watch pools and backends live'
     'events:print what happened'
+    'explain:say where a request would go'
     'backend:serve as a sample backend'
     'demo:start sample backends, the balancer and its dashboard'
     'advise:recommend a balancing algorithm'
@@ -52,6 +53,8 @@ _ballast() {
     reload|upgrade|stop|quit|reopen) _arguments $instance $wait ;;
     top) _arguments $instance '--once[print once and end]' '--json[as JSON]' '--interval[between refreshes]:time:(500ms 1s 5s)' ;;
     events) _arguments $instance '(-f --follow)'{-f,--follow}'[wait for more]' '--since[only after this number]:number:' '--json[as JSON]' ;;
+    explain) _arguments $instance '--client[address of the client]:address:' '*'{-H,--header}'[a header field]:field:' \
+               '--listener[the listener it comes to]:name:' '--json[as JSON]' ':request:' ;;
     backend) _arguments '--port[port]:port:' '--ports[several ports]:ports:' '--host[address]:address:(127.0.0.1 0.0.0.0)' \
                '--id[name in the answers]:name:' '--delay[answer after]:time:(10ms 100ms 1s)' \
                '--fail-rate[share of requests answered 500]:fraction:(0.1 0.5)' '--body-size[bytes per answer]:size:(1k 64k 1m)' ;;

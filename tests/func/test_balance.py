@@ -187,6 +187,7 @@ def test_url_hash_goes_by_path_and_query(balance, origins):
 @pytest.mark.parametrize("key, of", [
     ("uri", lambda n: (f"/?{n}", [])),
     ("path", lambda n: (f"/{n}?{n % 7}", [])),
+    ("host", lambda n: ("/", [("Host", f"h{n}.Example")])),
     ("header:X-Tenant", lambda n: ("/", [("x-tenant", f"t{n}")])),
     ("cookie:sid", lambda n: ("/", [("Cookie", f"a=b; sid=s{n}; c=d")])),
 ])

@@ -17,7 +17,7 @@ LAYERS = {
     "worker": _LOW,
     "health": _LOW,
     "admin": _LOW,
-    "cli": _LOW,
+    "cli": _LOW + ["worker/lb"],  # a pure library: `ballast explain` asks the very same algorithms
     "master": _LOW + ["worker", "health", "admin", "cli"],
     "tests/unit/base": ["base", "tests"],
     "tests/unit/shm": ["base", "shm", "tests"],

@@ -42,6 +42,9 @@ void lb_view_init(struct lb_view *v, struct table *t, uint32_t pool, const struc
     v->table = t;
     v->pool = pool;
     v->algorithm = a;
+    v->cursor = t->read_only ? &v->own_cursor : &pool_at(t, pool)->cursor;
+    if (t->read_only)
+        v->own_cursor = count_get(&pool_at(t, pool)->cursor);
 }
 
 void lb_view_free(struct lb_view *v)

@@ -31,9 +31,11 @@ struct lb_algorithm;
 struct lb_view {
     const struct lb_algorithm *algorithm;
     struct table *table;
-    uint32_t pool;   /* row */
-    uint32_t change; /* pool_row.change this view was built from */
-    unsigned rank;   /* of the members: entry_rank */
+    atom64 *cursor;    /* the pool's; of a table that is only read: own_cursor */
+    atom64 own_cursor; /* begins where the pool's is: so it names who comes next */
+    uint32_t pool;     /* row */
+    uint32_t change;   /* pool_row.change this view was built from */
+    unsigned rank;     /* of the members: entry_rank */
     bool built;
     struct lb_member *members; /* usable ones: primaries, or backups when no primary is usable */
     uint32_t count, cap;
@@ -74,6 +76,7 @@ struct lb_algorithm {
 extern const struct lb_algorithm *const lb_algorithms[]; /* NULL-terminated */
 const struct lb_algorithm *lb_find(const char *name);
 
+/* The view must not move afterwards. */
 void lb_view_init(struct lb_view *v, struct table *t, uint32_t pool, const struct lb_algorithm *a);
 void lb_view_free(struct lb_view *v);
 /* Rebuilds when the pool changed since; cheap (one load) when not. 0, or -1 no memory (the old view

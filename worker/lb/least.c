@@ -10,7 +10,7 @@ static uint32_t scan(const struct lb_view *v, const struct lb_request *r)
 {
     uint32_t best = INDEX_NONE;
     float best_score = 0;
-    uint32_t m = (uint32_t)(pool_cursor_next(pool_at(v->table, v->pool)) % v->count);
+    uint32_t m = (uint32_t)(cursor_next(v->cursor) % v->count);
     for (uint32_t i = 0; i < v->count; i++, m = m + 1 == v->count ? 0 : m + 1) {
         float score = loads_score(v->table, v->members[m].entry, v->algorithm->loads);
         if (score < 0 || isinf(score) || lb_tried(r, v->members[m].entry))

@@ -7,11 +7,10 @@
 
 static uint32_t select_next(const struct lb_view *v, const struct lb_request *r)
 {
-    struct pool_row *row = pool_at(v->table, v->pool);
     /* A member already tried costs its turn. Other workers take turns meanwhile, so after count
      * turns a scan that cannot miss decides. */
     for (uint32_t i = 0; i < v->count; i++) {
-        uint32_t m = (uint32_t)(pool_cursor_next(row) % v->count);
+        uint32_t m = (uint32_t)(cursor_next(v->cursor) % v->count);
         if (!lb_tried(r, v->members[m].entry))
             return v->members[m].entry;
     }

@@ -145,7 +145,7 @@ static uint32_t select_next(const struct lb_view *v, const struct lb_request *r)
 {
     if (v->schedule_len == 0)
         return INDEX_NONE;
-    uint64_t at = pool_cursor_next(pool_at(v->table, v->pool));
+    uint64_t at = cursor_next(v->cursor);
     /* A refused member's turn goes to the next in the order, without spending the others' turns. */
     for (uint32_t i = 0; i < v->schedule_len; i++) {
         uint32_t m = v->schedule[(at + i) % v->schedule_len];

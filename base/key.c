@@ -1,0 +1,90 @@
+/* base/key.c: see base/key.h. */
+#include "base/key.h"
+
+#include <string.h>
+
+static const struct hash_key place = {0x62616c6c61737421u, 0x72657175657374u};
+
+static struct key_part part_of_span(const char *base, struct http1_span s)
+{
+    return (struct key_part){base + s.off, s.len};
+}
+
+/* The value of a cookie in one Cookie field (RFC 6265 4.2): pairs separated by "; ". */
+static struct key_part find_pair(struct key_part field, const char *name, size_t name_len)
+{
+    const char *p = field.at, *end = p + field.len;
+    while (p < end) {
+        while (p < end && (*p == ' ' || *p == '\t' || *p == ';'))
+            p++;
+        const char *stop = memchr(p, ';', (size_t)(end - p));
+        if (!stop)
+            stop = end;
+        if ((size_t)(stop - p) > name_len && memcmp(p, name, name_len) == 0 && p[name_len] == '=')
+            return (struct key_part){p + name_len + 1, (size_t)(stop - p) - name_len - 1};
+        p = stop;
+    }
+    return (struct key_part){0};
+}
+
+struct key_part key_cookie(const struct http1_head *h, const char *base, const char *name)
+{
+    struct key_part value = {0};
+    for (unsigned i = 0; i < h->count && !value.len; i++)
+        if (h->headers[i].id == HTTP1_H_COOKIE)
+            value = find_pair(part_of_span(base, h->headers[i].value), name, strlen(name));
+    return value;
+}
+
+static struct key_part find_header(const struct http1_head *h, const char *base, const char *name)
+{
+    const struct http1_header *found = http1_find_name(h, base, name, strlen(name));
+    return found ? part_of_span(base, found->value) : (struct key_part){0};
+}
+
+/* Path and query as they came: the query follows the path in the target. */
+static struct key_part find_uri(const struct http1_head *h, const char *base)
+{
+    struct key_part uri = part_of_span(base, h->path);
+    if (uri.len && h->query.len)
+        uri.len = (size_t)(base + h->query.off + h->query.len - uri.at);
+    return uri.len ? uri : part_of_span(base, h->target);
+}
+
+struct key_part key_part_find(const struct http1_head *h, const char *base, const char *what)
+{
+    if (strcmp(what, "uri") == 0)
+        return find_uri(h, base);
+    if (strcmp(what, "path") == 0)
+        return part_of_span(base, h->path);
+    if (strcmp(what, "host") == 0)
+        return part_of_span(base, h->authority);
+    if (strncmp(what, "header:", 7) == 0)
+        return find_header(h, base, what + 7);
+    if (strncmp(what, "cookie:", 7) == 0)
+        return key_cookie(h, base, what + 7);
+    return (struct key_part){0}; /* client_ip */
+}
+
+/* Host names are the same in any case (RFC 9110 4.2.3); long ones count by their beginning. */
+uint64_t key_hash_host(struct hash_key key, struct key_part host)
+{
+    char lower[256];
+    size_t n = host.len < sizeof lower ? host.len : sizeof lower;
+    for (size_t i = 0; i < n; i++)
+        lower[i] = (char)(host.at[i] >= 'A' && host.at[i] <= 'Z' ? host.at[i] + 32 : host.at[i]);
+    return hash_bytes(key, lower, n);
+}
+
+uint64_t key_hash_request(const char *what, const struct http1_head *head, const char *base,
+                          const uint8_t *ip, size_t ip_len)
+{
+    struct key_part part = {0};
+    if (head)
+        part = key_part_find(head, base, what);
+    if (part.len == 0)
+        return hash_bytes(place, ip, ip_len);
+    if (strcmp(what, "host") == 0)
+        return key_hash_host(place, part);
+    return hash_bytes(place, part.at, part.len);
+}
