@@ -84,10 +84,8 @@ static void put_plain_byte(struct line *o, unsigned char c)
     put(o, four, sizeof four);
 }
 
-static bool is_plain(unsigned char c)
-{
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
+/* Bytes that stand as they are, in all formats. */
+static const bool plain[256] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
 
 /* Puts at most cap bytes. */
 static void put_escaped(struct line *o, struct access_text t, uint32_t cap, bool json)
@@ -95,7 +93,7 @@ static void put_escaped(struct line *o, struct access_text t, uint32_t cap, bool
     const char *end = o->at + cap;
     for (uint32_t i = 0; i < t.len;) {
         uint32_t run = i;
-        while (run < t.len && is_plain((unsigned char)t.at[run]))
+        while (run < t.len && plain[(unsigned char)t.at[run]])
             run++;
         uint32_t left = (uint32_t)(end - o->at), n = run - i < left ? run - i : left;
         put(o, t.at + i, n);
@@ -121,37 +119,26 @@ static struct access_text text_of(const char *s)
 
 /* ---- JSON ---- */
 
-static void json_text(struct line *o, const char *key, struct access_text t, uint32_t cap)
+static void json_text(struct line *o, struct access_text t, uint32_t cap)
 {
-    PUT(o, ",\"");
-    put(o, key, strlen(key));
     if (!t.at) {
-        PUT(o, "\":null");
+        PUT(o, "null");
         return;
     }
-    PUT(o, "\":\"");
+    PUT(o, "\"");
     put_escaped(o, t, cap, true);
     PUT(o, "\"");
 }
 
-static void json_uint(struct line *o, const char *key, uint64_t v)
+static void json_ms(struct line *o, uint64_t us)
 {
-    PUT(o, ",\"");
-    put(o, key, strlen(key));
-    PUT(o, "\":");
-    put_uint(o, v);
-}
-
-static void json_ms(struct line *o, const char *key, uint64_t us)
-{
-    PUT(o, ",\"");
-    put(o, key, strlen(key));
-    PUT(o, "\":");
     if (us == UINT64_MAX)
         PUT(o, "null");
     else
         put_ms(o, us);
 }
+
+#define KEY(o, name) PUT((o), ",\"" name "\":")
 
 static const struct tm *broken_down(uint64_t wall_ms, time_t *cached, struct tm *tm)
 {
@@ -183,27 +170,48 @@ static void format_json(struct line *o, const struct access_line *l)
     PUT(o, "{\"time\":\"");
     put_rfc3339(o, l->wall_ms);
     PUT(o, "\"");
-    json_text(o, "request_id", l->request_id, ID_CAP);
-    json_text(o, "client", text_of(l->client), NAME_CAP);
-    json_text(o, "listener", text_of(l->listener), NAME_CAP);
-    json_text(o, "method", l->method, NAME_CAP);
-    json_text(o, "host", l->host, HOST_CAP);
-    json_text(o, "path", l->target, TARGET_CAP);
-    json_text(o, "protocol", text_of(l->protocol), NAME_CAP);
-    json_uint(o, "status", l->status);
-    json_uint(o, "bytes_in", l->bytes_in);
-    json_uint(o, "bytes_out", l->bytes_out);
-    json_ms(o, "duration_ms", l->duration_us);
-    json_text(o, "pool", text_of(l->pool), NAME_CAP);
-    json_text(o, "backend", text_of(l->backend), NAME_CAP);
-    json_ms(o, "backend_ms", l->backend_us);
-    json_uint(o, "attempts", l->attempts);
-    json_text(o, "termination", text_of(l->termination), NAME_CAP);
-    json_text(o, "tls", text_of(l->tls), NAME_CAP);
-    json_text(o, "user_agent", l->user_agent, AGENT_CAP);
-    json_text(o, "referer", l->referer, AGENT_CAP);
-    if (l->trace_id.at)
-        json_text(o, "trace_id", l->trace_id, ID_CAP);
+    KEY(o, "request_id");
+    json_text(o, l->request_id, ID_CAP);
+    KEY(o, "client");
+    json_text(o, text_of(l->client), NAME_CAP);
+    KEY(o, "listener");
+    json_text(o, text_of(l->listener), NAME_CAP);
+    KEY(o, "method");
+    json_text(o, l->method, NAME_CAP);
+    KEY(o, "host");
+    json_text(o, l->host, HOST_CAP);
+    KEY(o, "path");
+    json_text(o, l->target, TARGET_CAP);
+    KEY(o, "protocol");
+    json_text(o, text_of(l->protocol), NAME_CAP);
+    KEY(o, "status");
+    put_uint(o, l->status);
+    KEY(o, "bytes_in");
+    put_uint(o, l->bytes_in);
+    KEY(o, "bytes_out");
+    put_uint(o, l->bytes_out);
+    KEY(o, "duration_ms");
+    json_ms(o, l->duration_us);
+    KEY(o, "pool");
+    json_text(o, text_of(l->pool), NAME_CAP);
+    KEY(o, "backend");
+    json_text(o, text_of(l->backend), NAME_CAP);
+    KEY(o, "backend_ms");
+    json_ms(o, l->backend_us);
+    KEY(o, "attempts");
+    put_uint(o, l->attempts);
+    KEY(o, "termination");
+    json_text(o, text_of(l->termination), NAME_CAP);
+    KEY(o, "tls");
+    json_text(o, text_of(l->tls), NAME_CAP);
+    KEY(o, "user_agent");
+    json_text(o, l->user_agent, AGENT_CAP);
+    KEY(o, "referer");
+    json_text(o, l->referer, AGENT_CAP);
+    if (l->trace_id.at) {
+        KEY(o, "trace_id");
+        json_text(o, l->trace_id, ID_CAP);
+    }
     PUT(o, "}\n");
 }
 
