@@ -80,6 +80,7 @@ static const struct conf_row limit_rows[] = {
      .help = "Longest request body; more is answered with 413. `0b`: no limit"},
     {.name = "connections_per_client",
      .type = CONF_T_NUMBER,
+     .needs = CONF_KIND_HTTP | CONF_KIND_TCP,
      FIELD(struct conf_limits, connections_per_client),
      .fallback = "0",
      .max = 1000000,

@@ -291,9 +291,12 @@ static void check_udp(struct walk *w, const struct conf *c, const struct conf_li
     if (l->pool >= c->pool_count)
         return;
     const struct conf_pool *p = &c->pools[l->pool];
-    if (p->proxy_protocol || p->tls)
+    if (p->proxy_protocol || p->tls || p->protocol != CONF_TO_HTTP1)
         walk_error(w, l->pos, NULL, "listeners.%s: pool %s has %s, which udp has not", l->name,
-                   p->name, p->tls ? "tls" : "proxy_protocol");
+                   p->name,
+                   p->tls              ? "tls"
+                   : p->proxy_protocol ? "proxy_protocol"
+                                       : "protocol");
     for (uint32_t i = 0; i < p->backend_count; i++)
         if (p->backends[i].addr.u.sa.sa_family == AF_UNIX)
             walk_error(w, p->backends[i].pos, NULL,

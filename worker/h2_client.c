@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "worker/conn.h"
 #include "worker/h2_int.h"
+#include "worker/proxy_out.h"
 
 #define RESETS_BURST    400u
 #define RESETS_PER_S    60u
@@ -73,6 +74,7 @@ void h2_begin(struct conn *c)
     c->h2 = s;
     c->state = CONN_H2;
     c->served = 1;
+    proxy_out_know_destination(c); /* for the streams */
     if (!h2_session_feed(s, &c->in)) {
         conn_close(c, "not HTTP/2");
         return;

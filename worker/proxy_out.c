@@ -8,17 +8,14 @@
 #include "worker/peer.h"
 #include "worker/upstream.h"
 
-/* Where the client connected to: as it was announced to us, or our own end of its connection. */
-static void destination(const struct conn *c, struct net_addr *to)
+void proxy_out_know_destination(struct conn *c)
 {
-    struct peer p = c->dest;
-    if (!p.family) {
-        struct net_addr own = {.len_bytes = sizeof own.u};
-        if (getsockname(conn_fd(c), &own.u.sa, &own.len_bytes) == -1)
-            own.u.sa.sa_family = AF_UNSPEC;
-        peer_from_addr(&p, &own);
-    }
-    peer_to_addr(&p, to);
+    struct net_addr own = {.len_bytes = sizeof own.u};
+    if (c->dest.family)
+        return;
+    if (getsockname(conn_fd(c), &own.u.sa, &own.len_bytes) == -1)
+        own.u.sa.sa_family = AF_UNSPEC;
+    peer_from_addr(&c->dest, &own);
 }
 
 int proxy_out_announce(struct txn *t)
@@ -26,7 +23,8 @@ int proxy_out_announce(struct txn *t)
     char out[PROXY_PROTO_OUT_MAX];
     struct net_addr from, to;
     peer_to_addr(&t->conn->peer, &from);
-    destination(t->conn, &to);
+    proxy_out_know_destination(t->conn);
+    peer_to_addr(&t->conn->dest, &to);
     size_t n = proxy_proto_write(t->pool->conf->proxy_protocol, &from, &to, out);
     /* A request follows at once and goes in the same segment; a tunnel may stay silent. */
     int more = t->conn->protocol == CONF_HTTP ? MSG_MORE : 0;

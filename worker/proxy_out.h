@@ -8,6 +8,9 @@
 
 #include "worker/types.h"
 
+/* Where the client connected to, into c->dest: as it was announced to us, or our own end of its
+ * connection. Streams take it from the connection that they came on, so it must know before. */
+void proxy_out_know_destination(struct conn *c);
 /* Sends the header on t->up, just connected. 0, or an errno value. */
 int proxy_out_announce(struct txn *t) MUST_CHECK;
 /* The idle connection of this client to t->entry, or NULL. verify: look first whether it lives. */

@@ -121,7 +121,8 @@ static int open_socket(struct udp_session *s)
 
 static bool own_fault(int error)
 {
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
+           error == EAGAIN || error == EADDRNOTAVAIL; /* these two: no local port is left */
 }
 
 /* Said once a second, however many come. */

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 
 import pytest
 
@@ -248,6 +249,15 @@ def test_no_connection_is_shared_between_clients(sender, proxy_origin):
     for c in clients:
         c.close()
     wait_until(lambda: o.open == 0, what="a client's connection to the backend closed with the client")
+
+
+def test_streams_of_http2_are_announced_as_their_connection(sender, proxy_origin):
+    o = proxy_origin()
+    b = sender(o, "v2", workers=1)
+    done = subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "-w", "%{http_code} %{local_port}\\n", "-o", "/dev/null",
+                           f"http://127.0.0.1:{b.port}/"], capture_output=True, text=True, timeout=20)
+    status, port = done.stdout.split()
+    assert status == "200" and o.announced == [(2, "127.0.0.1", int(port), "127.0.0.1", b.port)], done.stderr
 
 
 def test_a_kept_connection_that_closed_is_not_used(sender, proxy_origin):
