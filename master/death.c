@@ -17,7 +17,6 @@
 #include "master/steer.h"
 #include "master/stop.h"
 #include "shm/slot.h"
-#include "worker/types.h"
 
 #define EARLY_US         1000000u /* died younger than this: died young */
 #define BACKOFF_FIRST_MS 50u
@@ -67,19 +66,17 @@ static void replace(struct process *p)
     ev_timer_start(m->loop, &p->timer);
 }
 
-/* What it did last: enum txn_state of the worker. */
+/* What it did last, in the order of the worker's enum txn_state. */
 static void add_last_step(const struct process *p, char *text, size_t cap)
 {
-    static const char *const steps[] = {
-        [TXN_NEW] = "began a request",   [TXN_WAIT] = "waited",
-        [TXN_CONNECT] = "connected",     [TXN_EXCHANGE] = "an exchange",
-        [TXN_TUNNEL] = "began a tunnel", [TXN_REPLY] = "an own answer",
-        [TXN_DONE] = "ended a request"};
+    static const char *const steps[] = {"began a request", "waited",         "connected",
+                                        "an exchange",     "began a tunnel", "an own answer",
+                                        "ended a request"};
     const struct table *t = &p->master->table;
     uint64_t crumb = count_get(&t->slots[p->slot].breadcrumb);
     uint32_t step = (uint32_t)(crumb >> 32) - 1, entry = (uint32_t)crumb;
     size_t len = strlen(text);
-    if (crumb == 0 || step >= ARRAY_LEN(steps) || steps[step] == NULL)
+    if (crumb == 0 || step >= ARRAY_LEN(steps))
         return;
     (void)snprintf(text + len, cap - len, "; its last step: %s%s%s", steps[step],
                    entry < ENTRY_MAX ? " with " : "",
