@@ -1,5 +1,6 @@
 """Access logs: formats, targets, reopening, reloads, and readers and disks that do not keep up."""
 
+import contextlib
 import json
 import os
 import re
@@ -185,6 +186,16 @@ def test_every_request_of_every_worker_once(web, tmp_path):
     assert sorted(paths) == sorted(f"/{n}/{i}" for n in range(6) for i in range(200))
 
 
+def files_of(b):
+    """Every file that a worker has open."""
+    open_now = []
+    for pid in b.worker_pids.values():
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+                open_now.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return open_now
+
+
 def test_reopened_on_usr1_and_nothing_is_lost_at_the_end(web, tmp_path):
     path, old = tmp_path / "access.log", tmp_path / "access.log.1"
     b = web(f'{{ target = "{path}" }}', workers=2)
@@ -193,6 +204,7 @@ def test_reopened_on_usr1_and_nothing_is_lost_at_the_end(web, tmp_path):
     path.rename(old)
     b.signal(signal.SIGUSR1)
     wait_until(path.exists, what="the new file")
+    wait_until(lambda: str(old) not in files_of(b), what="every worker to write into the new file")
     wait_until(lambda: http.get(b.port, "/two").status == 200 and "/two" in path.read_text(), what="lines in the new file")
     assert len(lines(old)) >= 1 and "/one" in lines(old)[0]
     count = len(lines(old)) + len(lines(path))
@@ -222,8 +234,7 @@ def test_reload_changes_target_and_format(web, tmp_path):
     assert '"GET /second HTTP/1.1" 200' in wait_lines(two, 1)[0] and len(lines(one)) == 1
     b.reload(re.sub(r"access_log = \{[^}]*\}", 'access_log = "off"', b.text))
     http.get(b.port, "/third")
-    held = [os.readlink(f"/proc/{p}/fd/{f}") for p in b.worker_pids.values() for f in os.listdir(f"/proc/{p}/fd")]
-    assert str(one) not in held and len(lines(two)) == 1
+    assert str(one) not in files_of(b) and len(lines(two)) == 1
     new = b.reload_refused(b.text.replace(str(one), str(tmp_path / "no" / "such" / "x.log")))
     assert "listeners.web.access_log: cannot open" in new and "No such file" in new
     assert http.get(b.port).status == 200

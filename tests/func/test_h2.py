@@ -170,6 +170,7 @@ def test_a_slow_stream_does_not_block_its_neighbours(web):
         slow = c.start("GET", "/bytes/5000000")
         for _ in range(5):
             assert len(c.request("GET", "/bytes/10000").data) == 10_000
+        c.until(lambda: len(c.streams[slow].data) >= 20_000)
         assert len(c.streams[slow].data) == 20_000
 
 

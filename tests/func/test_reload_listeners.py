@@ -1,5 +1,6 @@
 """Listeners that a reload renames, removes or moves: who keeps a connection, and how the others lose it."""
 
+import contextlib
 import threading
 
 from lib import http
@@ -116,7 +117,8 @@ def admin_works(port):
 
 
 def test_an_address_moves_between_a_listener_and_admin(ballast, origins):
-    """In one reload, there and back; new connections are never refused meanwhile."""
+    """In one reload, there and back; new connections are never refused meanwhile. (One that is in the middle of its
+    handshake with the very socket that closes may be reset by the kernel: two sockets are two queues.)"""
     shared, other, one = free_port(), free_port(), origins(1)
     first = conf(web(shared), one, f'admin = {{ bind = "127.0.0.1:{other}" }}')
     b = ballast(first, admin_port=other)
@@ -124,8 +126,11 @@ def test_an_address_moves_between_a_listener_and_admin(ballast, origins):
 
     def knock():
         while not stop.is_set():
-            if not listening(shared):
-                refused.append(1)
+            with contextlib.suppress(ConnectionResetError):
+                try:
+                    connect(shared).close()
+                except ConnectionRefusedError as e:
+                    refused.append(e)
 
     thread = threading.Thread(target=knock)
     thread.start()

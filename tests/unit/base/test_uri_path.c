@@ -117,7 +117,7 @@ TEST(any_bytes)
     static const char alphabet[] = "/./%2fFeE;\\a.5c0";
     uint64_t seed = 1;
     for (unsigned round = 0; round < 200000; round++) {
-        char path[24], again[3 * 24], out[3 * 24];
+        char path[24], out[3 * 24], again[3 * sizeof out];
         uint32_t len = 1 + (uint32_t)(round % 20);
         path[0] = '/';
         for (uint32_t i = 1; i < len; i++) {
