@@ -96,7 +96,7 @@ static bool keep_public(struct arena *arena, struct jwt_key *k, EVP_PKEY *key)
 {
     int len = key ? i2d_PUBKEY(key, NULL) : 0;
     if (len > 0) {
-        unsigned char *bytes = arena_alloc(arena, (size_t)len), *at = bytes;
+        unsigned char *bytes = ARENA_ARRAY(arena, unsigned char, (size_t)len), *at = bytes;
         k->len = (uint32_t)i2d_PUBKEY(key, &at);
         k->bytes = bytes;
     }

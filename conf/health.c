@@ -102,7 +102,7 @@ static bool read_statuses(const struct scope *s, const struct conf_text *t,
 
 static void resolve_statuses(const struct scope *s, const struct walk_at *at)
 {
-    struct conf_status_range ranges[EXPECT_MAX];
+    struct conf_status_range ranges[EXPECT_MAX] = {{0}};
     struct conf_health *h = s->h;
     uint32_t count = 0;
     if (h->expect_text_count == 0 && said_at(h, "expect"))

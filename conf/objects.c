@@ -189,7 +189,8 @@ void object_read_address(struct walk *w, const struct conf_row *row UNUSED, cons
     } else if (w->resolving) {
         resolve_read_name(w, n, at, b);
     } else if (strncmp(n->text, "srv:", 4) == 0) {
-        walk_error(w, n->pos, at, "\"%.120s\" needs \"resolve\", such as resolve = \"10s\"", n->text);
+        walk_error(w, n->pos, at, "\"%.120s\" needs \"resolve\", such as resolve = \"10s\"",
+                   n->text);
     } else if (net_addr_parse(n->text, &b->addr, why, sizeof why) == -1 &&
                walk_system.resolve(n->text, &b->addr, why, sizeof why) == -1) {
         walk_error(w, n->pos, at, "\"%.120s\": %s", n->text, why);

@@ -104,8 +104,9 @@ static const struct conf_row top_rows[] = {
      FIELD(struct conf, resolvers),
      .fallback = "",
      .also = "resolver nameservers dns",
-     .help = "Name servers for backends with `resolve`: `[ \"10.0.0.53\", \"127.0.0.1:5353\" ]`; none: "
-             "those of /etc/resolv.conf"},
+     .help =
+         "Name servers for backends with `resolve`: `[ \"10.0.0.53\", \"127.0.0.1:5353\" ]`; none: "
+         "those of /etc/resolv.conf"},
     {.name = "log", .type = CONF_T_GROUP, FIELD(struct conf, log), .section = &log_section},
     {.name = "admin",
      .type = CONF_T_ADMIN,

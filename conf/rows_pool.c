@@ -97,11 +97,13 @@ static const struct conf_row backend_rows[] = {
      FIELD(struct conf_backend, resolve_ms),
      .fallback = "0s",
      .max = DURATION_MAX,
-     .help = "The address is a name to be looked up so often while the instance runs: each of its "
-             "addresses (A, AAAA; at most 64) is a backend, and stays as it is while the address does. "
-             "`srv:_http._tcp.name` asks for service records, with their ports, weights, priorities "
-             "(the best serves, the others are `backup`). A name that cannot be looked up keeps what it "
-             "had; at the start that is nothing. `\"0s\"`: looked up once, when the file is loaded"},
+     .help =
+         "The address is a name to be looked up so often while the instance runs: each of its "
+         "addresses (A, AAAA; at most 64) is a backend, and stays as it is while the address does. "
+         "`srv:_http._tcp.name` asks for service records, with their ports, weights, priorities "
+         "(the best serves, the others are `backup`). A name that cannot be looked up keeps what "
+         "it "
+         "had; at the start that is nothing. `\"0s\"`: looked up once, when the file is loaded"},
     END};
 const struct conf_section conf_section_backend = {
     "pools.*.backends", backend_rows,

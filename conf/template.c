@@ -14,7 +14,7 @@ static const char *const names[TEMPLATE_KINDS] = {
 static struct template_part *grow(struct conf_template *t, struct arena *arena, uint32_t more)
 {
     struct template_part *parts = ARENA_ARRAY(arena, struct template_part, t->count + more);
-    if (t->count)
+    if (t->parts)
         memcpy(parts, t->parts, t->count * sizeof *parts);
     t->parts = parts;
     t->count += more;

@@ -237,7 +237,7 @@ static void settle_alpn(struct walk *w, struct conf_tls *t)
         for (uint32_t i = 0; i < t->alpn_count; i++)
             t->alpn[i] = arena_strdup(w->arena, both[i]);
     }
-    for (uint32_t i = 0; i < t->alpn_count; i++) {
+    for (uint32_t i = 0; t->alpn && i < t->alpn_count; i++) {
         t->alpn_h2 |= strcmp(t->alpn[i], "h2") == 0;
         t->alpn_http1 |= strcmp(t->alpn[i], "http/1.1") == 0;
     }

@@ -41,7 +41,7 @@ void check_grpc_forget(struct check *c)
 /* A message with one string field, behind its prefix. A length below 128 is one byte, else two. */
 static uint32_t write_message(char *out, const char *service)
 {
-    size_t len = strlen(service), at = PREFIX_BYTES;
+    size_t len = strnlen(service, 0x3fff), at = PREFIX_BYTES;
     if (len > 0) {
         out[at++] = 0x0a; /* field 1, bytes */
         out[at++] = (char)(len < 128 ? len : (len & 0x7f) | 0x80);

@@ -256,7 +256,7 @@ static void forget_others(struct resolve *r)
     uint32_t *sources = calloc(r->count + 1, sizeof(*sources));
     if (sources == NULL)
         return;
-    for (uint32_t i = 0; i < r->count; i++)
+    for (uint32_t i = 0; r->names != NULL && i < r->count; i++)
         sources[i] = r->names[i].source;
     resolve_forget_others(r->child->table, r->child->slot, sources, r->count);
     free(sources);

@@ -341,7 +341,8 @@ struct schedule *schedule_new(struct child *child)
     s->warned_s = -WARN_EVERY_S;
     TAILQ_INIT(&s->waiting);
     ev_timer_init(&s->tick, on_tick, TICK_S, TICK_S);
-    if (s->lease != NULL && s->targets != NULL && s->members != NULL && s->own != NULL && s->resolve != NULL)
+    if (s->lease != NULL && s->targets != NULL && s->members != NULL && s->own != NULL &&
+        s->resolve != NULL)
         return s;
     schedule_free(s);
     return NULL;

@@ -38,7 +38,9 @@ static int open_standard(int fd)
     char path[32];
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int mine = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    return mine != -1 ? mine : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (mine == -1)
+        mine = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return mine;
 }
 
 static int open_target(const char *target)

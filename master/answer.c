@@ -80,7 +80,7 @@ void answer_changed(struct master *m, const struct plan *plan, bool to_admin)
     for (const struct plan_note *n = plan->overrides; n != NULL; n = n->next)
         log_info("override: %s", n->text);
     (void)snprintf(text, sizeof text, "generation %u, %u changes%s%.80s", m->current->number, count,
-                   count > 0 ? ": " : "", count > 0 ? plan->changes->text : "");
+                   count > 0 ? ": " : "", plan->changes ? plan->changes->text : "");
     event_write(&m->table, INDEX_NONE, "reload", "configuration", "offered", "serving", text);
     count_add(&m->table.header->reloads_ok, 1);
     notify_outcome(m, "");

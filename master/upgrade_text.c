@@ -26,7 +26,7 @@ static void put_children(FILE *out, struct master *m)
 {
     PROCESS_EACH(m, p)
     if (process_alive(p))
-        (void)fprintf(out, "child %u %u %u %d %d\n", p->slot, p->index, p->role->slot_role,
+        (void)fprintf(out, "child %u %u %u %d %d\n", p->slot, p->index, (unsigned)p->role->slot_role,
                       (int)p->pid, p->control_fd);
 }
 

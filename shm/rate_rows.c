@@ -24,7 +24,7 @@ static int compare_extents(const void *a, const void *b)
 /* The first gap of the heap that is large enough; INDEX_NONE: there is none. */
 static uint32_t find_gap(const struct table *t, uint64_t units)
 {
-    struct extent used[RATE_MAX];
+    struct extent used[RATE_MAX] = {{0}};
     uint32_t n = 0, high = word_get(&t->header->rates_high);
     uint64_t at = 0;
     for (uint32_t i = 0; i < high; i++)

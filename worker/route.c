@@ -139,8 +139,8 @@ static bool write_target(struct txn *t, const struct vars *v)
         txn_fail(t, 503, "Out of memory");
         return false;
     }
-    bool written =
-        r->strip_prefix ? write_stripped(t->target, v) : vars_append(t->target, &r->rewrite_to, v);
+    bool written = r->strip_prefix && v->match ? write_stripped(t->target, v)
+                                               : vars_append(t->target, &r->rewrite_to, v);
     if (written && append_query(t->target, v))
         return true;
     txn_fail(t, 414, "Request target too long");

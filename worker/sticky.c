@@ -93,7 +93,7 @@ static uint32_t hour_now(void)
 static bool parse_value(struct key_part value, uint64_t *id, uint32_t *hour)
 {
     char text[ID_CHARS + 12];
-    if (value.len <= ID_CHARS + 1 || value.len >= sizeof text || value.at[ID_CHARS] != '-')
+    if (value.at == NULL || value.len <= ID_CHARS + 1 || value.len >= sizeof text || value.at[ID_CHARS] != '-')
         return false;
     memcpy(text, value.at, value.len);
     text[value.len] = '\0';

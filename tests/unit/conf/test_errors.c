@@ -184,7 +184,8 @@ TEST(backends)
         "t:5: error: pools.app.backends[2]: \"x:1\": no such host\n"
         "t:6: error: pools.app.backends[3]: \"*:80\" names no host to connect to\n"
         "t:7: error: pools.app.backends[4]: \"127.0.0.1:99999\": no such host\n"
-        "t:8: error: pools.app.backends[5]: \"srv:_http._tcp.x\" needs \"resolve\", such as resolve = \"10s\"\n"
+        "t:8: error: pools.app.backends[5]: \"srv:_http._tcp.x\" needs \"resolve\", such as "
+        "resolve = \"10s\"\n"
         "t:9: error: pools.app.backends[6]: there is a backend \"127.0.0.1:1\" already, at t:3\n");
     CHECK_STR(
         load_bad("listeners = { web = { bind = \"*:80\", pool = \"app\" } }\n"
