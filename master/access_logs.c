@@ -166,6 +166,14 @@ static bool is_named(const struct master *m, uint32_t sink)
     return false;
 }
 
+static void close_sink(struct access_sink *s)
+{
+    if (s->target != NULL)
+        (void)close(s->fd);
+    free(s->target);
+    *s = (struct access_sink){.fd = -1};
+}
+
 void access_logs_sweep(struct master *m)
 {
     struct ctl_msg msg = {.type = CTL_LOGS, .number = 1};
@@ -175,8 +183,12 @@ void access_logs_sweep(struct master *m)
             continue;
         msg.ids[0] = i;
         send_to_workers(m, &msg, NULL);
-        (void)close(s->fd);
-        free(s->target);
-        *s = (struct access_sink){.fd = -1};
+        close_sink(s);
     }
+}
+
+void access_logs_close(struct master *m)
+{
+    for (uint32_t i = 0; i < CHILD_LOGS_MAX; i++)
+        close_sink(&m->sinks[i]);
 }

@@ -17,5 +17,7 @@ void access_logs_send(struct process *p);
 void access_logs_reopen(struct master *m);
 /* Closes what no generation in memory names. */
 void access_logs_sweep(struct master *m);
+/* At the end: all of them. */
+void access_logs_close(struct master *m);
 
 #endif

@@ -228,6 +228,7 @@ static void finish(struct master *m)
         ev_loop_destroy(m->loop);
     }
     listen_close_all(m);
+    access_logs_close(m);
     if (m->effective_fd > 0)
         (void)close(m->effective_fd);
     if (m->table_made) {

@@ -158,6 +158,7 @@ TEST(ten_thousand_uneven_members_build)
         counts[fixture_pick(&f)]++;
     for (uint32_t m = 0; m < f.view.count; m++)
         CHECK(counts[f.view.members[m].entry] > 0);
+    free(counts);
 }
 
 TEST(least_connections_takes_the_least_loaded_over_all_slots)
