@@ -16,6 +16,7 @@
 #define TARGET_MAGIC   0x54475431u /* "TGT1" */
 #define SCHEDULE_MAGIC 0x53434831u /* "SCH1" */
 #define TICK_S         0.1
+#define COLLECT_S      0.01 /* timers may be that late: those of many backends share a wake-up */
 #define LOOK_TICKS     5u
 #define FD_RESERVE     64u
 #define WARN_EVERY_S   10.0
@@ -351,6 +352,7 @@ struct schedule *schedule_new(struct child *child)
 void schedule_begin(struct schedule *s)
 {
     s->active = true;
+    ev_set_timeout_collect_interval(s->child->loop, COLLECT_S);
     ev_now_update(s->child->loop);
     ev_timer_start(s->child->loop, &s->tick);
     sync_members(s);
