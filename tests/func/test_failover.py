@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -385,6 +386,29 @@ def test_under_load_nothing_fails_when_a_backend_is(pool, fault):
     finally:
         for o in made:
             o.close()
+
+
+def slow(request, sock):
+    threading.Event().wait(0.5)  # more than timeouts.read
+    return reply(200, "late")
+
+
+@pytest.mark.parametrize("bad", [reset, slow, answer(503)], ids=["resets", "is slow", "answers 503"])
+def test_under_load_nothing_fails_when_a_backend(pool, origins, bad):
+    """And no request body arrives twice, although one of three backends takes them and says nothing good."""
+    three = origins(3)
+    b = pool(three, 'timeouts = { connect = "200ms", read = "200ms" }, passive = { max_fails = 3, fail_timeout = "200ms" }, '
+                    'retry = { on = [ "connect", "reset", "timeout", "503" ], budget = "100%" }', workers=4)
+    with Load(b.port, 8) as load:
+        wait_until(lambda: load.ok > 100, what="traffic")
+        three[0].script["/"] = three[0].script["/post"] = bad
+        for i in range(20):
+            http.request(b.port, "POST", "/post", body=b"pay %d" % i)
+        level = load.ok
+        wait_until(lambda: load.ok > level + 500, 30, what="more traffic")
+    assert load.failures == []
+    paid = [r.body for o in three for r in o.requests if r.method == "POST"]
+    assert sorted(paid) == sorted(b"pay %d" % i for i in range(20))
 
 
 def test_under_load_nothing_fails_while_a_backend_flaps(pool, origins):
