@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/magic.h"
 #include "master/daemon.h"
+#include "master/heir.h"
 #include "master/history.h"
 #include "master/listen.h"
 #include "master/logs.h"
@@ -145,6 +146,8 @@ static void drain_surplus(struct master *m)
         if (!process_alive(p) || process_wanted(p) || p->state == PROCESS_DRAINING)
             continue;
         process_event(p, "serving", "draining", "not configured any more");
+        if (p->role->slot_role == SLOT_WORKER)
+            heir_appoint(p);
         process_drain(p, limit_ms > 0 ? limit_ms : 1); /* 0 would be no limit */
     }
 }

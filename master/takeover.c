@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "master/adopt.h"
+#include "master/heir.h"
 #include "master/processes.h"
 #include "master/reap.h"
 #include "master/saved.h"
@@ -118,6 +119,8 @@ static void drain_old(struct process *p)
     bool is_worker = p->role->slot_role == SLOT_WORKER;
     uint32_t limit_ms = is_worker ? m->current->conf->drain_timeout_ms : SERVICES_DRAIN_MS;
     if (m->takeover.control_bytes == sizeof(struct ctl_msg)) {
+        if (is_worker)
+            heir_appoint(p);
         process_drain(p, limit_ms > 0 ? limit_ms : 1);
         return;
     }

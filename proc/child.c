@@ -267,6 +267,8 @@ static void dispatch(struct life *l, const struct ctl_msg *m, const int *fds)
     case CTL_LISTEN: take_listens(l, m, fds); break;
     case CTL_REOPEN: reopen(l, m, fds); break;
     case CTL_QUEUE: take_queues(l, m, fds); break;
+    case CTL_HANDOVER:
+    case CTL_HEIR:
     case CTL_RELOADED:
     case CTL_RELOADS: pass_to_role(l, m, fds); break;
     case CTL_LOGS: child_logs_take(m, fds); break;

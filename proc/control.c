@@ -37,23 +37,28 @@ static void attach_fds(struct msghdr *h, union fd_space *space, const int *fds, 
     memcpy(CMSG_DATA(c), fds, len_bytes);
 }
 
-int ctl_send(int fd, const struct ctl_msg *m, const int *fds)
+int ctl_send_parts(int fd, struct iovec *parts, size_t count, const int *fds, uint32_t fd_count)
 {
-    if (m->fd_count > CTL_FDS || (m->fd_count > 0 && fds == NULL)) {
+    if (fd_count > CTL_FDS || (fd_count > 0 && fds == NULL)) {
         errno = EINVAL;
         return -1;
     }
-    struct ctl_msg copy = *m; /* iovec wants a pointer to non-const */
-    struct iovec io = {.iov_base = &copy, .iov_len = sizeof copy};
-    struct msghdr h = {.msg_iov = &io, .msg_iovlen = 1};
+    struct msghdr h = {.msg_iov = parts, .msg_iovlen = count};
     union fd_space space;
-    if (m->fd_count > 0)
-        attach_fds(&h, &space, fds, m->fd_count);
+    if (fd_count > 0)
+        attach_fds(&h, &space, fds, fd_count);
     ssize_t n;
     do {
         n = sendmsg(fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (n == -1 && errno == EINTR);
     return n == -1 ? -1 : 0;
+}
+
+int ctl_send(int fd, const struct ctl_msg *m, const int *fds)
+{
+    struct ctl_msg copy = *m; /* iovec wants a pointer to non-const */
+    struct iovec io = {.iov_base = &copy, .iov_len = sizeof copy};
+    return ctl_send_parts(fd, &io, 1, fds, m->fd_count);
 }
 
 /* Takes the descriptors out of a received message. Returns how many. */
@@ -82,13 +87,35 @@ void ctl_close_fds(const int *fds, uint32_t count)
         (void)close(fds[i]);
 }
 
+ssize_t ctl_recv_bytes(int fd, void *into, size_t cap, int *fds, uint32_t *fd_count)
+{
+    union fd_space space;
+    struct iovec io = {.iov_base = into, .iov_len = cap};
+    struct msghdr h = {.msg_iov = &io,
+                       .msg_iovlen = 1,
+                       .msg_control = space.bytes,
+                       .msg_controllen = sizeof space.bytes};
+    ssize_t n;
+    do {
+        n = recvmsg(fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    } while (n == -1 && errno == EINTR);
+    *fd_count = n > 0 ? take_fds(&h, fds) : 0;
+    if (n > 0 && (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+        ctl_close_fds(fds, *fd_count);
+        *fd_count = 0;
+    }
+    if (n > 0 && (h.msg_flags & MSG_TRUNC) != 0) {
+        errno = EBADMSG;
+        return -1;
+    }
+    return n;
+}
+
 /* A record that is not one whole, self-consistent message is refused, with its descriptors closed.
  */
-static int check(struct ctl_msg *m, const struct msghdr *h, size_t len, const int *fds,
-                 uint32_t count)
+static int check(struct ctl_msg *m, size_t len, const int *fds, uint32_t count)
 {
-    bool whole = len == sizeof *m && (h->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
-    if (!whole || m->fd_count != count) {
+    if (len != sizeof *m || m->fd_count != count) {
         ctl_close_fds(fds, count);
         errno = EBADMSG;
         return -1;
@@ -99,21 +126,11 @@ static int check(struct ctl_msg *m, const struct msghdr *h, size_t len, const in
 
 int ctl_recv(int fd, struct ctl_msg *m, int *fds)
 {
-    union fd_space space;
-    struct iovec io = {.iov_base = m, .iov_len = sizeof *m};
-    struct msghdr h = {.msg_iov = &io,
-                       .msg_iovlen = 1,
-                       .msg_control = space.bytes,
-                       .msg_controllen = sizeof space.bytes};
-    ssize_t n;
-    do {
-        n = recvmsg(fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    } while (n == -1 && errno == EINTR);
+    uint32_t count;
+    ssize_t n = ctl_recv_bytes(fd, m, sizeof *m, fds, &count);
     if (n == -1)
         return errno == ECONNRESET ? 0 : -1; /* the peer died with our messages unread */
-    if (n == 0)
-        return 0;
-    return check(m, &h, (size_t)n, fds, take_fds(&h, fds));
+    return n == 0 ? 0 : check(m, (size_t)n, fds, count);
 }
 
 const char *ctl_type_name(uint32_t type)
@@ -124,6 +141,7 @@ const char *ctl_type_name(uint32_t type)
         [CTL_OFFER_END] = "OFFER_END", [CTL_GO] = "GO",           [CTL_ABORT] = "ABORT",
         [CTL_DRAIN] = "DRAIN",         [CTL_STOP] = "STOP",       [CTL_REOPEN] = "REOPEN",
         [CTL_RELOADED] = "RELOADED",   [CTL_CHANGED] = "CHANGED", [CTL_RELOADS] = "RELOADS",
-        [CTL_UPGRADE] = "UPGRADE",     [CTL_LOGS] = "LOGS",       [CTL_QUEUE] = "QUEUE"};
+        [CTL_UPGRADE] = "UPGRADE",     [CTL_LOGS] = "LOGS",       [CTL_QUEUE] = "QUEUE",
+        [CTL_HANDOVER] = "HANDOVER",   [CTL_HEIR] = "HEIR"};
     return type < ARRAY_LEN(names) && names[type] != NULL ? names[type] : "unknown";
 }

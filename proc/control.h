@@ -5,7 +5,9 @@
  *
  *   master -> child   OFFER(generation, bundle fd) LISTEN(bind id, fd)* OFFER_END  GO  ABORT
  * QUEUE(bind id, fd)* (of a dead sibling: take what waits there) DRAIN(deadline ms)  STOP
- * REOPEN(log fd) RELOADED(0 ok | 1 refused, text or memfd with the changes or errors as JSON) child
+ * HANDOVER(fd) (it will leave: connections may go through this channel) HEIR(fd) (they come from
+ * it) REOPEN(log fd) RELOADED(0 ok | 1 refused, text or memfd with the changes or errors as JSON)
+ * child
  * -> master   READY(generation)  REFUSED(generation, why) RELEASED(generation)  RELOAD, CHANGED
  * (admin: the API changed something in the table)
  *
@@ -15,6 +17,7 @@
 #ifndef BALLAST_PROC_CONTROL_H
 #define BALLAST_PROC_CONTROL_H
 
+#include <sys/types.h>
 #include "base/base.h"
 
 #define SIGNALS_UPGRADE 0x0B60ADEDu /* with USR2, by sigqueue(3): upgrade instead of reload */
@@ -44,7 +47,9 @@ enum ctl_type {
     CTL_RELOADS,
     CTL_UPGRADE,
     CTL_LOGS,
-    CTL_QUEUE
+    CTL_QUEUE,
+    CTL_HANDOVER,
+    CTL_HEIR
 };
 
 struct ctl_msg {
@@ -65,6 +70,15 @@ int ctl_send(int fd, const struct ctl_msg *m, const int *fds) MUST_CHECK;
 /* 1: one message, its descriptors in fds[CTL_FDS] (owned by the caller); 0: end of file; -1: errno
  * (EAGAIN: none). */
 int ctl_recv(int fd, struct ctl_msg *m, int *fds) MUST_CHECK;
+/* A record of the caller's own format, for a channel between two others. ctl_send_parts: as
+ * ctl_send.
+ */
+struct iovec;
+int ctl_send_parts(int fd, struct iovec *parts, size_t count, const int *fds,
+                   uint32_t fd_count) MUST_CHECK;
+/* The length of a record (its descriptors, owned by the caller, in fds[CTL_FDS]; none of them when
+ * not all could be taken), 0 at end of file, -1 with errno (EBADMSG: longer than cap). */
+ssize_t ctl_recv_bytes(int fd, void *into, size_t cap, int *fds, uint32_t *fd_count) MUST_CHECK;
 /* Closes the descriptors of a received message that nobody wants. */
 void ctl_close_fds(const int *fds, uint32_t count);
 const char *ctl_type_name(uint32_t type);

@@ -383,6 +383,16 @@ void entry_release(struct table *t, uint32_t index, uint32_t slot)
     loads_update(t, index, false);
 }
 
+bool entry_take_over(struct table *t, uint32_t index, uint32_t incarnation, uint32_t slot)
+{
+    if (index >= word_get(&t->header->entries_high) ||
+        word_get(&t->entries[index].incarnation) != incarnation)
+        return false;
+    lanes_take(t->entries[index].inflight, slot);
+    loads_update(t, index, false);
+    return true;
+}
+
 uint32_t entry_inflight(const struct table *t, uint32_t index)
 {
     return lanes_sum(t->entries[index].inflight, word_get(&t->header->slots_high));

@@ -100,6 +100,10 @@ static inline unsigned entry_rank(const struct entry *e)
  */
 bool entry_reserve(struct table *t, uint32_t index, uint32_t incarnation, uint32_t slot) MUST_CHECK;
 void entry_release(struct table *t, uint32_t index, uint32_t slot);
+/* The place of another process, which holds it until it knows that we do: never refused. False:
+ * that row is another backend's by now. */
+bool entry_take_over(struct table *t, uint32_t index, uint32_t incarnation,
+                     uint32_t slot) MUST_CHECK;
 uint32_t entry_inflight(const struct table *t, uint32_t index);
 
 #endif

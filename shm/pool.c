@@ -150,6 +150,11 @@ void pool_release(struct table *t, uint32_t index, uint32_t slot)
     lanes_give(t->pools[index].inflight, slot);
 }
 
+void pool_take_over(struct table *t, uint32_t index, uint32_t slot)
+{
+    lanes_take(t->pools[index].inflight, slot);
+}
+
 uint32_t pool_inflight(const struct table *t, uint32_t index)
 {
     return lanes_sum(t->pools[index].inflight, word_get(&t->header->slots_high));
@@ -285,6 +290,11 @@ bool listener_client_reserve(struct table *t, uint32_t index, uint32_t slot)
 void listener_client_release(struct table *t, uint32_t index, uint32_t slot)
 {
     lanes_give(t->listeners[index].clients, slot);
+}
+
+void listener_client_take_over(struct table *t, uint32_t index, uint32_t slot)
+{
+    lanes_take(t->listeners[index].clients, slot);
 }
 
 void listener_client_move(struct table *t, uint32_t from, uint32_t to, uint32_t slot)

@@ -27,6 +27,7 @@ bool pool_has_usable(const struct table *t, uint32_t index);
  */
 bool pool_reserve(struct table *t, uint32_t index, uint32_t slot) MUST_CHECK;
 void pool_release(struct table *t, uint32_t index, uint32_t slot);
+void pool_take_over(struct table *t, uint32_t index, uint32_t slot); /* as entry_take_over */
 uint32_t pool_inflight(const struct table *t, uint32_t index);
 /* One of the requests in flight becomes a retry: at most `percent` of them may be, but three always
  * may. */
@@ -68,6 +69,7 @@ uint32_t listener_add(struct table *t,
 /* Client admission, exact over all workers as entry_reserve (0: no limit). */
 bool listener_client_reserve(struct table *t, uint32_t index, uint32_t slot) MUST_CHECK;
 void listener_client_release(struct table *t, uint32_t index, uint32_t slot);
+void listener_client_take_over(struct table *t, uint32_t index, uint32_t slot);
 /* The listener of a connection has another row now. */
 void listener_client_move(struct table *t, uint32_t from, uint32_t to, uint32_t slot);
 void listener_remove(struct table *t, uint32_t index); /* lock held */

@@ -147,6 +147,11 @@ void slot_client_release(struct table *t, uint32_t slot)
     lanes_give(t->header->clients, slot);
 }
 
+void slot_client_take_over(struct table *t, uint32_t slot)
+{
+    lanes_take(t->header->clients, slot);
+}
+
 uint32_t slot_clients(const struct table *t)
 {
     return lanes_sum(t->header->clients, SLOT_MAX);

@@ -40,6 +40,8 @@ uint64_t slot_heartbeat_age_us(const struct table *t, uint32_t slot, uint64_t no
 /* Client admission, exact for the instance: true when one more client was reserved on this slot. */
 bool slot_client_reserve(struct table *t, uint32_t slot) MUST_CHECK;
 void slot_client_release(struct table *t, uint32_t slot);
+/* The place of another process, which holds it until it knows that we do: never refused. */
+void slot_client_take_over(struct table *t, uint32_t slot);
 uint32_t slot_clients(const struct table *t); /* all slots */
 
 #endif

@@ -168,6 +168,11 @@ void access_end(struct txn *t)
     char *room = access_sink_room(t->worker, log->sink);
     if (room)
         write_line(t, log, room);
+    access_drop(t);
+}
+
+void access_drop(struct txn *t)
+{
     slab_put(&t->worker->note_slab, t->note);
     t->note = NULL;
 }

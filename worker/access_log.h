@@ -28,5 +28,7 @@ void access_note_sent(struct txn *t);
 void access_note_response(struct txn *t, uint64_t took_us);
 /* It ended: the line is written. */
 void access_end(struct txn *t);
+/* Another worker will write it. */
+void access_drop(struct txn *t);
 
 #endif

@@ -40,6 +40,14 @@ static void refuse(struct conn *c, const struct conf_listener *listener)
     event_write(w->table, w->slot, "client_limit", object, "passing", "limiting", reason);
 }
 
+void client_limit_take_over(struct conn *c)
+{
+    struct worker *w = c->worker;
+    uint32_t cell;
+    if (clients_take(w->table, w->slot, key_of(c), UINT32_MAX, &cell) && cell != CLIENTS_NONE)
+        c->client_cell = cell + 1;
+}
+
 bool client_limit_admit(struct conn *c, const struct conf_listener *listener)
 {
     struct worker *w = c->worker;

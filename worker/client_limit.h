@@ -9,4 +9,7 @@
  * event). The place is given back when the connection ends. */
 bool client_limit_admit(struct conn *c, const struct conf_listener *listener) MUST_CHECK;
 
+/* It was admitted by another worker, which counts it until it knows that we do. */
+void client_limit_take_over(struct conn *c);
+
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "worker/h2.h"
+#include "worker/handover.h"
 #include "worker/link.h"
 #include "worker/peer.h"
 #include "worker/preface.h"
@@ -47,31 +48,39 @@ static void list_remove(struct worker *w, struct conn *c)
     w->conn_count--;
 }
 
+static struct conn *new_conn(struct worker *w, int fd, const struct conf_listener *listener,
+                             uint32_t bind_id)
+{
+    struct conn *c = slab_get(&w->conn_slab);
+    if (!c)
+        return NULL;
+    memset(c, 0, sizeof *c);
+    MAGIC_SET(c, CONN_MAGIC);
+    c->worker = w;
+    c->listener_row = listener->row;
+    c->bind_id = bind_id;
+    c->protocol = (uint8_t)listener->protocol;
+    ev_io_init(&c->io, on_client_io, fd, EV_READ);
+    ev_timer_init(&c->timer, on_deadline, 0., 0.);
+    list_add(w, c);
+    count_add(&worker_lcell(w, listener->row)->active, 1);
+    return c;
+}
+
 /* Counted, not begun. NULL: no memory, or no such listener; the place is given back. */
 static struct conn *make(struct worker *w, int fd, const struct acceptor *a,
                          const struct net_addr *from)
 {
     uint32_t listener_row = a->listener_row;
     const struct conf_listener *listener = w->gen->by_row[listener_row];
-    struct conn *c = listener ? slab_get(&w->conn_slab) : NULL;
+    struct conn *c = listener ? new_conn(w, fd, listener, a->bind_id) : NULL;
     if (!c) {
         listener_client_release(w->table, listener_row, w->slot);
         slot_client_release(w->table, w->slot);
         return NULL;
     }
-    memset(c, 0, sizeof *c);
-    MAGIC_SET(c, CONN_MAGIC);
-    c->worker = w;
-    c->listener_row = listener_row;
-    c->bind_id = a->bind_id;
-    c->protocol = (uint8_t)listener->protocol;
     peer_from_addr(&c->peer, from);
-    ev_io_init(&c->io, on_client_io, fd, EV_READ);
-    ev_timer_init(&c->timer, on_deadline, 0., 0.);
-    list_add(w, c);
-    struct lcell *cell = worker_lcell(w, listener_row);
-    count_add(&cell->accepted, 1);
-    count_add(&cell->active, 1);
+    count_add(&worker_lcell(w, listener_row)->accepted, 1);
     count_add(&w->table->slots[w->slot].accepted, 1);
     return c;
 }
@@ -98,6 +107,18 @@ void conn_open(struct worker *w, int fd, const struct acceptor *a, const struct 
         preface_begin(c, listener);
     else
         conn_begin(c, listener);
+}
+
+struct conn *conn_take_over(struct worker *w, int fd, const struct conf_listener *listener,
+                            uint32_t bind_id)
+{
+    struct conn *c = new_conn(w, fd, listener, bind_id);
+    if (!c)
+        return NULL;
+    slot_client_take_over(w->table, w->slot);
+    listener_client_take_over(w->table, listener->row, w->slot);
+    c->state = CONN_IDLE;
+    return c;
 }
 
 struct conn *conn_open_stream(struct conn *of, struct link *link)
@@ -166,19 +187,9 @@ static void give_place_back(struct conn *c)
     slot_client_release(w->table, w->slot);
 }
 
-static void end(struct conn *c, const char *reason, bool reset)
+static void forget(struct conn *c, bool reset)
 {
     struct worker *w = c->worker;
-    if (c->state == CONN_CLOSED)
-        return;
-    c->state = CONN_CLOSED;
-    if (c->txn)
-        txn_drop(c->txn, reason);
-    if (c->kept)
-        proxy_out_drop(c->kept);
-    if (c->h2)
-        h2_end(c);
-    log_debug("connection closed fd=%d requests=%u reason=\"%s\"", conn_fd(c), c->served, reason);
     ev_timer_stop(w->loop, &c->timer);
     link_end(c->link, w->loop, &c->io, reset);
     if (conn_fd(c) != -1)
@@ -195,6 +206,29 @@ static void end(struct conn *c, const char *reason, bool reset)
         w->moved_count--;
     }
     worker_retire_conn(w, c);
+}
+
+static void end(struct conn *c, const char *reason, bool reset)
+{
+    if (c->state == CONN_CLOSED)
+        return;
+    c->state = CONN_CLOSED;
+    if (c->txn)
+        txn_drop(c->txn, reason);
+    if (c->kept)
+        proxy_out_drop(c->kept);
+    if (c->h2)
+        h2_end(c);
+    log_debug("connection closed fd=%d requests=%u reason=\"%s\"", conn_fd(c), c->served, reason);
+    forget(c, reset);
+}
+
+void conn_give_up(struct conn *c)
+{
+    c->state = CONN_CLOSED;
+    if (c->txn)
+        txn_give_up(c->txn);
+    forget(c, false);
 }
 
 void conn_close(struct conn *c, const char *reason)
@@ -243,6 +277,7 @@ static void on_timeout(struct conn *c)
     case CONN_HELLO: preface_timeout(c); break;
     case CONN_LINGER: conn_close(c, "linger timeout"); break;
     case CONN_H2: h2_timeout(c); break;
+    case CONN_HANDED:
     case CONN_CLOSED: break;
     }
     conn_continue(c);
@@ -297,8 +332,9 @@ void conn_to_idle(struct conn *c)
     }
     c->state = CONN_IDLE;
     conn_want(c, EV_READ);
-    bool draining = c->draining || c->worker->draining;
-    conn_deadline(c, draining ? DRAIN_IDLE_MS : listener->timeouts.idle_ms);
+    conn_deadline(c, conn_must_go(c) ? DRAIN_IDLE_MS : listener->timeouts.idle_ms);
+    if (UNLIKELY(c->worker->handover != NULL))
+        handover_offer(c);
 }
 
 void conn_continue(struct conn *c)
@@ -322,6 +358,7 @@ static void readable(struct conn *c)
         break;
     case CONN_LINGER: linger_readable(c); break;
     case CONN_H2: h2_readable(c); break;
+    case CONN_HANDED:
     case CONN_CLOSED: break;
     }
 }
@@ -356,6 +393,8 @@ void conn_drain_all(struct worker *w)
 {
     for (struct conn *c = w->conns, *next; c; c = next) {
         next = c->next;
+        if (handover_keeps(c))
+            continue;
         c->draining = true;
         if (c->state == CONN_IDLE || c->protocol == CONF_UDP)
             conn_deadline(c, DRAIN_IDLE_MS);

@@ -22,6 +22,12 @@ void conn_serve(struct conn *c, const struct conf_listener *listener);
 /* A conn for one request of an HTTP/2 connection: without a descriptor, its bytes are the link's.
  * NULL: no memory, or no such listener any more. */
 struct conn *conn_open_stream(struct conn *of, struct link *link) MUST_CHECK;
+/* One that another worker has, its place ours from now on, whatever the limits: idle, not watched.
+ * NULL: no memory. */
+struct conn *conn_take_over(struct worker *w, int fd, const struct conf_listener *listener,
+                            uint32_t bind_id) MUST_CHECK;
+/* Another worker has it: forgets it and its tunnel, without a trace on the wire or in the totals. */
+void conn_give_up(struct conn *c);
 /* The only way a client connection ends. reason: static text for the log. Ends its txn too. */
 void conn_close(struct conn *c, const char *reason);
 /* The same with a reset: the client must not take what it got for the whole. */
@@ -39,7 +45,8 @@ void conn_continue(struct conn *c);
 void conn_want(struct conn *c, int events);
 /* The connection is given up (conn_on_timeout) when this much time passes without another call. */
 void conn_deadline(struct conn *c, uint32_t ms);
-/* Every connection closes after its next answer; idle ones after a moment without a request. */
+/* Every connection that is not handed over closes after its next answer; idle ones after a moment
+ * without a request. */
 void conn_drain_all(struct worker *w);
 
 /* When draining: how long a client may still send a request on a kept connection. It is answered,

@@ -5,6 +5,7 @@
 #include "worker/account.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
+#include "worker/handover.h"
 #include "worker/head.h"
 #include "worker/link.h"
 #include "worker/pick.h"
@@ -209,7 +210,7 @@ static bool final_head(struct txn *t)
     t->res_head_done = true;
     t->res_upstream_keep = h->keep_alive && h->body != HTTP1_BODY_CLOSE;
     choose_framing(t, h);
-    if (!t->req_done || t->worker->draining || t->conn->draining)
+    if (!t->req_done || conn_must_go(t->conn))
         t->client_close = true;
     if (head_response_as_is(t, h)) {
         t->res_ready = h->head_bytes;

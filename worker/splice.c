@@ -116,6 +116,17 @@ ssize_t splice_drain(struct worker *w, struct pipe **at, int fd, bool more)
     return n;
 }
 
+struct pipe *splice_take_over(struct worker *w, int read_fd, int write_fd, uint32_t bytes,
+                              uint32_t cap)
+{
+    struct pipe *p = malloc(sizeof *p);
+    if (!p)
+        return NULL;
+    *p = (struct pipe){.read_fd = read_fd, .write_fd = write_fd, .bytes = bytes, .cap = cap};
+    w->pipes_open++;
+    return p;
+}
+
 void splice_drop(struct worker *w, struct pipe **at)
 {
     if (*at)

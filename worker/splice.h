@@ -28,6 +28,9 @@ ssize_t splice_fill(struct worker *w, struct pipe **at, int fd, uint64_t most) M
 /* Moves what waits to fd; more: other bytes follow at once. Returns bytes, or -1 with errno. The
  * emptied pipe is given back, *at becomes NULL. */
 ssize_t splice_drain(struct worker *w, struct pipe **at, int fd, bool more) MUST_CHECK;
+/* A pipe of another worker, with what waits in it; takes the descriptors. NULL: no memory. */
+struct pipe *splice_take_over(struct worker *w, int read_fd, int write_fd, uint32_t bytes,
+                              uint32_t cap) MUST_CHECK;
 /* Forgets it with what waits in it. */
 void splice_drop(struct worker *w, struct pipe **at);
 

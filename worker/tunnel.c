@@ -4,6 +4,7 @@
 #include <errno.h>
 #include "worker/account.h"
 #include "worker/conn.h"
+#include "worker/handover.h"
 #include "worker/link.h"
 #include "worker/splice.h"
 #include "worker/txn.h"
@@ -188,5 +189,8 @@ void tunnel_start(struct txn *t)
     t->req_ready = 0;
     t->res_ready = 0;
     t->client_eof = t->conn->eof;
+    struct conn *c = t->conn;
     tunnel_pump(t);
+    if (UNLIKELY(c->worker->handover != NULL))
+        handover_offer(c);
 }

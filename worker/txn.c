@@ -71,9 +71,9 @@ static void drop_unsent_body(struct txn *t)
     t->req_ready = 0;
 }
 
-static void end(struct txn *t)
+/* What it holds, but for its place in the books. */
+static void let_go(struct txn *t)
 {
-    struct worker *w = t->worker;
     if (t->wait)
         txn_cancel_wait(t);
     txn_release_head(t);
@@ -81,14 +81,33 @@ static void end(struct txn *t)
     txn_leave_backend(t, false);
     if (UNLIKELY(t->retrying))
         retry_end(t);
-    account_txn(t);
-    if (t->note)
-        access_end(t);
+}
+
+static void forget(struct txn *t)
+{
+    struct worker *w = t->worker;
     free_buffers(t);
     gen_unref(w, t->gen);
     t->conn->txn = NULL;
     txn_set_state(t, TXN_DONE);
     worker_retire_txn(w, t);
+}
+
+static void end(struct txn *t)
+{
+    let_go(t);
+    account_txn(t);
+    if (t->note)
+        access_end(t);
+    forget(t);
+}
+
+void txn_give_up(struct txn *t)
+{
+    let_go(t);
+    if (t->note)
+        access_drop(t);
+    forget(t);
 }
 
 void txn_leave_backend(struct txn *t, bool keep_connection)

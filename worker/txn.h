@@ -18,6 +18,8 @@ void txn_leave_backend(struct txn *t, bool keep_connection);
 void txn_finish(struct txn *t);
 /* The connection is being closed (conn_close): the txn ends with it. why: static text. */
 void txn_drop(struct txn *t, const char *why);
+/* Another worker has this tunnel and will account for it: forgets it. */
+void txn_give_up(struct txn *t);
 /* Answers with an error of our own, or closes the connection when part of an answer was already
  * sent. */
 void txn_fail(struct txn *t, unsigned status, const char *text);

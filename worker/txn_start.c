@@ -11,6 +11,7 @@
 #include "worker/auth.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
+#include "worker/handover.h"
 #include "worker/head.h"
 #include "worker/key.h"
 #include "worker/mirror.h"
@@ -36,7 +37,7 @@ static void note_request(struct txn *t, const struct http1_head *h, struct buf *
     t->req_done =
         h->body == HTTP1_BODY_NONE || (h->body == HTTP1_BODY_LENGTH && h->content_length == 0);
     http1_chunked_reset(&t->req_chunked);
-    t->client_close = !h->keep_alive || t->conn->draining || t->worker->draining;
+    t->client_close = !h->keep_alive || conn_must_go(t->conn);
     account_client_in(t, h->head_bytes);
 }
 

@@ -45,6 +45,7 @@ struct pipe; /* worker/splice.h */
 struct tls_server;
 struct tls_client;
 struct h2_session;    /* worker/h2.h */
+struct handover;      /* worker/handover.h */
 struct access_note;   /* worker/access_log.h */
 struct access_buffer; /* worker/access_sink.c */
 struct udp;           /* worker/udp.h */
@@ -107,6 +108,7 @@ enum conn_state {
     CONN_LINGER, /* answered and half-closed: reads and drops what still comes, so that the answer
                     is not reset away */
     CONN_H2,     /* owned by an HTTP/2 session */
+    CONN_HANDED, /* another worker is asked to take it (handover.h): untouched until it answers */
     CONN_CLOSED  /* to be freed at the end of the iteration */
 };
 
@@ -117,6 +119,7 @@ struct conn {
     bool draining;    /* answer what is in flight, then close */
     bool eof;         /* the client sent FIN */
     bool secure;      /* over TLS */
+    bool staying;     /* is not handed over: nobody takes it */
     bool is_stream;   /* of an HTTP/2 connection: no descriptor, one request (worker/h2.h) */
     uint32_t listener_row;
     uint32_t served;      /* requests */
@@ -276,6 +279,7 @@ struct worker {
     struct conn *conns; /* open client connections */
     uint32_t conn_count;
     bool draining;
+    struct handover *handover; /* who takes the connections of this one, which leaves; or NULL */
     uint32_t moved_count;     /* connections that keep an older generation's listener */
     uint64_t starved_us;      /* when it was last said that there is no descriptor left */
     uint64_t refused_us;      /* ... that a connection without an acceptable PROXY header came */

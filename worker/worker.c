@@ -4,17 +4,20 @@
  */
 #include "worker/worker.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "proc/control.h"
 #include "worker/access_log.h"
 #include "worker/access_sink.h"
 #include "worker/conn.h"
 #include "worker/h2.h"
 #include "worker/h2_backend.h"
+#include "worker/handover.h"
 #include "worker/queue.h"
 #include "worker/udp.h"
 #include "worker/upool.h"
@@ -207,6 +210,7 @@ static void worker_drain(struct child *c, uint32_t deadline_ms)
     w->draining = true;
     conn_drain_all(w);
     upool_close_all(w);
+    handover_all(w);
 }
 
 static void worker_leave(struct child *c)
@@ -217,6 +221,20 @@ static void worker_leave(struct child *c)
 static void worker_queue(struct child *c, uint32_t bind_id, int fd)
 {
     accept_queue(c->data, bind_id, fd);
+}
+
+/* The hook's descriptor is closed behind it. */
+static void worker_message(struct child *c, uint32_t type, uint32_t number, const char *text,
+                           int fd)
+{
+    (void)number, (void)text;
+    int channel = fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (channel == -1)
+        log_warning("no channel to hand connections over");
+    else if (type == CTL_HANDOVER)
+        handover_begin(c->data, channel);
+    else
+        handover_receive(c->data, channel);
 }
 
 const struct role worker_role = {
@@ -230,4 +248,5 @@ const struct role worker_role = {
     .drain = worker_drain,
     .leave = worker_leave,
     .queue = worker_queue,
+    .message = worker_message,
 };

@@ -208,7 +208,7 @@ FAULTS = [
     (storm, 0, 0),
     (bad_file, 0, 0),
     (one_backend_flaps, 0, 0),
-    (workers_up_and_down, "tunnels", ANY),
+    (workers_up_and_down, 0, 0),
     (kill_role("health"), 0, 0),
     (kill_role("admin"), 0, 0),
     (kill_role("worker 0"), "in flight", ANY),
@@ -217,18 +217,16 @@ FAULTS = [
     (freeze, "in flight", ANY),
     (no_descriptors, "in flight", ANY),
     (full_disk, 0, 0),
-    (upgrade, "tunnels", ANY),
+    (upgrade, 0, 0),
     (backends_die, ANY, ANY),
 ]
 SHORT = ["nothing", "reloads", "storm", "kill_worker", "full_disk", "upgrade"]
 
 
 def limit_of(allowed, crowd):
-    """"in flight": what one process held; "tunnels": what has no way to be told to go."""
+    """"in flight": what one process held."""
     if allowed == "in flight":
         return sum(len(m._threads) for m in crowd.members) * 2
-    if allowed == "tunnels":
-        return sum(len(m._threads) for m in crowd.members if isinstance(m, clients.Tunnel)) * 8
     return allowed
 
 

@@ -101,10 +101,12 @@ def test_what_is_in_flight_finishes(ballast, origins, tcp_echo, program):
         assert tunnel.recv(3) == b"two"
         one[0].release()
         assert client.read().status == 200
-        assert idle.eof(), "an idle one is closed"
+        assert idle.get().status == 200 and client.get().status == 200, "they go on at the new program"
+        tunnel.sendall(b"end")
+        assert tunnel.recv(3) == b"end"
         tunnel.close()
         wait_until(lambda: settled(b), 20)
-    assert b.admin("/lb/stats")["active_connections"] == 0
+    wait_until(lambda: b.admin("/lb/stats")["active_connections"] == 0)
 
 
 BAD = {

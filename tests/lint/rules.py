@@ -61,7 +61,8 @@ PATTERNS = [
     Pattern("atomics", r"<stdatomic\.h>|\b__atomic_\w+|\b__sync_\w+|\batomic_\w+\s*\(|\b_Atomic\b", C, PRODUCT,
             ["shm/*"], "only shm/ knows how a shared word is read and written",
             "    atomic_fetch_add(&n, 1);"),
-    Pattern("default loop", r"\bev_(default_loop|loop_fork|default_destroy)\s*\(|\bEV_DEFAULT", C, None, [],
+    Pattern("default loop", r"\bev_(default_loop|loop_fork|default_destroy)\s*\(|\bEV_DEFAULT", C, None,
+            ["worker/handover.c"],  # loop_fork: the kernel forgets sockets that another process has now
             "one loop per process, made after fork with ev_loop_new", "    ev_default_loop(0);"),
     Pattern("sleep", r"\b(sleep|usleep|nanosleep|clock_nanosleep|ev_sleep)\s*\(", C, None, [],
             "nobody waits for a length of time", "    usleep(1000);"),
@@ -75,7 +76,7 @@ PATTERNS = [
     Pattern("unbounded string", r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca|atoi|atol|atof)\s*\(", C, PRODUCT,
             [], "writes or reads without a bound, or cannot report an error", "    strcpy(a, b);"),
     Pattern("close in the data path", r"\bclose\s*\(", C, ["worker"],
-            ["worker/conn.c", "worker/upstream.c", "worker/splice.c", "worker/side.c", "worker/udp.c"],
+            ["worker/conn.c", "worker/upstream.c", "worker/splice.c", "worker/side.c", "worker/udp.c", "worker/handover*.c"],
             "a connection ends in conn_close or upstream_close, with a reason", "    close(c->io.fd);"),
     Pattern("count in the data path", r"\bcount_(add|sub)\s*\(", C, ["worker"],
             ["worker/account.c", "worker/conn.c", "worker/accept.c", "worker/pick.c", "worker/moved.c"],
