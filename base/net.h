@@ -36,6 +36,9 @@ int net_addr_parse(const char *text, struct net_addr *out, char *why, size_t why
 int net_addr_resolve(const char *text, struct net_addr *out, char *why, size_t why_cap) MUST_CHECK;
 /* "10.0.0.1:80", "[::1]:80", "unix:/path"; out holds NET_ADDR_STRLEN. Returns out. */
 char *net_addr_format(const struct net_addr *a, char *out, size_t cap);
+/* An address in network order as text, for what runs per request: no locale, no format string.
+ * Returns the length, or 0: family is neither AF_INET nor AF_INET6. */
+uint32_t net_ip_format(int family, const void *ip, char out[INET6_ADDRSTRLEN]);
 /* The host part alone: "10.0.0.1", "::1", "unix:/path"; IPv4-mapped IPv6 is shown as IPv4. */
 char *net_addr_format_host(const struct net_addr *a, char *out, size_t cap);
 uint16_t net_addr_port(const struct net_addr *a); /* 0 for unix */

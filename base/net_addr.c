@@ -238,6 +238,32 @@ static void format_unix(const struct net_addr *a, char *out, size_t cap)
         snprintf(out, cap, UNIX_PREFIX "%.*s", (int)strnlen(path, len), path);
 }
 
+static char *put_byte(char *at, uint8_t n)
+{
+    if (n >= 100)
+        *at++ = (char)('0' + n / 100);
+    if (n >= 10)
+        *at++ = (char)('0' + n / 10 % 10);
+    *at++ = (char)('0' + n % 10);
+    return at;
+}
+
+uint32_t net_ip_format(int family, const void *ip, char out[INET6_ADDRSTRLEN])
+{
+    const uint8_t *bytes = ip;
+    char *at = out;
+    if (family == AF_INET6)
+        return inet_ntop(AF_INET6, ip, out, INET6_ADDRSTRLEN) ? (uint32_t)strlen(out) : 0;
+    for (unsigned i = 0; i < 4 && family == AF_INET; i++) {
+        at = put_byte(at, bytes[i]);
+        *at++ = '.';
+    }
+    if (at == out)
+        return 0;
+    *--at = '\0';
+    return (uint32_t)(at - out);
+}
+
 char *net_addr_format_host(const struct net_addr *a, char *out, size_t cap)
 {
     struct in_addr v4;

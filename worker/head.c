@@ -127,15 +127,17 @@ static void add_request_line(struct buf *out, const struct http1_head *h, const 
     ADD_LITERAL(out, " HTTP/1.1\r\n");
 }
 
-static const char *format_peer(const struct peer *p, char out[INET6_ADDRSTRLEN])
+static uint32_t format_peer(const struct peer *p, char out[INET6_ADDRSTRLEN])
 {
-    if (p->family == AF_UNIX || !inet_ntop(p->family, p->ip, out, INET6_ADDRSTRLEN))
-        memcpy(out, "unix", sizeof "unix");
-    return out;
+    uint32_t len = net_ip_format(p->family, p->ip, out);
+    if (len > 0)
+        return len;
+    memcpy(out, "unix", sizeof "unix");
+    return sizeof "unix" - 1;
 }
 
 static void add_forwarded_for(struct buf *out, const struct http1_head *h, const char *base,
-                              const char *ip)
+                              const char *ip, uint32_t ip_len)
 {
     ADD_LITERAL(out, "X-Forwarded-For: ");
     if (h->present & BIT(HTTP1_H_X_FORWARDED_FOR))
@@ -144,7 +146,7 @@ static void add_forwarded_for(struct buf *out, const struct http1_head *h, const
                 add_span(out, base, h->headers[i].value);
                 ADD_LITERAL(out, ", ");
             }
-    add(out, ip, strlen(ip));
+    add(out, ip, ip_len);
     ADD_LITERAL(out, "\r\n");
 }
 
@@ -166,14 +168,14 @@ static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_
                              const char *base)
 {
     char ip[INET6_ADDRSTRLEN];
-    format_peer(&t->conn->peer, ip);
+    uint32_t ip_len = format_peer(&t->conn->peer, ip);
     bool trusted = peer_trusted(&t->conn->peer, t->listener);
     const char *host = base + h->authority.off;
     const struct conf_edits *edits = t->route->request_edits;
     uint32_t id_len;
     const char *id = vars_request_id(t, h, base, &id_len);
     if (!edits_drop_id(edits, HTTP1_H_X_FORWARDED_FOR))
-        add_forwarded_for(out, h, base, ip);
+        add_forwarded_for(out, h, base, ip, ip_len);
     if (!edits_drop_id(edits, HTTP1_H_X_FORWARDED_PROTO))
         add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_PROTO, trusted,
                     "X-Forwarded-Proto: ", t->conn->secure ? "https" : "http",
@@ -182,7 +184,7 @@ static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_
         add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_HOST, trusted, "X-Forwarded-Host: ", host,
                     h->authority.len);
     if (!edits_drop_id(edits, HTTP1_H_X_REAL_IP))
-        add_or_keep(out, h, base, HTTP1_H_X_REAL_IP, trusted, "X-Real-IP: ", ip, strlen(ip));
+        add_or_keep(out, h, base, HTTP1_H_X_REAL_IP, trusted, "X-Real-IP: ", ip, ip_len);
     if (!edits_drop_id(edits, HTTP1_H_X_REQUEST_ID))
         ADD_FIELD(out, "X-Request-ID", id, id_len);
 }
@@ -295,9 +297,10 @@ bool head_response_as_is(const struct txn *t, const struct http1_head *h)
 
 static void add_status_line(struct buf *out, const struct http1_head *h, const char *base)
 {
-    char status[16];
-    int n = snprintf(status, sizeof status, "HTTP/1.1 %03u ", (unsigned)h->status);
-    add(out, status, (size_t)n);
+    char status[] = "HTTP/1.1 000 ";
+    for (uint32_t i = 0, left = h->status; i < 3; i++, left /= 10)
+        status[sizeof "HTTP/1.1 " + 1 - i] = (char)('0' + left % 10);
+    add(out, status, sizeof status - 1);
     add_span(out, base, h->reason);
     ADD_LITERAL(out, "\r\n");
 }

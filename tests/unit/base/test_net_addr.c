@@ -75,6 +75,22 @@ static const struct {
     {"unix:run/a.sock", "absolute"},
 };
 
+TEST(addresses_as_text)
+{
+    static const uint8_t v4[][4] = {
+        {0, 0, 0, 0}, {127, 0, 0, 1}, {10, 20, 99, 100}, {255, 255, 255, 255}, {1, 9, 199, 250}};
+    static const uint8_t v6[16] = {0x20, 1, 0xd, 0xb8, [15] = 1};
+    char ours[INET6_ADDRSTRLEN], theirs[INET6_ADDRSTRLEN];
+    for (size_t i = 0; i < ARRAY_LEN(v4); i++) {
+        CHECK(inet_ntop(AF_INET, v4[i], theirs, sizeof theirs) != NULL);
+        CHECK_EQ(net_ip_format(AF_INET, v4[i], ours), strlen(theirs));
+        CHECK_STR(ours, theirs);
+    }
+    CHECK_EQ(net_ip_format(AF_INET6, v6, ours), 11);
+    CHECK_STR(ours, "2001:db8::1");
+    CHECK_EQ(net_ip_format(AF_UNIX, v4[0], ours), 0);
+}
+
 TEST(mistakes_have_reasons)
 {
     struct net_addr a;
