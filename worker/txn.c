@@ -124,12 +124,23 @@ void txn_drop(struct txn *t, const char *why)
     end(t);
 }
 
+/* The client said that this request without a body is its last, and nothing more has come: no byte
+ * of the answer can be lost to a reset, so nobody needs to wait for the client's FIN (RFC 9112 9.6). */
+static bool is_last(const struct txn *t)
+{
+    const struct conn *c = t->conn;
+    return !t->req_keep_alive && t->req_done && t->req_body == HTTP1_BODY_NONE && !c->link &&
+           (!c->in || buf_len(c->in) == 0);
+}
+
 void txn_finish(struct txn *t)
 {
     struct conn *c = t->conn;
-    bool close_after = t->client_close || !t->req_done;
+    bool close_after = t->client_close || !t->req_done, last = close_after && is_last(t);
     end(t);
-    if (close_after)
+    if (last)
+        conn_close(c, "answered");
+    else if (close_after)
         conn_linger(c);
     else
         conn_to_idle(c);
