@@ -59,7 +59,7 @@ enum metrics_scope { SCOPE_INSTANCE, SCOPE_LISTENER, SCOPE_POOL, SCOPE_BACKEND, 
 struct metrics_set {
     char *objects;
     size_t stride_bytes;
-    uint32_t count;
+    uint32_t count, cap;
 };
 struct metrics_copy {
     struct metrics_set sets[SCOPE_COUNT];

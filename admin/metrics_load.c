@@ -47,6 +47,7 @@ static void load_histo(struct metrics_histo *out, const struct histo_sum *histo,
 static bool set_alloc(struct metrics_set *s, uint32_t cap, size_t stride_bytes)
 {
     s->stride_bytes = stride_bytes;
+    s->cap = cap;
     s->objects = calloc((size_t)cap + 1, stride_bytes);
     return s->objects != NULL;
 }
@@ -122,7 +123,7 @@ static void load_pool(struct metrics_copy *m, const struct table *t, uint32_t po
     o->no_backend = count_pcell_sum(t, pool, offsetof(struct pcell, no_backend));
     o->queue = queue_length(t, pool);
     o->inflight = pool_inflight(t, pool);
-    for (uint32_t i = 0; i < count && backends->count < ENTRY_MAX; i++) {
+    for (uint32_t i = 0; i < count && backends->count < backends->cap; i++) {
         o->by_status[entry_status(entry_at(t, members[i]))]++;
         load_backend(set_next(backends), t, members[i], name);
     }
@@ -136,7 +137,8 @@ static bool load_all(struct metrics_copy *m, const struct table *t, const uint32
         set_alloc(&m->sets[SCOPE_INSTANCE], 1, sizeof(struct metrics_instance)) &&
         set_alloc(&m->sets[SCOPE_LISTENER], listener_count, sizeof(struct metrics_listener)) &&
         set_alloc(&m->sets[SCOPE_POOL], pool_count, sizeof(struct metrics_pool)) &&
-        set_alloc(&m->sets[SCOPE_BACKEND], ENTRY_MAX, sizeof(struct metrics_backend));
+        set_alloc(&m->sets[SCOPE_BACKEND], word_get(&t->header->entries_high),
+                  sizeof(struct metrics_backend));
     if (!ok)
         return false;
     load_instance(set_next(&m->sets[SCOPE_INSTANCE]), t);

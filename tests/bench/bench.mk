@@ -1,4 +1,5 @@
 # make bench [BENCH_ARGS="--short"]: ballast side by side with a blind relay and with the nginx and HAProxy of this system.
+# make bench-growth: what grows with backends, routes, connections and reloads.
 # make bench-health: what checking 10,000 backends every 10 s costs.
 # make bench-http1: nanoseconds per message head.
 # make bench-pick: nanoseconds per pick for each algorithm.
@@ -31,6 +32,10 @@ bench-pick: $(BUILD)/tests/bench/bench_pick
 .PHONY: bench
 bench: all bench-programs
 	@/usr/bin/python3 tests/bench/bench.py --build $(BUILD) $(BENCH_ARGS)
+
+.PHONY: bench-growth
+bench-growth: all bench-programs
+	@/usr/bin/python3 tests/bench/growth.py --build $(BUILD) $(BENCH_ARGS)
 
 .PHONY: bench-health
 bench-health: all bench-programs
