@@ -31,8 +31,8 @@ log = {{ level = "warning" }}
 admin = {{ bind = "127.0.0.1:{admin}" }}
 listeners = {{ web = {{ bind = "127.0.0.1:{http}", routes = ( {routes} ) }} }}
 pools = {{ app = {{
-    balance = "{algorithm}", health = {{ type = "none" }}, keepalive = 64
-    backends = [ {backends} ]
+    balance = "{algorithm}", health = {{ type = "none" }}, keepalive = 10000
+    backends = ( {backends} )
 }} }}
 """
 
@@ -76,7 +76,8 @@ class Ballast:
 
     def __init__(self, bench, backends=1, routes=0, algorithm="round_robin", workers=1):
         self.bench, self.http, self.admin = bench, proxies.free_port(), proxies.free_port()
-        listed = ", ".join(f'"127.{1 + i // 62500}.{i // 250 % 250}.{1 + i % 250}:{bench.origin}"' for i in range(backends))
+        listed = ", ".join(f'{{ address = "127.{1 + i // 62500}.{i // 250 % 250}.{1 + i % 250}:{bench.origin}", max_connections = 20000 }}'
+                           for i in range(backends))
         rules = ", ".join(f'{{ host = "h{i % 100}.test", path = "/p{i}/", pool = "app" }}' for i in range(routes))
         rules = rules + ', { pool = "app" }' if rules else '{ pool = "app" }'
         self.path = os.path.join(bench.directory, "ballast.conf")
