@@ -25,7 +25,7 @@ static const struct conf *load(const char *path, struct arena *arena)
 void cli_say_upgrade(void)
 {
     if (getenv(UPGRADE_TEST_ENV))
-        puts(UPGRADE_SPOKEN);
+        puts(UPGRADE_SPOKEN "\n" UPGRADE_REHEARSES);
 }
 
 int command_check(int argc, char **argv)

@@ -11,6 +11,7 @@
 #include "master/logs.h"
 #include "master/notify.h"
 #include "master/processes.h"
+#include "master/rehearsal.h"
 #include "master/reload.h"
 #include "master/saved.h"
 #include "master/steer.h"
@@ -74,6 +75,10 @@ static int arm(struct master *m)
 
 static void serve_first(struct master *m)
 {
+    if (m->takeover.rehearsal) {
+        rehearsal_passed(m);
+        return;
+    }
     if (arm(m) == -1) {
         if (m->takeover.active)
             takeover_failed(m, "a socket cannot listen");

@@ -157,7 +157,7 @@ static void close_down_to(struct listen_group *g, uint32_t keep)
                                             kernel's group */
     if (g->live > g->count)
         g->live = g->count;
-    if (keep == 0 && g->addr.u.sa.sa_family == AF_UNIX && !g->inherited)
+    if (keep == 0 && g->addr.u.sa.sa_family == AF_UNIX && !g->inherited && !g->borrowed)
         (void)unlink(g->addr.u.un.sun_path);
 }
 

@@ -160,13 +160,16 @@ static void set_title(const struct master *m)
 {
     char title[300];
     const char *path = m->current->conf->path;
-    (void)snprintf(title, sizeof title, "master %s", path[0] != '\0' ? path : "(command line)");
+    (void)snprintf(title, sizeof title, "%s %s", m->takeover.rehearsal ? "rehearsal of" : "master",
+                   path[0] != '\0' ? path : "(command line)");
     title_set(title, "ballast");
 }
 
 static int open_log(struct master *m)
 {
     log_set_role("master");
+    if (m->takeover.rehearsal) /* its words are read by whom it rehearses for */
+        return 0;
     if (logs_open(m, m->current->conf) == -1)
         return failed_errno(m->current->conf->log.target);
     return 0;
@@ -244,6 +247,8 @@ static void finish(struct master *m)
     free(m->first_adoption.added);
     free(m->saved.written);
     history_free(m);
+    if (m->takeover.active)
+        takeover_forget(m);
     if (m->started)
         log_info("ballast has stopped: status=%d", m->status);
 }

@@ -30,3 +30,22 @@ int reap(int pidfd, struct reaped *out)
     describe(&info, out);
     return 1;
 }
+
+static bool is_known(const struct master *m, pid_t pid)
+{
+    for (uint32_t i = 0; i < SLOT_MAX; i++)
+        if (m->processes[i].pid == pid)
+            return true;
+    return false;
+}
+
+void reap_strays(const struct master *m)
+{
+    siginfo_t info = {0};
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
+        pid_t pid = info.si_pid;
+        if (is_known(m, pid) || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG) == -1)
+            return;
+        info.si_pid = 0;
+    }
+}

@@ -5,7 +5,7 @@
 #ifndef BALLAST_MASTER_REAP_H
 #define BALLAST_MASTER_REAP_H
 
-#include "base/base.h"
+#include "master/state.h"
 
 struct reaped {
     bool clean;     /* exit status 0 */
@@ -14,5 +14,7 @@ struct reaped {
 
 /* 1: dead, and told how; 0: still alive; -1: errno. */
 int reap(int pidfd, struct reaped *out) MUST_CHECK;
+/* Dead children that not this program started, but the one that was here before it. */
+void reap_strays(const struct master *m);
 
 #endif

@@ -75,6 +75,7 @@ struct listen_group {
     bool datagram;        /* udp: never listens, no connections to steer */
     bool shared;          /* one socket for all processes, else one per worker */
     bool inherited;       /* came from the service manager: bound and listening before us */
+    bool borrowed;        /* of the instance for which this process rehearses */
     bool in_use;          /* named by the current generation */
     bool wanted;          /* named by the generation being prepared */
     uint32_t live, count; /* fds[0, live) listen, fds[live, count) are bound only */
@@ -138,12 +139,19 @@ struct saved {
 
 /* ---- another program takes over: upgrade.c here, takeover.c there
  * ------------------------------------------- */
-enum upgrade_state { UPGRADE_NONE, UPGRADE_TEST, UPGRADE_RELOAD, UPGRADE_EXEC };
+enum upgrade_state { UPGRADE_NONE, UPGRADE_TEST, UPGRADE_RELOAD, UPGRADE_REHEARSAL, UPGRADE_EXEC };
 struct upgrade {
     enum upgrade_state state;
-    int pidfd, words_fd; /* of the new program's test */
-    ev_io pid_io;
+    bool rehearses; /* the new program can */
     ev_timer timer;
+};
+
+/* ---- a program that runs beside this one and says how it went: trial.c */
+struct trial {
+    int pidfd, words_fd;
+    ev_io pid_io;
+    ev_timer limit;
+    void (*over)(struct master *m, bool clean, const char *how, const char *words);
 };
 
 struct takeover_child {
@@ -157,11 +165,12 @@ struct takeover_health {
     char pool[NAME_MAX_BYTES], name[NAME_MAX_BYTES];
 };
 struct takeover {
-    bool active;  /* until the new workers serve */
-    bool back;    /* the new program failed, this is the old one again */
-    bool rebuilt; /* the table is a new one */
-    char *letter; /* what was handed over, to hand it back */
-    int *fds;     /* named there */
+    bool active;    /* until the new workers serve */
+    bool rehearsal; /* nothing is taken over: it ends when it could serve */
+    bool back;      /* the new program failed, this is the old one again */
+    bool rebuilt;   /* the table is a new one */
+    char *letter;   /* what was handed over, to hand it back */
+    int *fds;       /* named there */
     uint32_t fd_count, control_bytes;
     int table_fd, old_fd; /* old: the program before, to go back to */
     char from[32];        /* its version */
@@ -205,6 +214,7 @@ struct master {
     struct saved saved;
     struct history history;
     struct upgrade upgrade;
+    struct trial trial;
     struct takeover takeover;
     char program[4096]; /* path of this program; "": unknown */
     int program_fd;

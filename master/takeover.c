@@ -10,11 +10,12 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "master/adopt.h"
+#include "master/guard.h"
 #include "master/heir.h"
 #include "master/processes.h"
 #include "master/reap.h"
+#include "master/rehearsal.h"
 #include "master/saved.h"
-#include "master/upgrade.h"
 #include "proc/control.h"
 #include "shm/events.h"
 #include "shm/entry.h"
@@ -28,8 +29,13 @@
 int takeover_table(struct master *m, char *why, size_t why_cap)
 {
     struct takeover *t = &m->takeover;
-    if (table_adopt(&m->table, t->table_fd, why, why_cap) == 0)
+    if (t->rehearsal)
+        return rehearsal_table(m, why, why_cap);
+    if (table_adopt(&m->table, t->table_fd, why, why_cap) == 0) {
+        if (t->back) /* a new program that died had perhaps made another one */
+            table_bring_back();
         return 0;
+    }
     log_info("upgrade: a new table is made, health and overrides are carried over: %s", why);
     m->table = (struct table){.fd = -1};
     if (table_set_aside() == -1) {
@@ -130,8 +136,9 @@ static void drain_old(struct process *p)
     p->control_fd = -1;
 }
 
-static void forget(struct takeover *t)
+void takeover_forget(struct master *m)
 {
+    struct takeover *t = &m->takeover;
     for (struct takeover_health *h; (h = t->health) != NULL;) {
         t->health = h->next;
         free(h);
@@ -153,6 +160,9 @@ void takeover_done(struct master *m)
 {
     struct takeover *t = &m->takeover;
     char text[96];
+    guard_end();
+    if (t->back)
+        reap_strays(m); /* of the new program */
     if (t->rebuilt) {
         restore_saved(m);
         restore_health(m);
@@ -165,7 +175,7 @@ void takeover_done(struct master *m)
     PROCESS_EACH(m, p)
     if (p->state == PROCESS_DRAINING)
         drain_old(p);
-    forget(t);
+    takeover_forget(m);
 }
 
 /* ---- back ---- */
@@ -195,18 +205,6 @@ static void undo_table(struct master *m)
     table_bring_back();
 }
 
-static void hand_back(struct takeover *t)
-{
-    char path[32], *flag = strstr(t->letter, "\nback 0\n");
-    if (flag != NULL)
-        flag[strlen("\nback ")] = '1';
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", t->old_fd);
-    for (uint32_t i = 0; i < t->fd_count; i++)
-        (void)fcntl(t->fds[i], F_SETFD, 0);
-    upgrade_become(path, t->letter);
-    log_error("upgrade: cannot go back either: error=\"%s\"", strerror(errno));
-}
-
 void takeover_failed(struct master *m, const char *why)
 {
     struct takeover *t = &m->takeover;
@@ -217,5 +215,6 @@ void takeover_failed(struct master *m, const char *why)
     if (p->magic != 0 && (p->state == PROCESS_STARTING || p->state == PROCESS_READY))
         kill_new(p);
     undo_table(m);
-    hand_back(t);
+    guard_go_back();
+    log_error("upgrade: cannot go back either: error=\"%s\"", strerror(errno));
 }

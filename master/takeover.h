@@ -14,6 +14,7 @@ int takeover_table(struct master *m, char *why, size_t why_cap) MUST_CHECK;
 void takeover_children(struct master *m); /* after processes_init */
 /* The new workers serve: what the old table said goes into a new one; the old processes drain. */
 void takeover_done(struct master *m);
+void takeover_forget(struct master *m); /* what was handed over; descriptors in use stay */
 /* It cannot be done: back to the old program. Returns when there is none. */
 void takeover_failed(struct master *m, const char *why);
 

@@ -7,10 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "master/guard.h"
 #include "master/history.h"
 #include "master/takeover.h"
 #include "master/upgrade.h"
 #include "master/words.h"
+#include "proc/control.h"
 #include "shm/entry.h"
 #include "shm/tickets.h"
 
@@ -126,6 +128,7 @@ static bool read_listen(struct master *m, char **w, int count)
     g->v6only = w[2][0] == '1';
     g->shared = w[3][0] == '1';
     g->inherited = w[4][0] == '1';
+    g->borrowed = m->takeover.rehearsal;
     g->in_use = true;
     (void)snprintf(g->text, sizeof g->text, "%s", w[6]);
     if (!number(w[1], &g->id) || !number(w[5], &g->live) ||
@@ -242,7 +245,7 @@ static int parse(struct master *m, char *text)
             log_error("upgrade: a line of kind \"%.20s\" is not understood", line);
             return -1;
         }
-    return m->takeover.table_fd > 0 ? 0 : -1;
+    return m->takeover.table_fd > 0 || m->takeover.rehearsal ? 0 : -1;
 }
 
 int takeover_read(struct master *m)
@@ -255,6 +258,9 @@ int takeover_read(struct master *m)
     int fd = (int)strtol(number_text, NULL, 10);
     (void)unsetenv(UPGRADE_ENV);
     t->active = true;
+    t->rehearsal = getenv(UPGRADE_TEST_ENV) != NULL;
+    if (t->rehearsal)
+        (void)unsetenv("NOTIFY_SOCKET"); /* the service manager hears of the instance only */
     char *text = read_letter(fd);
     (void)close(fd);
     t->letter = text == NULL ? NULL : strdup(text);
@@ -262,5 +268,7 @@ int takeover_read(struct master *m)
     free(text);
     if (result == -1)
         log_error("upgrade: what the program before this one handed over cannot be used");
+    else
+        guard_begin(m);
     return result;
 }

@@ -2,18 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "base/magic.h"
 #include "master/notify.h"
 #include "master/processes.h"
-#include "master/reap.h"
+#include "master/rehearsal.h"
 #include "master/reload.h"
 #include "master/saved.h"
 #include "proc/spawn.h"
@@ -57,8 +55,7 @@ static int keep_all(struct master *m, bool keep)
     return result;
 }
 
-/* A memfd that stays open over exec. -1 with errno. */
-static int write_letter(const char *text)
+int upgrade_write_letter(const char *text)
 {
     int fd = memfd_create("ballast-upgrade", 0);
     for (size_t done = 0, len = strlen(text); fd != -1 && done < len;) {
@@ -72,10 +69,11 @@ static int write_letter(const char *text)
     return fd;
 }
 
-void upgrade_become(const char *path, const char *letter)
+/* Returns only when that failed: errno. */
+static void become(const char *path, const char *letter)
 {
     char number[16];
-    int fd = write_letter(letter);
+    int fd = upgrade_write_letter(letter);
     if (fd == -1)
         return;
     (void)snprintf(number, sizeof number, "%d", fd);
@@ -91,11 +89,11 @@ void upgrade_become(const char *path, const char *letter)
 
 static void become_new(struct master *m)
 {
-    char *letter = upgrade_format(m);
+    char *letter = upgrade_format(m, false);
     if (m->saved.due)
         saved_now(m);
     if (letter != NULL && title_arguments() != NULL && keep_all(m, true) == 0)
-        upgrade_become(m->program, letter);
+        become(m->program, letter);
     int saved = errno;
     (void)keep_all(m, false);
     free(letter);
@@ -113,12 +111,7 @@ static bool is_quiet(struct master *m)
     return true;
 }
 
-static void wait_for_quiet(struct master *m)
-{
-    ev_now_update(m->loop);
-    ev_timer_set(&m->upgrade.timer, AGAIN_S, 0.0);
-    ev_timer_start(m->loop, &m->upgrade.timer);
-}
+static void wait_for_quiet(struct master *m);
 
 static void execute(struct master *m)
 {
@@ -134,102 +127,94 @@ static void execute(struct master *m)
     failed(m, why);
 }
 
-void upgrade_reloaded(struct master *m, bool adopted)
-{
-    if (m->upgrade.state != UPGRADE_RELOAD)
-        return;
-    if (!adopted) {
-        failed(m, "the reload before it failed");
-        return;
-    }
-    m->upgrade.state = UPGRADE_EXEC;
-    wait_for_quiet(m);
-}
-
-/* ---- TEST ---- */
-
-/* Its last words, in one line. */
-static void read_words(int fd, char *out, size_t cap)
-{
-    off_t end = lseek(fd, 0, SEEK_END), from = end >= (off_t)cap ? end - (off_t)cap + 1 : 0;
-    ssize_t n = pread(fd, out, cap - 1, from);
-    out[n > 0 ? n : 0] = '\0';
-    for (char *at = out; *at != '\0'; at++)
-        if (*at == '\n')
-            *at = at[1] == '\0' ? '\0' : ' ';
-}
-
-static void end_test(struct master *m)
-{
-    struct upgrade *u = &m->upgrade;
-    ev_io_stop(m->loop, &u->pid_io);
-    ev_timer_stop(m->loop, &u->timer);
-    (void)close(u->pidfd);
-    (void)close(u->words_fd);
-}
-
-static void on_tested(struct ev_loop *loop UNUSED, ev_io *w, int events UNUSED)
-{
-    struct master *m = w->data;
-    MAGIC_CHECK(m, MASTER_MAGIC);
-    struct reaped how = {0};
-    char words[160], why[400];
-    if (reap(m->upgrade.pidfd, &how) == 0)
-        return;
-    read_words(m->upgrade.words_fd, words, sizeof words);
-    end_test(m);
-    if (m->stop.level != STOP_NONE) {
-        m->upgrade.state = UPGRADE_NONE;
-    } else if (how.clean && strstr(words, UPGRADE_SPOKEN) != NULL) {
-        m->upgrade.state = UPGRADE_RELOAD;
-        reload_request(m, false);
-    } else if (how.clean) {
-        failed(m, "it does not know how to take over: a restart is needed");
-    } else {
-        (void)snprintf(why, sizeof why, "its check failed (%s): %s", how.text, words);
-        failed(m, why);
-    }
-}
-
 static void on_time(struct ev_loop *loop UNUSED, ev_timer *w, int events UNUSED)
 {
     struct master *m = w->data;
     MAGIC_CHECK(m, MASTER_MAGIC);
-    if (m->upgrade.state == UPGRADE_EXEC) {
-        if (m->stop.level == STOP_NONE)
-            execute(m);
+    if (m->stop.level == STOP_NONE)
+        execute(m);
+}
+
+static void wait_for_quiet(struct master *m)
+{
+    ev_now_update(m->loop);
+    ev_timer_init(&m->upgrade.timer, on_time, AGAIN_S, 0.0);
+    m->upgrade.timer.data = m;
+    ev_timer_start(m->loop, &m->upgrade.timer);
+}
+
+static void execute_soon(struct master *m)
+{
+    m->upgrade.state = UPGRADE_EXEC;
+    wait_for_quiet(m);
+}
+
+/* ---- REHEARSAL ---- */
+
+static bool is_stopping(struct master *m)
+{
+    if (m->stop.level != STOP_NONE)
+        m->upgrade.state = UPGRADE_NONE;
+    return m->stop.level != STOP_NONE;
+}
+
+static void on_rehearsed(struct master *m, bool clean, const char *how, const char *words)
+{
+    char why[400];
+    if (is_stopping(m))
+        return;
+    if (clean) {
+        execute_soon(m);
         return;
     }
-    log_error("upgrade: the new program did not check the file within %.0f s", TEST_S);
-    (void)syscall(SYS_pidfd_send_signal, m->upgrade.pidfd, SIGKILL, NULL, 0);
+    (void)snprintf(why, sizeof why, "it could not serve (%s): %s", how, words);
+    failed(m, why);
+}
+
+void upgrade_reloaded(struct master *m, bool adopted)
+{
+    struct upgrade *u = &m->upgrade;
+    if (u->state != UPGRADE_RELOAD)
+        return;
+    if (!adopted) {
+        failed(m, "the reload before it failed");
+    } else if (!u->rehearses) {
+        execute_soon(m);
+    } else {
+        u->state = UPGRADE_REHEARSAL;
+        if (rehearsal_begin(m, on_rehearsed) == -1)
+            failed(m, strerror(errno));
+    }
+}
+
+/* ---- TEST ---- */
+
+static void on_tested(struct master *m, bool clean, const char *how, const char *words)
+{
+    char why[400];
+    if (is_stopping(m))
+        return;
+    m->upgrade.rehearses = strstr(words, UPGRADE_REHEARSES) != NULL;
+    if (clean && strstr(words, UPGRADE_SPOKEN) != NULL) {
+        m->upgrade.state = UPGRADE_RELOAD;
+        reload_request(m, false);
+    } else if (clean) {
+        failed(m, "it does not know how to take over: a restart is needed");
+    } else {
+        (void)snprintf(why, sizeof why, "its check failed (%s): %s", how, words);
+        failed(m, why);
+    }
 }
 
 static int begin_test(struct master *m)
 {
-    struct upgrade *u = &m->upgrade;
     char check[] = "check", c[] = "-c", version[] = "--version", name[] = "ballast";
     char path[sizeof m->program];
     const char *file = m->options->conf_path;
     (void)snprintf(path, sizeof path, "%s", file == NULL ? "" : file);
     char *with_file[] = {name, check, c, path, NULL}, *without[] = {name, version, NULL};
-    u->words_fd = memfd_create("ballast-words", MFD_CLOEXEC);
-    if (u->words_fd == -1)
-        return -1;
-    (void)setenv(UPGRADE_TEST_ENV, "1", 1);
-    int result =
-        spawn_program(m->program, file == NULL ? without : with_file, u->words_fd, &u->pidfd);
-    (void)unsetenv(UPGRADE_TEST_ENV);
-    if (result == -1) {
-        (void)close(u->words_fd);
-        return -1;
-    }
-    ev_io_init(&u->pid_io, on_tested, u->pidfd, EV_READ);
-    ev_timer_init(&u->timer, on_time, TEST_S, 0.0);
-    u->pid_io.data = u->timer.data = m;
-    ev_io_start(m->loop, &u->pid_io);
-    ev_now_update(m->loop);
-    ev_timer_start(m->loop, &u->timer);
-    return 0;
+    return trial_begin(m, file == NULL ? without : with_file, (struct spawn_keep){0}, TEST_S,
+                       on_tested);
 }
 
 void upgrade_request(struct master *m)
@@ -251,8 +236,8 @@ void upgrade_request(struct master *m)
 
 void upgrade_cancel(struct master *m)
 {
-    if (m->upgrade.state == UPGRADE_TEST)
-        (void)syscall(SYS_pidfd_send_signal, m->upgrade.pidfd, SIGKILL, NULL, 0);
+    if (m->upgrade.state == UPGRADE_TEST || m->upgrade.state == UPGRADE_REHEARSAL)
+        trial_kill(m);
     else if (m->upgrade.state == UPGRADE_EXEC)
         ev_timer_stop(m->loop, &m->upgrade.timer);
 }

@@ -26,8 +26,8 @@ static void put_children(FILE *out, struct master *m)
 {
     PROCESS_EACH(m, p)
     if (process_alive(p))
-        (void)fprintf(out, "child %u %u %u %d %d\n", p->slot, p->index, (unsigned)p->role->slot_role,
-                      (int)p->pid, p->control_fd);
+        (void)fprintf(out, "child %u %u %u %d %d\n", p->slot, p->index,
+                      (unsigned)p->role->slot_role, (int)p->pid, p->control_fd);
 }
 
 static void put_health(FILE *out, const struct table *t)
@@ -88,7 +88,21 @@ static void put_configuration(FILE *out, const struct master *m)
     free(text);
 }
 
-char *upgrade_format(struct master *m)
+/* What there can be only one of. */
+static void put_instance(FILE *out, struct master *m)
+{
+    (void)fprintf(out, "table %d\n", m->table.fd);
+    if (tickets_fd() != -1)
+        (void)fprintf(out, "tickets %d\n", tickets_fd());
+    put_paths(out, m);
+    put_configuration(out, m);
+    put_children(out, m);
+    put_health(out, &m->table);
+    put_saved(out, &m->table);
+    put_history(out, &m->history);
+}
+
+char *upgrade_format(struct master *m, bool rehearsal)
 {
     char *text = NULL;
     size_t len = 0;
@@ -97,17 +111,11 @@ char *upgrade_format(struct master *m)
         return NULL;
     (void)fprintf(out, "ballast-upgrade 1\nfrom %s\nback 0\ngeneration %u\ncontrol %zu\n",
                   BALLAST_VERSION, m->last_generation, sizeof(struct ctl_msg));
-    (void)fprintf(out, "table %d\nlast_listen %u\n", m->table.fd, m->listens.last_id);
-    if (tickets_fd() != -1)
-        (void)fprintf(out, "tickets %d\n", tickets_fd());
-    put_paths(out, m);
-    put_configuration(out, m);
+    (void)fprintf(out, "last_listen %u\n", m->listens.last_id);
     for (const struct listen_group *g = m->listens.groups; g != NULL; g = g->next)
         put_group(out, g);
-    put_children(out, m);
-    put_health(out, &m->table);
-    put_saved(out, &m->table);
-    put_history(out, &m->history);
+    if (!rehearsal)
+        put_instance(out, m);
     (void)fputs("end\n", out);
     bool bad = ferror(out) != 0;
     if (fclose(out) == 0 && !bad)

@@ -22,9 +22,11 @@
 
 #define SIGNALS_UPGRADE 0x0B60ADEDu /* with USR2, by sigqueue(3): upgrade instead of reload */
 
-/* The new program of an upgrade says this when it checks the file with this in its environment. */
-#define UPGRADE_TEST_ENV "BALLAST_UPGRADE_TEST"
-#define UPGRADE_SPOKEN   "ballast-upgrade 1"
+/* The new program of an upgrade says this when it checks the file with this in its environment:
+ * that it can take over, and that it can be rehearsed. */
+#define UPGRADE_TEST_ENV  "BALLAST_UPGRADE_TEST"
+#define UPGRADE_SPOKEN    "ballast-upgrade 1"
+#define UPGRADE_REHEARSES "ballast-rehearses 1"
 
 #define CTL_TEXT 1024
 #define CTL_FDS  16

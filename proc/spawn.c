@@ -210,26 +210,34 @@ pid_t spawn_child(const struct spawn *s, int *control_out, int *pidfd_out)
     return -1;
 }
 
+static void close_all_but(struct spawn_keep keep)
+{
+    (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+    for (uint32_t i = 0; i < keep.count; i++)
+        (void)fcntl(keep.fds[i], F_SETFD, 0);
+}
+
 __attribute__((noreturn)) static void become_program(const char *path, char *const *argv,
-                                                     int out_fd)
+                                                     int out_fd, struct spawn_keep keep)
 {
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     if (dup2(out_fd, STDOUT_FILENO) == -1 || dup2(out_fd, STDERR_FILENO) == -1)
         _exit(127);
-    (void)close_range(3, ~0u, 0);
+    close_all_but(keep);
     (void)execv(path, argv);
     (void)dprintf(STDERR_FILENO, "cannot execute %s: %s", path, strerror(errno));
     _exit(127);
 }
 
-int spawn_program(const char *path, char *const *argv, int out_fd, int *pidfd_out)
+int spawn_program(const char *path, char *const *argv, int out_fd, struct spawn_keep keep,
+                  int *pidfd_out)
 {
     sigset_t before;
     pid_t pid = fork_blocked(&before);
     if (pid == 0)
-        become_program(path, argv, out_fd);
+        become_program(path, argv, out_fd, keep);
     int saved = errno;
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     *pidfd_out = pid == -1 ? -1 : open_pidfd(pid);

@@ -29,9 +29,15 @@ struct spawn {
 /* Returns the pid and the master's end of the control channel, or -1 with errno. *pidfd_out: for
  * waiting (pidfd_open). */
 pid_t spawn_child(const struct spawn *s, int *control_out, int *pidfd_out) MUST_CHECK;
-/* Another program: its standard output and error go to out_fd, it gets no other descriptor. 0, or
- * -1 with errno; that it cannot be executed shows as exit status 127. */
-int spawn_program(const char *path, char *const *argv, int out_fd, int *pidfd_out) MUST_CHECK;
+/* Another program: its standard output and error go to out_fd, of other descriptors it gets only
+ * those of `keep`, under their numbers. 0, or -1 with errno; that it cannot be executed shows as
+ * exit status 127. */
+struct spawn_keep {
+    int *fds;
+    uint32_t count;
+};
+int spawn_program(const char *path, char *const *argv, int out_fd, struct spawn_keep keep,
+                  int *pidfd_out) MUST_CHECK;
 /* --daemon: forks to the background; the parent waits until the child wrote one byte to the
  * returned descriptor (ready) or died. */
 int spawn_daemon(void) MUST_CHECK;

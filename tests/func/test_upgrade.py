@@ -5,6 +5,7 @@ import shutil
 import signal
 import stat
 import struct
+import subprocess
 
 import pytest
 
@@ -51,8 +52,8 @@ def upgrade(b, status=0):
 
 def settled(b):
     """Only the new processes are there."""
-    table = b.table
-    return len(table) == 4 and not any(p["state"] == "draining" for p in b.admin("/lb/workers")["workers"]) and table
+    table = b.table  # by title: old and new ones have the same
+    return len(table) == len(procs.children(b.pid)) == 4 and not any(p["state"] == "draining" for p in b.admin("/lb/workers")["workers"]) and table
 
 
 def test_same_pid_sockets_and_table_under_load(ballast, origins, program):
@@ -130,7 +131,6 @@ def test_a_bad_program_changes_nothing(ballast, origins, program, kind):
             program.write_text(BAD[kind])
             program.chmod(0o755)
         with_good = dict(os.environ, BALLAST_BIN=str(program) + ".saved")
-        import subprocess
         done = subprocess.run([str(program) + ".saved", "upgrade", "--pid", str(b.pid)], capture_output=True, text=True, timeout=60, env=with_good)
         assert done.returncode == 1, done.stdout
         assert kind != "does not accept the file" or "no such thing" in done.stderr
@@ -150,8 +150,7 @@ def test_a_program_that_cannot_serve_gives_back(ballast, origins, program):
     real = str(program) + ".real"
     shutil.copy2(program, real)
     replace(program, f"""#!/bin/sh
-[ "$1" = check ] && exec {real} "$@"
-echo "nonsense = 1" > {b.conf_path}
+[ -z "$BALLAST_UPGRADE_TEST" ] && echo "nonsense = 1" > {b.conf_path}
 exec {real} "$@"
 """)
     with Load(port, 4) as load:
@@ -166,6 +165,82 @@ exec {real} "$@"
     assert b.running() and b.backends()[one[0].address]["weight"] == 7
     assert [e["to"] for e in b.events() if e["kind"] == "upgrade"] == ["testing", "failed"]
     b.reload_refused("nonsense = 1\n", raw=True)
+    b.reload(conf(port, one))
+    os.replace(real, program)
+    upgrade(b)
+
+
+REHEARSALS = {
+    "aborts": ("kill -ABRT $$", "killed by signal 6"),
+    "gives up": ("echo 'no such library' >&2; exit 127", "no such library"),
+    "cannot start its workers": ('ulimit -n 16; exec {real} "$@"', "could not serve"),
+}
+
+
+@pytest.mark.parametrize("kind", REHEARSALS, ids=list(REHEARSALS))
+def test_a_program_that_fails_its_rehearsal_changes_nothing(ballast, origins, program, kind):
+    """It accepts the file, and breaks at the start: that shows before it takes over."""
+    port, one = free_port(), origins(1)
+    b = ballast(conf(port, one))
+    before = wait_until(lambda: len(b.table) == 4 and b.table)
+    real = str(program) + ".real"
+    shutil.copy2(program, real)
+    what, said = REHEARSALS[kind]
+    replace(program, f"""#!/bin/sh
+[ "$1" = check ] && exec {real} "$@"
+{what.format(real=real)}
+""")
+    done = subprocess.run([real, "upgrade", "--pid", str(b.pid)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and said in done.stderr, done.stderr
+    assert b.table == before and http.get(port).status == 200
+    assert [e["to"] for e in b.events() if e["kind"] == "upgrade"] == ["testing", "failed"]
+    os.replace(real, program)
+    upgrade(b)
+    assert len(os.listdir("/dev/shm")) >= 1 and os.path.exists(f"/dev/shm/ballast.{b.pid}")
+
+
+def test_a_rehearsal_leaves_nothing_behind(ballast, origins, tmp_path, program):
+    """Not the path of a unix socket, not a table, not a process, not a line in the log."""
+    path, one = tmp_path / "sock", origins(1)
+    b = ballast(conf(free_port(), one, listeners=f'local = {{ bind = "unix:{path}", pool = "app" }}'))
+    wait_until(lambda: len(b.table) == 4)
+    for _ in range(2):
+        upgrade(b)
+        wait_until(lambda: settled(b), 20)
+        assert http.get(str(path)).status == 200
+    log = b.log()
+    assert log.count("event=start") == 1 and "rehearsed" not in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGALRM], ids=["crashes", "aborts", "hangs"])
+def test_a_program_that_dies_after_it_took_over_gives_back(ballast, origins, program, number):
+    """Between exec and serving: the old program is back in the same process, and nobody noticed."""
+    port, one = free_port(), origins(1)
+    b = ballast(conf(port, one))
+    wait_until(lambda: len(b.table) == 4)
+    b.admin(f"/lb/backends/{one[0].address}/weight", "POST", {"weight": 7})
+    real = str(program) + ".real"
+    shutil.copy2(program, real)
+    replace(program, f"""#!/bin/sh
+[ -z "$BALLAST_UPGRADE_TEST" ] && mv {b.conf_path} {b.conf_path}.saved && mkfifo {b.conf_path}
+exec {real} "$@"
+""")
+    with Load(port, 3) as load, http.Client(port) as idle:
+        assert idle.get().status == 200
+        queue_upgrade(b.pid)
+        wait_until(lambda: stat.S_ISFIFO(os.stat(b.conf_path).st_mode), 20)
+        wait_until(lambda: int(procs.status(b.pid)["SigCgt"], 16) >> signal.SIGALRM - 1 & 1, what="it is guarded, and reads its file")
+        b.signal(number)
+        wait_until(lambda: "back to the old program" in b.log(), 20)
+        os.replace(b.conf_path + ".saved", b.conf_path)
+        level = load.ok
+        wait_until(lambda: load.ok > level + 20)
+        wait_until(lambda: settled(b), 20)
+        assert idle.get().status == 200
+    assert load.failures == []
+    assert "the new program crashed" in b.log()
+    assert b.running() and b.backends()[one[0].address]["weight"] == 7
+    assert [e["to"] for e in b.events() if e["kind"] == "upgrade"] == ["testing", "failed"]
     b.reload(conf(port, one))
     os.replace(real, program)
     upgrade(b)

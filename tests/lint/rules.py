@@ -48,7 +48,7 @@ PATTERNS = [
             "one file forks", "    pid_t pid = fork();"),
     Pattern("wait", r"\b(wait|waitpid|waitid|wait3|wait4)\s*\(", C, PRODUCT, ["master/reap.c"],
             "one file reaps", "    waitpid(pid, &status, 0);"),
-    Pattern("exec", r"\bexec(l|lp|le|v|vp|ve|vpe)\s*\(", C, PRODUCT, ["proc/spawn.c", "master/upgrade.c"],
+    Pattern("exec", r"\bexec(l|lp|le|v|vp|ve|vpe)\s*\(", C, PRODUCT, ["proc/spawn.c", "master/upgrade.c", "master/guard.c"],
             "nothing else starts programs", "    execv(path, argv);"),
     Pattern("shm_open", r"\bshm_(open|unlink)\s*\(", C, PRODUCT, ["shm/table.c", "shm/table_*.c"],
             "one door to the shared object", "    int fd = shm_open(name, O_RDWR, 0600);"),
