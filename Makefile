@@ -27,7 +27,7 @@ BASE_CPPFLAGS := -I. -D_GNU_SOURCE -DBALLAST_VERSION='"$(VERSION)"'
 BASE_CFLAGS   := -std=gnu11 $(WARN) -fno-strict-aliasing -fno-omit-frame-pointer
 COMPILE = $(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(OPT) $(HARDEN) $(CFLAGS) $(SAN)
 LINK    = $(CC) $(OPT) $(LDFLAGS) $(SAN) -Wl,--as-needed -Wl,-z,relro,-z,now
-LDLIBS += -lev -lconfig -ljansson -lnghttp2 -lpcre2-8 -lcares -lcrypt -lz -lbrotlienc -lzstd -lssl -lcrypto -lm
+LDLIBS += -lev -lconfig -ljansson -lnghttp2 -lpcre2-8 -lcares -lcrypt -luring -lz -lbrotlienc -lzstd -lssl -lcrypto -lm
 
 # ---- the program -------------------------------------------------------------------------------------------------
 # Layers, lowest first. A folder becomes one static library; a program links the libraries from its own layer down.

@@ -290,6 +290,7 @@ struct conf {
     struct conf_text *resolvers; /* name servers, "10.0.0.1:53"; none: those of /etc/resolv.conf */
     uint32_t resolver_count;
     uint32_t watchdog_ms; /* 10s */
+    bool io_uring;        /* true */
     struct conf_log log;
     struct conf_admin admin;
     struct conf_listener *listeners;

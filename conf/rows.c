@@ -99,6 +99,13 @@ static const struct conf_row top_rows[] = {
      .help =
          "A process that does not move for so long (hanging, stopped) is killed and replaced; it "
          "is reported after 3s. Longer while a debugger holds one"},
+    {.name = "io_uring",
+     .type = CONF_T_BOOL,
+     FIELD(struct conf, io_uring),
+     .fallback = "true",
+     .also = "iouring uring",
+     .help = "Workers send what one turn of their loop has to say with one system call, where the "
+             "kernel offers io_uring; where it does not, or with `false`, message by message"},
     {.name = "resolvers",
      .type = CONF_T_RESOLVERS,
      FIELD(struct conf, resolvers),

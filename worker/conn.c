@@ -191,6 +191,7 @@ static void forget(struct conn *c, bool reset)
 {
     struct worker *w = c->worker;
     ev_timer_stop(w->loop, &c->timer);
+    batch_settle(conn_fd(c));
     link_end(c->link, w->loop, &c->io, reset);
     if (conn_fd(c) != -1)
         close(conn_fd(c));
@@ -300,6 +301,7 @@ void conn_linger(struct conn *c)
         conn_close(c, "answered");
         return;
     }
+    batch_settle(conn_fd(c));
     if (c->eof || link_shut(c->link, conn_fd(c)) == -1) {
         conn_close(c, c->eof ? "closed after answer" : "client gone");
         return;

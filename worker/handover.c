@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "conf/route.h"
 #include "proc/control.h"
+#include "worker/batch.h"
 #include "worker/conn.h"
 #include "worker/proxy_out.h"
 #include "worker/splice.h"
@@ -39,6 +40,7 @@ static bool is_tunnel(const struct conn *c)
 
 static bool fits(const struct conn *c)
 {
+    batch_settle(conn_fd(c));
     if (c->link || c->gen || c->staying)
         return false;
     if (c->state == CONN_IDLE || c->state == CONN_HEAD)

@@ -26,4 +26,10 @@ void relay_response_readable(struct txn *t);
 void relay_response_push(struct txn *t);
 uint32_t relay_response_pending(const struct txn *t);
 
+/* What is ready is the whole rest of the message, and small: it leaves at the end of the turn
+ * (worker/batch.h). A request: only one that may be sent again, to a connection that served others.
+ * An answer: only one behind which the connection stays open. False: send it now. */
+bool relay_request_batched(struct txn *t);
+bool relay_response_batched(struct txn *t);
+
 #endif

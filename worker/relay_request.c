@@ -160,6 +160,8 @@ static int send_ready(struct txn *t)
 {
     if (t->to_backend) /* then no buffer holds anything */
         return send_spliced(t);
+    if (relay_request_batched(t))
+        return 1;
     while (in_buffers(t) > 0) {
         uint32_t head = t->up_head ? buf_len(t->up_head) : 0;
         uint32_t offered = head + t->req_ready;

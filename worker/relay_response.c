@@ -57,6 +57,8 @@ static int send_ready(struct txn *t)
 {
     if (t->to_client) /* then no buffer holds anything */
         return send_spliced(t);
+    if (relay_response_batched(t))
+        return 1;
     while (in_buffers(t) > 0) {
         uint32_t head = t->head_out ? buf_len(t->head_out) : 0;
         uint32_t before = head + t->res_ready;

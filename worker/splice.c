@@ -1,3 +1,4 @@
+#include "worker/batch.h"
 #include "worker/splice.h"
 
 #include <errno.h>
@@ -103,6 +104,7 @@ ssize_t splice_fill(struct worker *w, struct pipe **at, int fd, uint64_t most)
 ssize_t splice_drain(struct worker *w, struct pipe **at, int fd, bool more)
 {
     struct pipe *p = *at;
+    batch_settle(fd);
     ssize_t n = move(p->read_fd, fd, p->bytes, more ? SPLICE_F_MORE : 0);
     if (n <= 0) {
         errno = n == 0 ? EAGAIN : errno;

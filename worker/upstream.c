@@ -26,6 +26,7 @@ void upstream_want(struct upstream *u, int events)
 
 static void end(struct upstream *u, bool reset)
 {
+    batch_settle(u->io.fd);
     link_end(u->link, u->worker->loop, &u->io, reset);
     if (u->io.fd != -1)
         close(u->io.fd);

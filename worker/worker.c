@@ -14,6 +14,7 @@
 #include "proc/control.h"
 #include "worker/access_log.h"
 #include "worker/access_sink.h"
+#include "worker/batch.h"
 #include "worker/conn.h"
 #include "worker/h2.h"
 #include "worker/h2_backend.h"
@@ -158,6 +159,7 @@ static int worker_start(struct child *c, char *why, size_t why_cap)
         return -1;
     }
     start_watchers(w);
+    batch_use(w->loop, c->conf->io_uring);
     return 0;
 }
 
@@ -190,6 +192,7 @@ static void worker_go(struct child *c, const struct conf *old)
     accept_drain_removed(w, w->offered->conf);
     w->gen = w->offered;
     w->offered = NULL;
+    batch_use(w->loop, c->conf->io_uring);
     if (accept_sync(w) == -1)
         log_error("out of memory: a new listener is not served by this worker");
     child_listens_prune(c);

@@ -1,0 +1,213 @@
+/* worker/batch.c */
+#include "worker/batch.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include "base/log.h"
+#include "worker/link.h"
+#include "worker/tail.h"
+
+#define MESSAGES_MAX 256u
+#define BYTES_MAX    131072u
+
+struct message {
+    int fd;
+    uint32_t at, len;  /* in bytes */
+    struct conn *conn; /* of a client, else NULL */
+    ssize_t result;    /* as of send(2), but the error is negative */
+};
+
+struct batch {
+    struct io_uring ring;
+    struct ev_loop *loop;
+    struct ev_prepare before_wait;
+    uint64_t *held; /* a bit for each descriptor */
+    uint32_t held_max, used;
+    struct message messages[MESSAGES_MAX];
+    char bytes[BYTES_MAX];
+};
+
+uint32_t batch_waiting;
+static struct batch *the_batch; /* NULL: nothing is taken */
+
+static void on_before_wait(struct ev_loop *loop, struct ev_prepare *watcher, int revents)
+{
+    (void)loop, (void)watcher, (void)revents;
+    if (batch_waiting)
+        batch_flush();
+}
+
+/* Newer kernels do less per call when they know that one thread uses the ring. */
+static int open_ring(struct io_uring *ring)
+{
+    int error = io_uring_queue_init(MESSAGES_MAX, ring,
+                                    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN);
+    return error == 0 ? 0 : io_uring_queue_init(MESSAGES_MAX, ring, 0);
+}
+
+static uint32_t descriptor_limit(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == -1 || r.rlim_cur > 1u << 20)
+        return 1u << 20;
+    return (uint32_t)r.rlim_cur;
+}
+
+static void open_batch(struct ev_loop *loop)
+{
+    struct batch *b = malloc(sizeof *b);
+    if (!b)
+        return;
+    b->held_max = descriptor_limit();
+    b->held = calloc(b->held_max / 64 + 1, sizeof *b->held);
+    if (!b->held || open_ring(&b->ring) != 0) {
+        free(b->held);
+        free(b);
+        return;
+    }
+    b->used = 0;
+    b->loop = loop;
+    ev_prepare_init(&b->before_wait, on_before_wait);
+    ev_set_priority(&b->before_wait, EV_MINPRI); /* behind those who still have something to say */
+    ev_prepare_start(loop, &b->before_wait);
+    the_batch = b;
+}
+
+static void close_batch(struct batch *b)
+{
+    batch_flush();
+    the_batch = NULL;
+    ev_prepare_stop(b->loop, &b->before_wait);
+    io_uring_queue_exit(&b->ring);
+    free(b->held);
+    free(b);
+}
+
+void batch_use(struct ev_loop *loop, bool wanted)
+{
+    if (wanted && !the_batch)
+        open_batch(loop);
+    else if (!wanted && the_batch)
+        close_batch(the_batch);
+}
+
+/* ---- taking ---- */
+
+bool batch_holds(int fd)
+{
+    const struct batch *b = the_batch;
+    return b && (uint32_t)fd < b->held_max && (b->held[fd / 64] >> (fd % 64) & 1);
+}
+
+static uint32_t copy(char *to, struct buf *from, uint32_t len)
+{
+    if (len)
+        memcpy(to, buf_at(from), len);
+    return len;
+}
+
+static bool take(int fd, struct conn *conn, struct buf *first, struct buf *second,
+                 uint32_t second_ready)
+{
+    struct batch *b = the_batch;
+    uint32_t head = first ? buf_len(first) : 0, len = head + second_ready;
+    if (!b || len == 0 || len > BATCH_MESSAGE_BYTES || (uint32_t)fd >= b->held_max)
+        return false;
+    if (batch_holds(fd) || batch_waiting == MESSAGES_MAX || b->used + len > BYTES_MAX)
+        batch_flush();
+    char *to = b->bytes + b->used;
+    b->messages[batch_waiting++] =
+        (struct message){.fd = fd, .at = b->used, .len = len, .conn = conn};
+    b->used += copy(to, first, head);
+    b->used += copy(to + head, second, second_ready);
+    b->held[fd / 64] |= (uint64_t)1 << (fd % 64);
+    link_consume(first, second, len);
+    return true;
+}
+
+bool batch_conn(struct conn *c, struct buf *first, struct buf *second, uint32_t second_ready)
+{
+    return take(c->io.fd, c, first, second, second_ready);
+}
+
+bool batch_upstream(struct upstream *u, struct buf *first, struct buf *second,
+                    uint32_t second_ready)
+{
+    return take(u->io.fd, NULL, first, second, second_ready);
+}
+
+/* ---- sending ---- */
+
+static void send_alone(const struct batch *b, struct message *m)
+{
+    ssize_t n;
+    do
+        n = send(m->fd, b->bytes + m->at, m->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n == -1 && errno == EINTR);
+    m->result = n == -1 ? -errno : n;
+}
+
+static void take_results(struct batch *b)
+{
+    struct io_uring_cqe *cqe;
+    unsigned at, seen = 0;
+    io_uring_for_each_cqe(&b->ring, at, cqe)
+    {
+        b->messages[cqe->user_data].result = cqe->res;
+        seen++;
+    }
+    io_uring_cq_advance(&b->ring, seen);
+}
+
+/* MSG_DONTWAIT: every message is decided before the call returns. */
+static void send_together(struct batch *b, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct message *m = &b->messages[i];
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
+        io_uring_prep_send(sqe, m->fd, b->bytes + m->at, m->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        io_uring_sqe_set_data64(sqe, i);
+        m->result = -EAGAIN;
+    }
+    int n;
+    do
+        n = io_uring_submit_and_wait(&b->ring, count);
+    while (n == -EINTR);
+    take_results(b);
+}
+
+static bool broken(ssize_t result)
+{
+    return result < 0 && result != -EAGAIN && result != -ENOBUFS && result != -ENOMEM &&
+           result != -EINTR;
+}
+
+static void settle(const struct batch *b, const struct message *m)
+{
+    if (m->result == (ssize_t)m->len || broken(m->result))
+        return;
+    uint32_t sent = m->result > 0 ? (uint32_t)m->result : 0;
+    if (!m->conn || !tail_attach(m->conn, b->bytes + m->at + sent, m->len - sent))
+        (void)shutdown(m->fd, SHUT_RDWR);
+}
+
+void batch_flush(void)
+{
+    struct batch *b = the_batch;
+    uint32_t count = batch_waiting;
+    if (!b || count == 0)
+        return;
+    if (count == 1)
+        send_alone(b, &b->messages[0]);
+    else
+        send_together(b, count);
+    batch_waiting = b->used = 0;
+    for (uint32_t i = 0; i < count; i++)
+        b->held[b->messages[i].fd / 64] &= ~((uint64_t)1 << (b->messages[i].fd % 64));
+    for (uint32_t i = 0; i < count; i++)
+        settle(b, &b->messages[i]);
+}
