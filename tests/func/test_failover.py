@@ -374,7 +374,7 @@ class ProcessOrigin:
 def test_under_load_nothing_fails_when_a_backend_is(pool, fault):
     made = [ProcessOrigin(f"b{i}") for i in (1, 2, 3)]
     try:
-        b = pool(made, 'timeouts = { connect = "200ms", read = "200ms" }, '
+        b = pool(made, 'timeouts = { connect = "1s", read = "1s" }, '
                        'retry = { on = [ "connect", "reset", "timeout" ], budget = "100%" }', workers=2)
         with Load(b.port, 8) as load:
             wait_until(lambda: load.ok > 100, what="traffic")
@@ -389,7 +389,7 @@ def test_under_load_nothing_fails_when_a_backend_is(pool, fault):
 
 
 def slow(request, sock):
-    threading.Event().wait(0.5)  # more than timeouts.read
+    threading.Event().wait(3)  # more than timeouts.read
     return reply(200, "late")
 
 
@@ -397,7 +397,7 @@ def slow(request, sock):
 def test_under_load_nothing_fails_when_a_backend(pool, origins, bad):
     """And no request body arrives twice, although one of three backends takes them and says nothing good."""
     three = origins(3)
-    b = pool(three, 'timeouts = { connect = "200ms", read = "200ms" }, passive = { max_fails = 3, fail_timeout = "200ms" }, '
+    b = pool(three, 'timeouts = { connect = "1s", read = "1s" }, passive = { max_fails = 3, fail_timeout = "200ms" }, '
                     'retry = { on = [ "connect", "reset", "timeout", "503" ], budget = "100%" }', workers=4)
     with Load(b.port, 8) as load:
         wait_until(lambda: load.ok > 100, what="traffic")

@@ -110,6 +110,7 @@ def test_a_full_leaky_bucket(web):
     wait_until(lambda: limits(b)["listeners.web"]["passed"] + limits(b)["listeners.web"]["delayed"] == 3, what="three taken")
     r = http.get(b.port)
     assert r.status == 429 and 3590 <= int(r.header("Retry-After")) <= 3600
+    wait_until(lambda: b.origin.requests, what="the first request at the backend")
     assert len(b.origin.requests) == 1
     for s in waiting:  # who gives up while waiting harms nobody
         s.close()
