@@ -123,10 +123,10 @@ class Page:
 
 
 class Chromium:
-    def __init__(self):
+    def __init__(self, *flags):
         self.directory = tempfile.mkdtemp(prefix="ballast-chromium-")
         self._log = open(os.path.join(self.directory, "log"), "ab")
-        self.process = subprocess.Popen([program(), *FLAGS, f"--user-data-dir={self.directory}/profile", "about:blank"],
+        self.process = subprocess.Popen([program(), *FLAGS, *flags, f"--user-data-dir={self.directory}/profile", "about:blank"],
                                         stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True)
         self.pages = []
         port_file = os.path.join(self.directory, "profile", "DevToolsActivePort")
