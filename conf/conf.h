@@ -249,11 +249,13 @@ struct conf_pool {
     struct conf_rate_limit *rate_limits;
     uint32_t rate_limit_count;
     enum conf_pool_protocol protocol;
-    struct conf_pool_tls *tls; /* NULL: backends are not spoken to over TLS */
-    uint32_t slow_start_ms;    /* 0: none */
-    uint32_t max_load_milli;   /* 0: no bound; 1250: 1.25 times the fair share */
-    uint32_t keepalive;        /* 32: idle upstream connections kept per worker and pool */
-    uint32_t row;              /* in the table; given by the master */
+    struct conf_pool_tls *tls;   /* NULL: backends are not spoken to over TLS */
+    uint32_t slow_start_ms;      /* 0: none */
+    uint32_t max_load_milli;     /* 0: no bound; 1250: 1.25 times the fair share */
+    uint32_t keepalive;          /* 32: idle upstream connections kept per worker and pool */
+    uint32_t keepalive_idle_ms;  /* for so long */
+    uint32_t keepalive_requests; /* 0: any number */
+    uint32_t row;                /* in the table; given by the master */
     struct conf_retry retry;
     struct conf_passive passive;
     struct conf_queue queue;

@@ -36,7 +36,8 @@ static const struct conf_row certificate_rows[] = {
      FIELD(struct conf_certificate, ocsp),
      .fallback = "",
      .also = "ocsp_response ssl_stapling_file",
-     .help = "File with an OCSP response (DER) to staple; renew it with a reload"},
+     .help = "File with an OCSP response (DER) to staple; renew it with a reload. One that has "
+             "expired is not stapled"},
     END};
 const struct conf_section conf_section_certificate = {
     "listeners.*.tls.certificates", certificate_rows,

@@ -24,7 +24,10 @@ struct conf_certificate {
     struct conf_der chain;               /* DER certificates end to end, the leaf first */
     struct conf_der key_der;             /* secret */
     struct conf_der ocsp_der;            /* an OCSP response; len 0: none */
+    uint64_t ocsp_until_s;               /* of the epoch: it is not stapled any more from then on */
     enum conf_key_kind kind;
+    const char **names; /* that it is for */
+    uint32_t name_count;
 };
 
 /* A name that clients may ask for, exact or "*.example.com", and who answers to it: an index of
@@ -71,6 +74,9 @@ struct conf_pool_tls {
     struct conf_der chain, key_der;
 };
 
+/* A private key out of the bytes kept of it (EVP_PKEY, the caller frees it); NULL: OpenSSL does not
+ * take it. */
+struct evp_pkey_st *conf_tls_key(struct conf_der der);
 /* Where the search for a name (lower case) in a table begins. */
 uint64_t conf_tls_hash(const char *name, size_t len);
 /* Who answers to this name of any case (it may come from a client): exact, then wildcard, else the

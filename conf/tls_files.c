@@ -22,7 +22,7 @@ static const struct node *child_of(const struct node *group, const char *name)
     return NULL;
 }
 
-static struct conf_pos pos_of(const struct tls_place *p, const char *setting)
+struct conf_pos tls_pos(const struct tls_place *p, const char *setting)
 {
     const struct node *n = child_of(p->group, setting);
     return n ? n->pos : p->group->pos;
@@ -36,7 +36,7 @@ void tls_complain(const struct tls_place *p, const char *setting, const char *fm
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     struct walk_at below = {.up = p->at, .name = setting};
-    walk_error(p->w, pos_of(p, setting), &below, "%s", text);
+    walk_error(p->w, tls_pos(p, setting), &below, "%s", text);
 }
 
 const char *tls_why(void)
@@ -47,7 +47,7 @@ const char *tls_why(void)
     return why ? why : "no reason given";
 }
 
-static char *slurp(const struct tls_place *p, const char *setting, const char *path, size_t *len)
+char *tls_slurp(const struct tls_place *p, const char *setting, const char *path, size_t *len)
 {
     char *text = source_slurp(path, p->w->scratch, FILE_MAX_BYTES, false, len);
     if (!text)
@@ -61,7 +61,7 @@ static char *slurp(const struct tls_place *p, const char *setting, const char *p
 struct conf_der tls_read_bytes(const struct tls_place *p, const char *setting, const char *path)
 {
     size_t len = 0;
-    char *text = slurp(p, setting, path, &len);
+    char *text = tls_slurp(p, setting, path, &len);
     if (!text)
         return (struct conf_der){0};
     if (len == 0 || len > 65536) {
@@ -83,7 +83,7 @@ static int no_passphrase(char *buf UNUSED, int size UNUSED, int rwflag UNUSED, v
 STACK_OF(X509) * tls_read_chain(const struct tls_place *p, const char *setting, const char *path)
 {
     size_t len = 0;
-    char *text = slurp(p, setting, path, &len);
+    char *text = tls_slurp(p, setting, path, &len);
     BIO *bio = text ? BIO_new_mem_buf(text, (int)len) : NULL;
     STACK_OF(X509) *chain = bio ? sk_X509_new_null() : NULL;
     bool asked = false;
@@ -105,25 +105,6 @@ STACK_OF(X509) * tls_read_chain(const struct tls_place *p, const char *setting, 
     return NULL;
 }
 
-EVP_PKEY *tls_read_key(const struct tls_place *p, const char *setting, const char *path)
-{
-    size_t len = 0;
-    bool asked = false;
-    char *text = slurp(p, setting, path, &len);
-    BIO *bio = text ? BIO_new_mem_buf(text, (int)len) : NULL;
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &asked) : NULL;
-    BIO_free(bio);
-    if (text)
-        OPENSSL_cleanse(text, len);
-    if (!key && asked)
-        tls_complain(p, setting,
-                     "\"%.200s\" is encrypted: nobody could type its passphrase at a reload", path);
-    else if (!key && text)
-        tls_complain(p, setting, "\"%.200s\" holds no PEM private key: %s", path, tls_why());
-    ERR_clear_error();
-    return key;
-}
-
 /* ---- what is kept ---- */
 
 struct conf_der tls_keep_chain(struct walk *w, STACK_OF(X509) * chain)
@@ -137,23 +118,13 @@ struct conf_der tls_keep_chain(struct walk *w, STACK_OF(X509) * chain)
     return (struct conf_der){kept, (uint32_t)total};
 }
 
-struct conf_der tls_keep_key(struct walk *w, EVP_PKEY *key)
-{
-    int len = i2d_PrivateKey(key, NULL);
-    if (len <= 0)
-        return (struct conf_der){0};
-    unsigned char *kept = arena_alloc(w->arena, (size_t)len), *at = kept;
-    (void)i2d_PrivateKey(key, &at);
-    return (struct conf_der){kept, (uint32_t)len};
-}
-
 /* ---- checks ---- */
 
 static void warn_of_expiry(const struct tls_place *p, const char *setting, const char *path,
                            const X509 *leaf)
 {
     int days = 0, seconds = 0;
-    struct conf_pos pos = pos_of(p, setting);
+    struct conf_pos pos = tls_pos(p, setting);
     if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(leaf)) && days < WARN_DAYS)
         log_warning("%s:%u: the certificate %s expires in %d days", pos.file, pos.line, path, days);
     if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0)

@@ -15,18 +15,24 @@ struct tls_place {
     const struct node *group;
     const struct walk_at *at;
 };
+struct conf_pos tls_pos(const struct tls_place *p, const char *setting);
 void tls_complain(const struct tls_place *p, const char *setting, const char *fmt, ...)
     PRINTF(3, 4);
 
 /* Reads all certificates of a PEM file; NULL after a complaint. The caller frees it. */
 STACK_OF(X509) * tls_read_chain(const struct tls_place *p, const char *setting, const char *path);
-/* Reads the private key of a PEM file; NULL after a complaint. The caller frees it. */
-EVP_PKEY *tls_read_key(const struct tls_place *p, const char *setting, const char *path);
+/* Reads the private key of a PEM file, its DER into the arena; NULL after a complaint. The caller
+ * frees it. */
+EVP_PKEY *tls_read_key(const struct tls_place *p, const char *setting, const char *path,
+                       struct conf_der *kept);
+/* The text of a file, in the scratch arena; NULL after a complaint. */
+char *tls_slurp(const struct tls_place *p, const char *setting, const char *path, size_t *len);
 /* The bytes of a file of at most 64 KiB, in the arena; len 0 after a complaint. */
 struct conf_der tls_read_bytes(const struct tls_place *p, const char *setting, const char *path);
+/* The OCSP response that a certificate names. */
+void tls_load_ocsp(const struct tls_place *p, struct conf_certificate *c);
 /* Certificates end to end as DER in the arena. */
 struct conf_der tls_keep_chain(struct walk *w, STACK_OF(X509) * chain);
-struct conf_der tls_keep_key(struct walk *w, EVP_PKEY *key);
 /* Complains when key and certificate are not a pair that this OpenSSL would use, or the certificate
  * has expired; warns when it is about to. */
 bool tls_check_pair(const struct tls_place *p, const char *setting, const char *path,

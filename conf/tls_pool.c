@@ -52,12 +52,13 @@ static void load_client_pair(const struct tls_place *p, struct conf_pool_tls *t)
             tls_complain(p, "key", "means nothing without \"cert\"");
         return;
     }
+    struct conf_der der = {0};
     STACK_OF(X509) *chain = tls_read_chain(p, "cert", t->cert);
     const char *setting = *t->key ? "key" : "cert";
-    EVP_PKEY *key = chain ? tls_read_key(p, setting, *t->key ? t->key : t->cert) : NULL;
+    EVP_PKEY *key = chain ? tls_read_key(p, setting, *t->key ? t->key : t->cert, &der) : NULL;
     if (key && tls_check_pair(p, "cert", t->cert, chain, key)) {
         t->chain = tls_keep_chain(p->w, chain);
-        t->key_der = tls_keep_key(p->w, key);
+        t->key_der = der;
     }
     EVP_PKEY_free(key);
     sk_X509_pop_free(chain, X509_free);

@@ -39,27 +39,40 @@ static bool choose_files(const struct tls_place *p, const struct conf_certificat
     return false;
 }
 
+struct naming {
+    struct walk *w;
+    struct conf_certificate *c;
+};
+
+static void add_name(void *data, const char *name)
+{
+    const struct naming *n = data;
+    n->c->names[n->c->name_count++] = arena_strdup(n->w->arena, name);
+}
+
+/* Now, while it is parsed: that is what takes its time with thousands of them. */
+static void keep_names(struct walk *w, struct conf_certificate *c, X509 *leaf)
+{
+    struct naming n = {w, c};
+    c->names = ARENA_ARRAY(w->arena, const char *, tls_names(leaf, NULL, NULL));
+    (void)tls_names(leaf, add_name, &n);
+}
+
 static void load_pair(const struct tls_place *p, struct conf_certificate *c, const char *cert,
                       const char *key)
 {
     const char *cert_path = *c->pem ? c->pem : c->cert, *key_path = *c->pem ? c->pem : c->key;
+    struct conf_der der = {0};
     STACK_OF(X509) *chain = tls_read_chain(p, cert, cert_path);
-    EVP_PKEY *pkey = chain ? tls_read_key(p, key, key_path) : NULL;
+    EVP_PKEY *pkey = chain ? tls_read_key(p, key, key_path, &der) : NULL;
     if (pkey && tls_check_pair(p, cert, cert_path, chain, pkey)) {
         c->chain = tls_keep_chain(p->w, chain);
-        c->key_der = tls_keep_key(p->w, pkey);
+        c->key_der = der;
         c->kind = kind_of(pkey);
+        keep_names(p->w, c, sk_X509_value(chain, 0));
     }
     EVP_PKEY_free(pkey);
     sk_X509_pop_free(chain, X509_free);
-}
-
-static void load_ocsp(const struct tls_place *p, struct conf_certificate *c)
-{
-    c->ocsp_der = tls_read_bytes(p, "ocsp", c->ocsp);
-    /* SEQUENCE, as every OCSPResponse begins; PEM is the usual mistake */
-    if (c->ocsp_der.len && c->ocsp_der.data[0] != 0x30)
-        tls_complain(p, "ocsp", "\"%.200s\" is not an OCSP response in DER", c->ocsp);
 }
 
 static bool within_memory(const struct tls_place *p, const struct conf_certificate *c)
@@ -84,7 +97,7 @@ static void read_certificate(struct walk *w, const struct node *n, const struct 
         return;
     load_pair(&p, c, cert, key);
     if (*c->ocsp)
-        load_ocsp(&p, c);
+        tls_load_ocsp(&p, c);
     if (!within_memory(&p, c))
         c->chain.len = 0;
 }
@@ -117,24 +130,6 @@ void object_read_certificates(struct walk *w, const struct conf_row *row UNUSED,
 
 /* ---- names ---- */
 
-struct adding {
-    struct walk *w;
-    struct conf_tls *t;
-    uint32_t certificate;
-};
-
-static void add_name(void *data, const char *name)
-{
-    const struct adding *a = data;
-    tls_sni_add(a->t, a->w->arena, name, a->certificate);
-}
-
-static X509 *leaf_of(const struct conf_certificate *c)
-{
-    const unsigned char *at = c->chain.data;
-    return c->chain.len ? d2i_X509(NULL, &at, (long)c->chain.len) : NULL;
-}
-
 /* The first certificate, and those with its names and another kind of key. */
 static void fill_fallback(struct conf_tls *t)
 {
@@ -153,19 +148,12 @@ static void fill_fallback(struct conf_tls *t)
 static void index_names(struct walk *w, struct conf_tls *t)
 {
     uint32_t names = 0;
-    for (uint32_t i = 0; i < t->certificate_count; i++) {
-        X509 *leaf = leaf_of(&t->certificates[i]);
-        names += leaf ? tls_names(leaf, NULL, NULL) : 0;
-        X509_free(leaf);
-    }
+    for (uint32_t i = 0; i < t->certificate_count; i++)
+        names += t->certificates[i].name_count;
     tls_sni_begin(t, w->arena, names);
-    for (uint32_t i = 0; i < t->certificate_count; i++) {
-        struct adding a = {w, t, i};
-        X509 *leaf = leaf_of(&t->certificates[i]);
-        if (leaf)
-            (void)tls_names(leaf, add_name, &a);
-        X509_free(leaf);
-    }
+    for (uint32_t i = 0; i < t->certificate_count; i++)
+        for (uint32_t n = 0; n < t->certificates[i].name_count; n++)
+            tls_sni_add(t, w->arena, t->certificates[i].names[n], i);
     fill_fallback(t);
 }
 

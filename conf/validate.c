@@ -278,6 +278,40 @@ static void check_balance(struct walk *w, const struct conf_pool *p)
                    p->name, p->balance);
 }
 
+/* The first setting of a pool, inherited ones aside, that means nothing to datagrams; or NULL. */
+static const char *no_udp_setting(const struct conf_pool *p, const struct conf_pool *inherited)
+{
+    const struct conf_timeouts *t = &p->timeouts, *i = &inherited->timeouts;
+    if (p->sticky && p->sticky != inherited->sticky && p->sticky->type != CONF_STICKY_CLIENT_IP)
+        return "sticky that is not by client_ip";
+    if (p->queue.size && p->queue.size != inherited->queue.size)
+        return "queue";
+    if (p->rate_limit_count)
+        return "rate_limit";
+    if (memcmp(&p->retry, &inherited->retry, sizeof p->retry) != 0)
+        return "retry";
+    if (p->keepalive != inherited->keepalive ||
+        p->keepalive_idle_ms != inherited->keepalive_idle_ms ||
+        p->keepalive_requests != inherited->keepalive_requests)
+        return "keepalive";
+    if (strcmp(p->hash_key, inherited->hash_key) != 0 && strcmp(p->hash_key, "client_ip") != 0)
+        return "hash_key";
+    if (t->connect_ms != i->connect_ms || t->send_ms != i->send_ms || t->read_ms != i->read_ms)
+        return "timeouts";
+    return NULL;
+}
+
+static void check_udp_pool(struct walk *w, const struct conf_listener *l, const struct conf_pool *p)
+{
+    const char *what = p->tls                         ? "tls"
+                       : p->proxy_protocol            ? "proxy_protocol"
+                       : p->protocol != CONF_TO_HTTP1 ? "protocol"
+                                                      : no_udp_setting(p, &w->pool_defaults);
+    if (what)
+        walk_error(w, l->pos, NULL, "listeners.%s: pool %s has %s, which udp has not", l->name,
+                   p->name, what);
+}
+
 /* Datagrams go between IP addresses, and a header before the first of them has no place. */
 static void check_udp(struct walk *w, const struct conf *c, const struct conf_listener *l)
 {
@@ -291,12 +325,7 @@ static void check_udp(struct walk *w, const struct conf *c, const struct conf_li
     if (l->pool >= c->pool_count)
         return;
     const struct conf_pool *p = &c->pools[l->pool];
-    if (p->proxy_protocol || p->tls || p->protocol != CONF_TO_HTTP1)
-        walk_error(w, l->pos, NULL, "listeners.%s: pool %s has %s, which udp has not", l->name,
-                   p->name,
-                   p->tls              ? "tls"
-                   : p->proxy_protocol ? "proxy_protocol"
-                                       : "protocol");
+    check_udp_pool(w, l, p);
     for (uint32_t i = 0; i < p->backend_count; i++)
         if (p->backends[i].addr.u.sa.sa_family == AF_UNIX)
             walk_error(w, p->backends[i].pos, NULL,

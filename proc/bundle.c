@@ -78,6 +78,12 @@ static int open_memory(void)
     return -1;
 }
 
+/* Private keys, tokens and passwords are in there: not in a core file. */
+static void no_dump(char *address, size_t len_bytes)
+{
+    (void)madvise(address, len_bytes, MADV_DONTDUMP);
+}
+
 int bundle_begin(struct bundle *b)
 {
     *b = (struct bundle){.fd = -1, .place = free_place()};
@@ -97,6 +103,7 @@ int bundle_begin(struct bundle *b)
         errno = saved;
         return -1;
     }
+    no_dump(b->address, BUNDLE_PLACE_BYTES);
     arena_init_fixed(&b->arena, b->address, BUNDLE_PLACE_BYTES);
     return 0;
 }
@@ -105,8 +112,10 @@ int bundle_begin(struct bundle *b)
  * written, so never copied. */
 static int map_sealed(int fd, char *address, size_t len_bytes)
 {
-    return mmap(address, len_bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED ? -1
-                                                                                             : 0;
+    if (mmap(address, len_bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED)
+        return -1;
+    no_dump(address, len_bytes);
+    return 0;
 }
 
 int bundle_seal(struct bundle *b, const struct conf *conf)

@@ -82,14 +82,15 @@ static int drop_capabilities(char *why, size_t why_cap)
     return -1;
 }
 
-int privileges_drop(const char *user, bool keep_dumpable, char *why, size_t why_cap)
+int privileges_drop(const char *user, bool keep_dumpable UNUSED, char *why, size_t why_cap)
 {
     if (applies(user) && change_user(user, why, why_cap) == -1)
         return -1;
     if (drop_capabilities(why, why_cap) == -1)
         return -1;
-    if (keep_dumpable)
-        (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+#ifndef __SANITIZE_ADDRESS__ /* which looks for leaks as a debugger */
+    (void)prctl(PR_SET_DUMPABLE, keep_dumpable ? 1 : 0, 0, 0, 0);
+#endif
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1) {
         (void)snprintf(why, why_cap, "cannot set no-new-privileges: %s", strerror(errno));
         return -1;

@@ -12,8 +12,8 @@
  * why. */
 int privileges_check(const char *user, char *why, size_t why_cap) MUST_CHECK;
 /* Child: becomes user (no-op as above), drops the capability bounding set, sets no-new-privileges.
- * After a change of user the kernel leaves the process undumpable: secrets are in its memory.
- * keep_dumpable (--debug) allows core files. -1 with why. */
+ * Secrets (keys, passwords, what clients send) are in its memory: there is no core file of it,
+ * unless keep_dumpable (--debug) allows one. -1 with why. */
 int privileges_drop(const char *user, bool keep_dumpable, char *why, size_t why_cap) MUST_CHECK;
 
 #endif

@@ -55,8 +55,7 @@ static bool show_certificate(SSL_CTX *ctx, const struct conf_pool_tls *t)
         return true;
     X509 *leaf = NULL;
     STACK_OF(X509) *chain = tls_parse_chain(t->chain, &leaf);
-    const unsigned char *at = t->key_der.data;
-    EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &at, (long)t->key_der.len);
+    EVP_PKEY *key = conf_tls_key(t->key_der);
     bool good = leaf && key && chain && SSL_CTX_use_cert_and_key(ctx, leaf, key, chain, 1) == 1;
     EVP_PKEY_free(key);
     X509_free(leaf);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/net.h"
 #include "worker/tls.h"
 #include "worker/tls_int.h"
@@ -47,10 +48,9 @@ static const struct tls_cert *cert_at(struct tls_server *s, uint32_t index)
     struct tls_cert *c = &s->certs[index];
     if (!c->tried) {
         const struct conf_certificate *conf = &s->conf->certificates[index];
-        const unsigned char *key = conf->key_der.data;
         c->tried = true;
         c->chain = tls_parse_chain(conf->chain, &c->leaf);
-        c->key = d2i_AutoPrivateKey(NULL, &key, (long)conf->key_der.len);
+        c->key = conf_tls_key(conf->key_der);
         ERR_clear_error();
     }
     return c->leaf && c->key && c->chain ? c : NULL;
@@ -122,6 +122,8 @@ static int on_status(SSL *ssl, void *data)
         struct conf_der r = s->conf->certificates[i].ocsp_der;
         if (s->certs[i].leaf != leaf || r.len == 0)
             continue;
+        if (s->conf->certificates[i].ocsp_until_s <= clock_wall_ms() / 1000)
+            break; /* better none than an old one: clients refuse those */
         unsigned char *copy = OPENSSL_memdup(r.data, r.len);
         if (!copy || SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)r.len) != 1)
             break;

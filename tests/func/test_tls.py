@@ -1,5 +1,6 @@
 """TLS termination: certificates by name, versions, sessions, client certificates, reloads."""
 
+import datetime
 import hashlib
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import threading
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from lib import http, tls
@@ -326,7 +328,6 @@ def test_hsts_in_every_answer(web, ca, origin):
 def ocsp_response(ca, cert_path, directory):
     """Made by openssl, signed by the CA itself."""
     key = os.path.join(directory, "ca.key")
-    from cryptography.hazmat.primitives import serialization
     with open(key, "wb") as f:
         f.write(ca.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                      serialization.NoEncryption()))
@@ -349,6 +350,55 @@ def test_ocsp_is_stapled(web, ca, tmp_path):
     out = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{b.port}", "-servername", "a.test", "-status"],
                          input=b"", capture_output=True, timeout=20).stdout
     assert b"OCSP Response Status: successful" in out and b"Cert Status: good" in out
+
+
+def own_ocsp_response(ca, cert_path, path, hours=72, revoked=False):
+    """One that openssl's tool would not make."""
+    from cryptography import x509
+    from cryptography.x509 import ocsp
+    with open(cert_path, "rb") as f:
+        cert = x509.load_pem_x509_certificate(f.read())
+    now = datetime.datetime.utcnow()
+    builder = ocsp.OCSPResponseBuilder().add_response(
+        cert=cert, issuer=ca.cert, algorithm=hashes.SHA1(),
+        cert_status=ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD,
+        this_update=now - datetime.timedelta(hours=100), next_update=now + datetime.timedelta(hours=hours),
+        revocation_time=now - datetime.timedelta(hours=99) if revoked else None, revocation_reason=None)
+    response = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, ca.cert).sign(ca.key, hashes.SHA256())
+    with open(path, "wb") as f:
+        f.write(response.public_bytes(serialization.Encoding.DER))
+    return path
+
+
+def stapled(b):
+    return b"OCSP Response Status: successful" in subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{b.port}", "-servername", "a.test", "-status"], input=b"",
+        capture_output=True, timeout=20).stdout
+
+
+def test_an_expired_ocsp_response_is_not_stapled(web, ca, tmp_path):
+    cert, key = ca.issue("a", ["a.test"])
+    conf = f'( {{ cert = "{cert}", key = "{key}", ocsp = "{own_ocsp_response(ca, cert, tmp_path / "r", hours=-1)}" }} )'
+    b = web(conf)
+    assert "has expired: it is not stapled" in b.log() and not stapled(b)
+    own_ocsp_response(ca, cert, tmp_path / "r")
+    b.reload(b.text(conf))
+    assert stapled(b)
+
+
+def test_an_ocsp_response_of_a_revoked_certificate_is_said(web, ca, tmp_path):
+    cert, key = ca.issue("a", ["a.test"])
+    b = web(f'( {{ cert = "{cert}", key = "{key}", ocsp = "{own_ocsp_response(ca, cert, tmp_path / "r", revoked=True)}" }} )')
+    assert "says that the certificate is revoked" in b.log()
+
+
+def test_keys_are_in_no_core_file(web):
+    """Neither the configuration nor the keys of tickets, and processes that serve leave none at all."""
+    b = web(workers=1)
+    with open(f"/proc/{next(iter(b.worker_pids.values()))}/smaps", encoding="ascii") as f:
+        areas = re.findall(r"^[0-9a-f]+-\S+ .*?((?:ballast-configuration|ballast-tickets|$))[^\n]*\n(?:.*\n)*?VmFlags: (.*)", f.read(), re.M)
+    secret = {name: flags.split() for name, flags in areas if name}
+    assert set(secret) == {"ballast-configuration", "ballast-tickets"} and all("dd" in flags for flags in secret.values())
 
 
 # ---- reloads ---------------------------------------------------------------------------------------------------------------
@@ -483,6 +533,8 @@ def test_bad_settings(check_tls, ca, tmp_path):
         (pairs_text(good), ', session_timeout = "2d"', "out of range"),
         (pairs_text(good), ', tickets = "no"', "wants true or false"),
         (f'( {{ cert = "{good[0]}", key = "{good[1]}", ocsp = "{good[0]}" }} )', "", "not an OCSP response"),
+        (f'( {{ cert = "{good[0]}", key = "{good[1]}", ocsp = "{ocsp_response(ca, other[0], str(tmp_path))}" }} )', "",
+         "is about another certificate"),
     ]
     for certificates, settings, said in rows:
         errors = check_tls(certificates, settings)
