@@ -117,6 +117,19 @@ static bool needs_sticks(const struct conf_pool *p)
            (p->sticky->type == CONF_STICKY_HEADER || p->sticky->type == CONF_STICKY_CLIENT_IP);
 }
 
+/* Sessions of datagrams are found again when the number of workers changes. */
+static int prepare_udp(struct table *t, const struct conf *c, struct conf_errors *errors)
+{
+    for (uint32_t i = 0; i < c->listener_count; i++)
+        if (c->listeners[i].protocol == CONF_UDP && stick_reserve(t) == -1) {
+            conf_errors_add(errors, c->listeners[i].pos,
+                            "no room for the sessions of listener \"%s\": /dev/shm is full",
+                            c->listeners[i].name);
+            return -1;
+        }
+    return 0;
+}
+
 static int prepare_pool(struct table *t, struct conf_pool *p, struct adoption *a,
                         struct conf_errors *errors)
 {
@@ -185,7 +198,8 @@ static int prepare_clients(struct table *t, const struct conf *conf, struct conf
 static int prepare_rows(struct table *t, struct conf *conf, struct adoption *a,
                         struct conf_errors *errors)
 {
-    if (prepare_rates(t, conf, errors) == -1 || prepare_clients(t, conf, errors) == -1)
+    if (prepare_rates(t, conf, errors) == -1 || prepare_clients(t, conf, errors) == -1 ||
+        prepare_udp(t, conf, errors) == -1)
         return -1;
     for (uint32_t i = 0; i < conf->listener_count; i++)
         if (prepare_listener(t, &conf->listeners[i], errors) == -1)

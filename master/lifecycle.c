@@ -169,6 +169,7 @@ void lifecycle_resize(struct master *m)
 {
     processes_start_missing(m);
     steer_update(m);
+    steer_datagrams(m, m->current->conf->workers);
     ev_timer_stop(m->loop, &m->shrink);
     ev_timer_init(&m->shrink, on_settled, STEER_SETTLE_S, 0.0);
     m->shrink.data = m;

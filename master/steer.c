@@ -67,3 +67,31 @@ void steer_update(struct master *m)
         if (!g->shared && !g->datagram && g->live > 0)
             update(m, g);
 }
+
+static void leave_group(const struct listen_group *g, int fd)
+{
+    if (connect(fd, &g->addr.u.sa, g->addr.len_bytes) == -1)
+        log_warning("cannot steer datagrams away from a worker: address=%s error=\"%s\"", g->text,
+                    strerror(errno));
+}
+
+/* It left when there were fewer workers. */
+static void join_group(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
+        connect(fd, &nobody, sizeof nobody) == -1)
+        log_warning("cannot steer datagrams back to a worker: %s", strerror(errno));
+}
+
+void steer_datagrams(const struct master *m, uint32_t workers)
+{
+    for (const struct listen_group *g = m->listens.groups; g != NULL; g = g->next)
+        for (uint32_t i = 0; g->datagram && !g->shared && i < g->count; i++)
+            if (i < workers)
+                join_group(g->fds[i]);
+            else
+                leave_group(g, g->fds[i]);
+}

@@ -11,4 +11,9 @@
 /* Looks at the processes' states and sets or removes the programs. */
 void steer_update(struct master *m);
 
+/* Datagrams go to the sockets of so many workers: the kernel passes over connected sockets of a
+ * group, so that those of the others are connected to themselves. What lies in them already is
+ * their workers'. */
+void steer_datagrams(const struct master *m, uint32_t workers);
+
 #endif

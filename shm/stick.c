@@ -73,3 +73,13 @@ void stick_put(struct table *t, uint64_t key, uint32_t entry, uint64_t now_us)
     atom64 *bucket = bucket_of(t, key);
     atomic_store(&bucket[choose(bucket, key, now_us)], make(key, entry, now_us));
 }
+
+void stick_drop(struct table *t, uint64_t key)
+{
+    atom64 *bucket = bucket_of(t, key);
+    for (uint32_t i = 0; i < STICK_WAYS; i++) {
+        uint64_t word = count_get(&bucket[i]);
+        if (is_of(word, key))
+            atomic_compare_exchange_strong(&bucket[i], &word, 0);
+    }
+}

@@ -16,5 +16,7 @@ int stick_reserve(struct table *t) MUST_CHECK;
  * the entry still is what it was. Being asked keeps it. */
 uint32_t stick_get(struct table *t, uint64_t key, uint32_t ttl_ms, uint64_t now_us);
 void stick_put(struct table *t, uint64_t key, uint32_t entry, uint64_t now_us);
+/* It belongs to nobody any more. */
+void stick_drop(struct table *t, uint64_t key);
 
 #endif

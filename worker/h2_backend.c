@@ -10,10 +10,12 @@
 #include "worker/dispatch.h"
 #include "worker/h2_int.h"
 #include "worker/tls.h"
+#include "worker/upool.h"
 #include "worker/upstream.h"
 #include "worker/worker_int.h"
 
-#define STREAMS_MAX 100u /* on one connection, until the backend says how many it takes */
+#define EXCESS_US   1000000u /* as worker/upool.c */
+#define STREAMS_MAX 100u     /* on one connection, until the backend says how many it takes */
 
 struct h2_backend {
     struct h2_session session;
@@ -22,8 +24,10 @@ struct h2_backend {
     const struct conf_pool *pool; /* of gen */
     struct buf *in;
     uint32_t entry, incarnation;
+    uint32_t served;   /* requests */
     uint64_t since_us; /* idle, or being made */
     bool ready, secure, closing;
+    bool spent;                     /* it served as many as its pool allows: no new ones */
     struct h2_backend *prev, *next; /* of one backend */
     struct h2_backend *all_prev, *all_next;
 };
@@ -221,7 +225,7 @@ static bool has_room(const struct h2_backend *b)
                                                    NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
     if (most > STREAMS_MAX)
         most = STREAMS_MAX;
-    return !b->session.goaway && !b->session.broken && b->session.count < most;
+    return !b->session.goaway && !b->session.broken && !b->spent && b->session.count < most;
 }
 
 static struct h2_backend *find(struct txn *t)
@@ -247,6 +251,9 @@ struct upstream *h2_backend_attach(struct txn *t)
         errno = ENOMEM;
         return NULL;
     }
+    uint32_t most = t->pool->conf->keepalive_requests;
+    b->spent = ++b->served >= most && most > 0;
+    upool_note(t->worker, t->pool->conf);
     st->up = u;
     st->io = &u->io;
     st->waiting = !b->ready;
@@ -309,16 +316,33 @@ void h2_backend_io(struct upstream *carrier, int revents)
 
 /* ---- housekeeping ---- */
 
-void h2_backends_sweep(struct worker *w, uint64_t idle_us)
+/* Idle connections of its pool, those that go already aside. */
+static uint32_t count_idle(const struct worker *w, uint32_t pool_row)
+{
+    uint32_t count = 0;
+    for (const struct h2_backend *b = w->h2_all; b; b = b->all_next)
+        count += b->ready && b->session.count == 0 && b->carrier->pool_row == pool_row;
+    return count;
+}
+
+static bool had_enough(const struct h2_backend *b)
+{
+    const struct worker *w = b->session.worker;
+    const struct entry *e = entry_at(w->table, b->entry);
+    uint32_t row = b->carrier->pool_row;
+    uint64_t idle_us = w->now_us - b->since_us;
+    bool gone = word_get(&e->state) != ROW_LIVE || word_get(&e->incarnation) != b->incarnation;
+    return gone || b->spent || idle_us >= (uint64_t)w->idle_ms[row] * 1000 ||
+           (idle_us >= EXCESS_US && count_idle(w, row) > w->idle_keep[row]);
+}
+
+void h2_backends_sweep(struct worker *w)
 {
     for (struct h2_backend *b = w->h2_all, *next; b; b = next) {
         next = b->all_next;
-        const struct entry *e = entry_at(w->table, b->entry);
-        uint64_t age_us = w->now_us - b->since_us;
-        bool gone = word_get(&e->state) != ROW_LIVE || word_get(&e->incarnation) != b->incarnation;
-        if (!b->ready && age_us >= (uint64_t)b->pool->timeouts.connect_ms * 1000)
+        if (!b->ready && w->now_us - b->since_us >= (uint64_t)b->pool->timeouts.connect_ms * 1000)
             h2_backend_close(b, "not connected in time");
-        else if (b->ready && b->session.count == 0 && (gone || age_us >= idle_us))
+        else if (b->ready && b->session.count == 0 && had_enough(b))
             h2_backend_close(b, "idle");
     }
 }

@@ -18,7 +18,8 @@ void h2_backend_io(struct upstream *carrier, int revents);
 /* Its TLS is made, or is not. */
 void h2_backend_ready(struct h2_backend *b);
 void h2_backend_close(struct h2_backend *b, const char *why);
-/* Closes what was idle for so long, does not get ready, or whose backend is gone. */
-void h2_backends_sweep(struct worker *w, uint64_t idle_us);
+/* Closes what was idle for as long as its pool lets it or is one too many, does not get ready, or
+ * whose backend is gone. */
+void h2_backends_sweep(struct worker *w);
 
 #endif

@@ -82,6 +82,18 @@ static bool status_field(struct h2_stream *st, const uint8_t *value, size_t len)
     return st->status >= 100 && st->status != 101 && h2_append_text(st, &st->head, line);
 }
 
+static bool take_length(struct h2_stream *st, const uint8_t *value, size_t len)
+{
+    st->has_length = true;
+    st->in_left = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (value[i] < '0' || value[i] > '9' || st->in_left > (UINT64_MAX - 9) / 10)
+            return false;
+        st->in_left = st->in_left * 10 + (value[i] - '0');
+    }
+    return len > 0;
+}
+
 bool h2_answer_field(struct h2_stream *st, const uint8_t *name, size_t name_len,
                      const uint8_t *value, size_t value_len)
 {
@@ -92,7 +104,8 @@ bool h2_answer_field(struct h2_stream *st, const uint8_t *name, size_t name_len,
         return false;
     if (h2_is_connection_field(name, name_len))
         return true; /* not for anybody else */
-    st->has_length |= h2_is(name, name_len, "content-length");
+    if (h2_is(name, name_len, "content-length") && !take_length(st, value, value_len))
+        return false;
     return h2_append_field(st, &st->head, name, name_len, value, value_len);
 }
 

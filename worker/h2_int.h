@@ -46,8 +46,9 @@ struct h2_stream {
     bool head_sent, complete, deferred, ended;
 
     /* to backends only */
-    bool waiting; /* for the connection to be made */
-    bool final;   /* the fields of the answer were seen, interim ones aside */
+    uint64_t in_left; /* H2_LENGTH: of the body, not yet read by the upstream's owner */
+    bool waiting;     /* for the connection to be made */
+    bool final;       /* the fields of the answer were seen, interim ones aside */
     uint16_t status;
 };
 

@@ -151,7 +151,8 @@ bool h2_request_trailer(struct h2_stream *st, const uint8_t *name, size_t name_l
         h2_is_connection_field(name, name_len) || h2_is(name, name_len, "host") ||
         h2_is(name, name_len, "content-length"))
         return false;
-    if (st->in_body != H2_CHUNKED)
+    bool beside = st->session->back && st->in_body == H2_LENGTH; /* h2_stream.c */
+    if (st->in_body != H2_CHUNKED && !beside)
         return true; /* text has no place for them */
     return h2_append_field(st, &st->tail, name, name_len, value, value_len) &&
            buf_len(st->tail) < BUF_SMALL_BYTES - 512;

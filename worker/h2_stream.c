@@ -25,9 +25,36 @@ static uint32_t waiting(const struct buf *b)
     return b ? buf_len(b) : 0;
 }
 
+/* ---- trailers behind a body of known length ----
+ *
+ * Text has no place for them, so they go past it, from a backend's stream to a client's. The last
+ * byte waits for them: with it the answer is complete. */
+
+/* The client's stream that a backend's answers; NULL: no such client. */
+static struct h2_stream *client_of(const struct h2_stream *st)
+{
+    const struct conn *c = st->up && st->up->txn ? st->up->txn->conn : NULL;
+    return c && c->is_stream && c->link ? self(c->link) : NULL;
+}
+
+static uint32_t held(const struct h2_stream *st)
+{
+    bool last = st->up && st->in_body == H2_LENGTH && waiting(st->raw) == st->in_left;
+    return last && st->in_left && !st->in_end && client_of(st) ? 1 : 0;
+}
+
+static void hand_over(struct h2_stream *st)
+{
+    struct h2_stream *client = st->tail && st->in_body == H2_LENGTH ? client_of(st) : NULL;
+    if (!client || client->trailers)
+        return;
+    client->trailers = st->tail;
+    st->tail = NULL;
+}
+
 static bool is_readable(const struct h2_stream *st)
 {
-    return waiting(st->head) || waiting(st->raw) || (st->in_end && !st->end_read) ||
+    return waiting(st->head) || waiting(st->raw) > held(st) || (st->in_end && !st->end_read) ||
            (st->ended && !st->in_end);
 }
 
@@ -60,10 +87,16 @@ static ssize_t read_data(struct h2_stream *st, struct buf *b)
     if (framed && room <= CHUNK_ROOM)
         return 0;
     room -= framed ? CHUNK_ROOM : 0;
-    uint32_t n = waiting(st->raw) < room ? waiting(st->raw) : room;
+    uint32_t ready = waiting(st->raw) - held(st);
+    uint32_t n = ready < room ? ready : room;
+    if (n == 0)
+        return 0;
+    if (st->in_end && st->up)
+        hand_over(st);
     if (framed)
         buf_append(b, line, (size_t)snprintf(line, sizeof line, "%x\r\n", n));
     (void)move(st, &st->raw, b, n);
+    st->in_left -= st->in_left < n ? st->in_left : n;
     if (framed)
         buf_append(b, "\r\n", 2);
     consumed(st, n);
@@ -284,7 +317,7 @@ void h2_stream_input_end(struct h2_stream *st)
     st->in_end = true;
     if (st->in_body == H2_NONE || st->in_body == H2_LENGTH)
         st->end_read = true; /* the head, or its length, said so */
-    if (st->io && !st->end_read && st->io->events & EV_READ)
+    if (st->io && (!st->end_read || waiting(st->raw)) && st->io->events & EV_READ)
         h2_feed(st, EV_READ);
 }
 

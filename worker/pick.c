@@ -145,6 +145,11 @@ static uint32_t choose_own(struct txn *t, struct lb_view *v)
     return entry;
 }
 
+static bool belongs(const struct txn *t)
+{
+    return t->pool->conf->sticky != NULL || t->stick != INDEX_NONE;
+}
+
 static void refresh(struct txn *t, struct lb_view *v)
 {
     const struct conf_pool *p = t->pool->conf;
@@ -165,7 +170,7 @@ enum pick_result pick_backend(struct txn *t)
     t->lb.random = worker_random(w);
     t->lb.now_us = t->sent_us = w->now_us;
     t->lb.placed = true;
-    t->entry = UNLIKELY(t->pool->conf->sticky != NULL) ? choose_own(t, v) : choose(t, v);
+    t->entry = UNLIKELY(belongs(t)) ? choose_own(t, v) : choose(t, v);
     if (UNLIKELY(t->entry == INDEX_NONE && t->pool->conf->max_load_milli))
         t->entry = choose_beyond(t, v);
     if (UNLIKELY(v->count == 0) && t->pool->conf->all_down == CONF_ALL_DOWN_TRY)

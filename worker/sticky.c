@@ -93,7 +93,8 @@ static uint32_t hour_now(void)
 static bool parse_value(struct key_part value, uint64_t *id, uint32_t *hour)
 {
     char text[ID_CHARS + 12];
-    if (value.at == NULL || value.len <= ID_CHARS + 1 || value.len >= sizeof text || value.at[ID_CHARS] != '-')
+    if (value.at == NULL || value.len <= ID_CHARS + 1 || value.len >= sizeof text ||
+        value.at[ID_CHARS] != '-')
         return false;
     memcpy(text, value.at, value.len);
     text[value.len] = '\0';
@@ -186,6 +187,13 @@ void sticky_find(struct txn *t, const struct http1_head *head, const char *base)
         find_by_app_cookie(t, head, base);
     else
         find_by_key(t, s->key, head, base);
+}
+
+void sticky_find_session(struct txn *t, uint64_t key, uint32_t ttl_ms)
+{
+    uint32_t entry = stick_get(t->worker->table, key, ttl_ms, t->worker->now_us);
+    if (entry != INDEX_NONE && keeps(t, entry))
+        t->stick = entry;
 }
 
 uint32_t sticky_first(const struct txn *t)

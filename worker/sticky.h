@@ -12,6 +12,8 @@
 
 /* Finds the backend that this client belongs to; t->pool->conf->sticky is set. head NULL: tcp. */
 void sticky_find(struct txn *t, const struct http1_head *head, const char *base);
+/* A session that another worker may know by this key: nothing, or t->stick. */
+void sticky_find_session(struct txn *t, uint64_t key, uint32_t ttl_ms);
 /* The backend to ask first (an entry, not reserved), or INDEX_NONE. */
 uint32_t sticky_first(const struct txn *t);
 /* t->entry was chosen and reserved: remembers it. */

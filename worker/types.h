@@ -151,6 +151,7 @@ struct upstream {
     bool doubtful; /* its last answer had no body by rule: one may have been sent all the same */
     bool dead;     /* closed: to be freed at the end of the iteration */
     uint32_t entry, incarnation, pool_row;
+    uint32_t served; /* requests that it was taken for */
     struct ev_io io;
     struct link *link; /* NULL: a plain socket */
     struct worker *worker;
@@ -315,8 +316,9 @@ struct worker {
     struct upstream *idle_old[POOL_MAX];          /* oldest first */
     struct upstream *idle_new[POOL_MAX];
     uint32_t idle_count[POOL_MAX];
-    uint32_t idle_keep[POOL_MAX]; /* conf_pool.keepalive as of the last connection put back */
-    uint64_t random[2];           /* xorshift128+ state: request ids, draws of algorithms */
+    /* conf_pool.keepalive and keepalive_idle_ms as of the last connection put back */
+    uint32_t idle_keep[POOL_MAX], idle_ms[POOL_MAX];
+    uint64_t random[2]; /* xorshift128+ state: request ids, draws of algorithms */
 };
 
 /* The generation that a connection's next request begins with. */

@@ -9,7 +9,9 @@
 #include "worker/account.h"
 #include "worker/conn.h"
 #include "worker/key.h"
+#include "shm/stick.h"
 #include "worker/pick.h"
+#include "worker/sticky.h"
 #include "worker/txn.h"
 #include "worker/udp_int.h"
 #include "worker/verdict.h"
@@ -17,6 +19,10 @@
 #define BUCKETS_FIRST 256u
 #define ANSWERS_MAX   16u /* of one session before the others have their turn */
 #define DRAIN_MS      1000u
+#define NOTE_US       8000000u /* a session that goes on is noted again */
+
+/* Where sessions are noted: the same in every worker, unlike the seed of the table. */
+static const struct hash_key place_key = {0x7564702d73657373u, 0x696f6e2d706c6163u};
 
 static void on_backend(struct ev_loop *loop, struct ev_io *io, int revents);
 
@@ -135,6 +141,26 @@ static void warn(struct worker *w, uint32_t listener_row, const char *why)
                 w->table->listeners[listener_row].name, why);
 }
 
+/* ---- for other workers ----
+ *
+ * When the number of workers changes the kernel gives some clients to another one: it finds here
+ * where their sessions went. */
+
+static void note(struct udp_session *s)
+{
+    const struct txn *t = s->conn->txn;
+    stick_put(t->worker->table, s->place, t->entry, t->worker->now_us);
+    s->noted_us = t->worker->now_us;
+}
+
+/* A session that ended by itself leaves nothing behind; that of a worker that goes does. */
+static void forget_note(const struct udp_session *s)
+{
+    const struct worker *w = s->acceptor->worker;
+    if (s->noted_us && !w->draining && !s->conn->draining)
+        stick_drop(w->table, s->place);
+}
+
 /* False: nobody can be asked, or there is no descriptor left. */
 static bool choose(struct udp_session *s)
 {
@@ -144,6 +170,7 @@ static bool choose(struct udp_session *s)
             account_retry(t);
         if (open_socket(s) == 0) {
             account_sent(t);
+            note(s);
             s->asked = s->answered = 0;
             return true;
         }
@@ -165,6 +192,7 @@ static void forget(struct link *l, bool reset)
     struct udp_session *s = CONTAINER_OF(l, struct udp_session, link);
     struct udp *u = s->acceptor->worker->udp;
     close_socket(s);
+    forget_note(s);
     *find(u, &s->key, s->hash) = s->next;
     u->count--;
     MAGIC_CLEAR(s);
@@ -189,14 +217,19 @@ static void set_address(struct net_addr *a, const struct udp_key *key)
     a->u.in6.sin6_port = key->port;
 }
 
-static bool begin_txn(struct conn *c)
+static bool begin_txn(struct udp_session *s)
 {
+    struct conn *c = s->conn;
     struct txn *t = txn_begin(c);
     if (!t)
         return false;
     t->req_idempotent = t->req_done = true;
     t->pool = &t->gen->pools[t->listener->pool];
     key_fill(t, NULL, NULL);
+    if (t->pool->conf->sticky)
+        sticky_find(t, NULL, NULL);
+    if (t->stick == INDEX_NONE)
+        sticky_find_session(t, s->place, t->listener->timeouts.idle_ms);
     txn_set_state(t, TXN_TUNNEL);
     return true;
 }
@@ -226,8 +259,12 @@ static struct udp_session *begin(struct acceptor *a, const struct udp_key *key, 
     }
     struct net_addr from;
     set_address(&from, key);
-    *s = (struct udp_session){
-        .link = {&session_ops}, .acceptor = a, .key = *key, .hash = hash, .io = {.fd = -1}};
+    *s = (struct udp_session){.link = {&session_ops},
+                              .acceptor = a,
+                              .key = *key,
+                              .hash = hash,
+                              .place = hash_bytes(place_key, key, sizeof *key),
+                              .io = {.fd = -1}};
     MAGIC_SET(s, UDP_MAGIC);
     s->conn = conn_open_session(w, a, &from, &s->link);
     if (!s->conn) {
@@ -235,7 +272,7 @@ static struct udp_session *begin(struct acceptor *a, const struct udp_key *key, 
         return NULL;
     }
     insert(w->udp, s);
-    return begin_txn(s->conn) ? s : NULL;
+    return begin_txn(s) ? s : NULL;
 }
 
 static void rearm(struct conn *c)
@@ -270,6 +307,8 @@ static void forward(struct udp_session *s, const char *bytes, size_t len)
         leave(s, errno);
     }
     s->asked++;
+    if (UNLIKELY(c->worker->now_us - s->noted_us > NOTE_US))
+        note(s);
     rearm(c);
 }
 

@@ -6,8 +6,9 @@
  * (`responses`). An ICMP error is a failed attempt: the next datagram goes to another backend.
  *
  * The kernel gives the datagrams of one client to one worker, as long as the number of workers is
- * the same; after it changed some clients come to another worker, which begins a session of its
- * own. Sessions survive reloads; those of a worker that dies begin anew with the next datagram.
+ * the same; after it changed, or when a worker died, some clients come to another worker. It begins
+ * a session of its own with the same backend, which the old one noted in the table (shm/stick.h).
+ * Sessions survive reloads.
  */
 #ifndef BALLAST_WORKER_UDP_H
 #define BALLAST_WORKER_UDP_H

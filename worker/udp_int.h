@@ -30,6 +30,8 @@ struct udp_session {
     struct udp_session *next; /* same bucket */
     struct ev_io io;          /* the backend's socket; fd -1: none now */
     uint64_t asked, answered; /* datagrams */
+    uint64_t place;           /* its key in shm/stick.h, the same in every worker */
+    uint64_t noted_us;        /* when it was last said there where it goes; 0: not yet */
 };
 
 struct udp_out {

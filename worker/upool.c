@@ -4,7 +4,6 @@
 #include "worker/link.h"
 #include "worker/upstream.h"
 
-#define UPOOL_IDLE_US (60u * 1000000u)
 #define UPOOL_EXCESS_US                                                                            \
     1000000u /* beyond `keepalive`: long enough for a burst to take it again, so that load never   \
                 reconnects */
@@ -48,6 +47,12 @@ static void link_idle(struct upstream *u)
     w->idle_count[u->pool_row]++;
 }
 
+void upool_note(struct worker *w, const struct conf_pool *p)
+{
+    w->idle_keep[p->row] = p->keepalive;
+    w->idle_ms[p->row] = p->keepalive_idle_ms;
+}
+
 void upool_drop(struct upstream *u)
 {
     unlink_idle(u);
@@ -68,14 +73,14 @@ struct upstream *upool_take(struct worker *w, uint32_t entry, uint32_t incarnati
     return NULL;
 }
 
-void upool_put(struct upstream *u, uint32_t keep)
+void upool_put(struct upstream *u, const struct conf_pool *p)
 {
     struct worker *w = u->worker;
-    if (keep == 0 || w->draining) {
+    if (p->keepalive == 0 || w->draining) {
         upstream_close(u);
         return;
     }
-    w->idle_keep[u->pool_row] = keep;
+    upool_note(w, p);
     u->idle_since_us = w->now_us;
     u->reused = true;
     upstream_want(u, EV_READ);
@@ -88,8 +93,11 @@ static bool gone(const struct upstream *u)
     return word_get(&e->state) != ROW_LIVE || word_get(&e->incarnation) != u->incarnation;
 }
 
-static void sweep_pool(struct worker *w, uint32_t pool_row, uint64_t idle_us)
+static void sweep_pool(struct worker *w, uint32_t pool_row, uint64_t most_us)
 {
+    uint64_t idle_us = (uint64_t)w->idle_ms[pool_row] * 1000;
+    if (idle_us > most_us)
+        idle_us = most_us;
     for (struct upstream *u = w->idle_old[pool_row], *next; u; u = next) {
         next = u->pool_next;
         uint64_t idle = w->now_us - u->idle_since_us;
@@ -99,12 +107,13 @@ static void sweep_pool(struct worker *w, uint32_t pool_row, uint64_t idle_us)
     }
 }
 
-static void sweep_all(struct worker *w, uint64_t idle_us)
+/* What idled for longer than its pool allows, or than that. */
+static void sweep_all(struct worker *w, uint64_t most_us)
 {
     uint32_t pools = word_get(&w->table->header->pools_high);
     for (uint32_t i = 0; i < pools; i++)
         if (w->idle_count[i])
-            sweep_pool(w, i, idle_us);
+            sweep_pool(w, i, most_us);
 }
 
 bool upool_drop_oldest(struct worker *w)
@@ -120,7 +129,7 @@ bool upool_drop_oldest(struct worker *w)
 
 void upool_sweep(struct worker *w)
 {
-    sweep_all(w, UPOOL_IDLE_US);
+    sweep_all(w, UINT64_MAX);
 }
 
 void upool_forget_removed(struct worker *w)

@@ -12,8 +12,10 @@
 /* An idle connection to this backend, or NULL. verify: look first whether the peer closed it (one
  * system call), for requests that may not be sent twice. */
 struct upstream *upool_take(struct worker *w, uint32_t entry, uint32_t incarnation, bool verify);
-/* Keeps a connection whose exchange is over; keep: the pool's keepalive, 0 closes it. */
-void upool_put(struct upstream *u, uint32_t keep);
+/* Keeps a connection whose exchange is over, unless its pool keeps none. */
+void upool_put(struct upstream *u, const struct conf_pool *p);
+/* What the pool says about idle connections is what holds from now on. */
+void upool_note(struct worker *w, const struct conf_pool *p);
 /* Takes an idle connection out and closes it. */
 void upool_drop(struct upstream *u);
 /* Makes room for a descriptor: closes one that idles. False: there is none. */

@@ -55,12 +55,14 @@ void upstream_detach(struct txn *t, bool keep)
         return;
     t->up = NULL;
     u->txn = NULL;
+    uint32_t most = t->pool->conf->keepalive_requests;
+    keep = keep && (most == 0 || u->served < most);
     if (u->io.fd == -1)
         upstream_close(u);
     else if (keep && t->pool->conf->proxy_protocol)
         proxy_out_keep(t, u);
     else if (keep)
-        upool_put(u, t->pool->conf->keepalive);
+        upool_put(u, t->pool->conf);
     else
         upstream_close(u);
 }
@@ -117,6 +119,7 @@ int upstream_attach(struct txn *t)
     if (!u)
         return -1;
     u->txn = t;
+    u->served++;
     t->up = u;
     return 0;
 }

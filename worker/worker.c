@@ -28,7 +28,6 @@
 #define ACCEPT_PAUSE_S                                                                             \
     0.05 /* how long clients wait in the queue before the limit is looked at again */
 #define UPOOL_SWEEP_S 1.0
-#define H2_IDLE_US    60000000u /* HTTP/2 connections to backends without a request */
 
 static void on_clock(struct ev_loop *loop, struct ev_check *check, int revents)
 {
@@ -54,7 +53,7 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int revents)
     upool_sweep(w);
     moved_sweep(w);
     access_sink_flush_all(w);
-    h2_backends_sweep(w, H2_IDLE_US);
+    h2_backends_sweep(w);
 }
 
 void worker_retire_conn(struct worker *w, struct conn *c)

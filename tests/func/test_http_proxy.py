@@ -536,3 +536,20 @@ def test_request_counts_are_in_the_statistics(web, origin):
     stats = json.loads(json.dumps(b.admin("/lb/stats")))
     assert stats["total_requests"] == 12
     assert stats["server_details"][0]["total_requests"] == 12
+
+
+# ---- kept connections -----------------------------------------------------------------------------------------------------
+
+def test_kept_connections_serve_so_many_requests(ballast, origin):
+    o, port = origin(), free_port()
+    ballast(f"""
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}
+pools = {{ app = {{ backends = [ "{o.address}" ], health = {{ type = "none" }}, keepalive_requests = 4, keepalive_timeout = "1s" }} }}
+""", workers=1)
+    before = o.accepted
+    for _ in range(8):
+        assert http.get(port).status == 200
+    assert o.accepted - before == 2
+    assert http.get(port).status == 200
+    assert o.accepted - before == 3
+    wait_until(lambda: o.open == 0, what="the idle connection to end")

@@ -226,6 +226,48 @@ def test_sessions_survive_reloads(udp, udp_origin):
     assert sum(len(o.clients) for o in origins) == 12
 
 
+@pytest.mark.parametrize("before, after", [(4, 2), (1, 3)])
+def test_sessions_keep_their_backend_when_the_number_of_workers_changes(udp, udp_origin, before, after):
+    origins = [udp_origin(f"b{i}") for i in range(5)]
+    b = udp(origins, workers=before, pool=', balance = "random", health = { type = "none" }')
+    clients = [client(b.port) for _ in range(60)]
+    try:
+        def homes():
+            for c in clients:
+                c.send(b"?")
+            return [c.recv(100) for c in clients]
+
+        first = homes()
+        assert len(set(first)) > 1
+        text = open(b.conf_path, encoding="ascii").read()
+        b.reload(text.replace(f"workers = {before}", f"workers = {after}"))
+        wait_until(lambda: [w["state"] for w in b.admin("/lb/workers")["workers"]].count("ready") == after, what="the workers to change")
+        for _ in range(3):
+            assert homes() == first
+    finally:
+        for c in clients:
+            c.close()
+
+
+def test_a_session_that_ended_is_forgotten(udp, udp_origin):
+    """Its client may come back to another backend: it is the algorithm's turn."""
+    origins = [udp_origin(f"b{i}") for i in range(3)]
+    b = udp(origins, listener=", responses = 1")
+    with client(b.port) as c:
+        seen = set()
+        for _ in range(9):
+            c.send(b"?")
+            seen.add(c.recv(100))
+            wait_until(lambda: sessions(b) == 0, what="the session to end")
+    assert len(seen) == 3
+
+
+def test_clients_of_one_address_share_a_backend(udp, udp_origin):
+    origins = [udp_origin(f"b{i}") for i in range(3)]
+    b = udp(origins, pool=', balance = "random", sticky = { type = "client_ip" }, health = { type = "none" }')
+    assert len({ask(b.port) for _ in range(30)}) == 1
+
+
 def test_a_listener_that_a_reload_removes(udp, udp_origin):
     o = udp_origin()
     b = udp([o])
@@ -327,10 +369,25 @@ def test_mistakes_in_the_file(tmp_path):
   d = { bind = "*:8083", protocol = "udp", pool = "u", trusted = [ "10.0.0.0/8" ], timeouts = { header = "1s" } }
   e = { bind = "*:8084", protocol = "udp", pool = "p", responses = -1 }
   f = { bind = "*:8084", protocol = "udp", pool = "s" }
+  g = { bind = "*:8085", protocol = "udp", pool = "t" }
+  h = { bind = "*:8086", protocol = "udp", pool = "q" }
+  i = { bind = "*:8087", protocol = "udp", pool = "r" }
+  j = { bind = "*:8088", protocol = "udp", pool = "k" }
+  k = { bind = "*:8089", protocol = "udp", pool = "h" }
+  l = { bind = "*:8090", protocol = "udp", pool = "m" }
+  m = { bind = "*:8091", protocol = "udp", pool = "l" }
 }
+defaults = { sticky = { type = "cookie" }, queue = { size = 5 }, keepalive = 3 }
 pools = { u = { backends = [ "127.0.0.1:1" ] }
           p = { backends = [ "127.0.0.1:1" ], proxy_protocol = "v2" }
-          s = { backends = [ "unix:/run/y.sock" ] } }
+          s = { backends = [ "unix:/run/y.sock" ] }
+          t = { backends = [ "127.0.0.1:1" ], sticky = { type = "header", name = "X-User" } }
+          q = { backends = [ "127.0.0.1:1" ], queue = { size = 10 } }
+          r = { backends = [ "127.0.0.1:1" ], retry = { attempts = 7 } }
+          k = { backends = [ "127.0.0.1:1" ], keepalive = 7 }
+          h = { backends = [ "127.0.0.1:1" ], hash_key = "uri" }
+          m = { backends = [ "127.0.0.1:1" ], timeouts = { connect = "1s" } }
+          l = { backends = [ "127.0.0.1:1" ], rate_limit = { rate = "1/s" } } }
 """)
     done = run("check", "-c", path)
     assert done.returncode == 1
@@ -342,5 +399,9 @@ pools = { u = { backends = [ "127.0.0.1:1" ] }
                  '6: error: listeners.e.responses: -1 is out of range',
                  '6: error: listeners.e: pool p has proxy_protocol, which udp has not',
                  '7: error: listeners.f: "*:8084" clashes with',
-                 '11: error: pools.s: "unix:/run/y.sock" is a unix socket'):
+                 '8: error: listeners.g: pool t has sticky that is not by client_ip, which udp has not',
+                 '9: error: listeners.h: pool q has queue,', '10: error: listeners.i: pool r has retry,',
+                 '11: error: listeners.j: pool k has keepalive,', '12: error: listeners.k: pool h has hash_key,',
+                 '13: error: listeners.l: pool m has timeouts,', '14: error: listeners.m: pool l has rate_limit,',
+                 '19: error: pools.s: "unix:/run/y.sock" is a unix socket'):
         assert want in done.stderr, (want, done.stderr)
