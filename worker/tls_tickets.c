@@ -30,22 +30,24 @@ static int seal(struct ticket_key *k, unsigned char *name, unsigned char *iv,
            set_mac(mac, k);
 }
 
-/* 1: opened. 2: opened, and the client should get one under the newest key. 0: not ours. */
-static int open_ticket(struct ticket_key *k, const unsigned char *name, unsigned char *iv,
+/* 1: opened. 2: opened, and the client should get another: under the newest key, and always with
+ * TLS 1.3, whose clients use each only once (RFC 8446 C.4). 0: not ours. */
+static int open_ticket(SSL *ssl, struct ticket_key *k, const unsigned char *name, unsigned char *iv,
                        EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
     bool newest = false;
     if (!tickets_find(name, k, &newest) || !set_mac(mac, k) ||
         EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->cipher, iv) != 1)
         return 0;
-    return newest ? 1 : 2;
+    return newest && SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2;
 }
 
-static int on_ticket(SSL *ssl UNUSED, unsigned char *name, unsigned char *iv,
-                     EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int sealing)
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int sealing)
 {
     struct ticket_key k;
-    int result = sealing ? seal(&k, name, iv, cipher, mac) : open_ticket(&k, name, iv, cipher, mac);
+    int result =
+        sealing ? seal(&k, name, iv, cipher, mac) : open_ticket(ssl, &k, name, iv, cipher, mac);
     OPENSSL_cleanse(&k, sizeof k);
     return result;
 }
