@@ -4,10 +4,10 @@
 # make bench-http1: nanoseconds per message head.
 # make bench-pick: nanoseconds per pick for each algorithm.
 # make bench-route: nanoseconds per routing decision in tables of 10 to 10,000 routes.
-BENCH_PROGRAMS := $(BUILD)/tests/bench/floor $(BUILD)/tests/bench/origin
+BENCH_PROGRAMS := $(BUILD)/tests/bench/floor $(BUILD)/tests/bench/origin $(BUILD)/tests/bench/handshakes
 
 $(BENCH_PROGRAMS): %: %.o
-	$(LINK) -o $@ $<
+	$(LINK) -o $@ $< $(if $(findstring handshakes,$@),-lssl -lcrypto)
 
 $(BUILD)/tests/bench/bench_http1: $(BUILD)/tests/bench/bench_http1.o $(BUILD)/libbase.a
 	$(LINK) -o $@ $^

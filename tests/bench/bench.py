@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """ballast side by side with a blind relay (the floor) and with the nginx and HAProxy of this system.
 
-    tests/bench/bench.py [--build DIR] [--rounds N] [--seconds S] [--scenarios small,close,big,tcp]
+    tests/bench/bench.py [--build DIR] [--rounds N] [--seconds S] [--scenarios small,close,big,tcp,tls,tlshs,tlsre,h2]
                          [--proxies ballast,floor,nginx,haproxy,haproxy-splice] [--json] [--short]
 
 The headline is processor time (user + system, all processes of a proxy) per request: it does not depend on who shares the
@@ -29,7 +29,12 @@ SCENARIOS = {
     "close": ("http", "/", ("Connection: close",), ()),
     "big": ("http", "/big", (), ("haproxy-splice",)),
     "tcp": ("tcp", "/", (), ()),
+    "tls": ("tls", "/", (), ()),  # TLS 1.3 kept alive
+    "tlshs": ("tls", "/", ("Connection: close",), ()),  # a full handshake per request
+    "tlsre": ("tls", "/", (), ()),  # a resumed one
+    "h2": ("tls", "/", (), ()),  # HTTP/2 over TLS, 16 connections of 16 streams
 }
+H2_CLIENTS, H2_STREAMS, HANDSHAKE_CLIENTS = 16, 16, 16
 PEERS = ("nginx", "haproxy", "haproxy-splice")
 
 
@@ -57,10 +62,19 @@ def takes_part(name, kinds, scenario):
     return kind in kinds and (not special or name in only_here)
 
 
-def run_once(proxy, scenario, seconds, core):
+def load(proxy, scenario, seconds, pin, build):
     kind, path, headers, _ = SCENARIOS[scenario]
+    url = f"{'https' if kind == 'tls' else 'http'}://127.0.0.1:{proxy.port[kind]}{path}"
+    if scenario == "h2":
+        return measure.h2load(url, H2_CLIENTS, H2_STREAMS, seconds, pin)
+    if scenario == "tlsre":
+        return measure.handshakes(f"{build}/tests/bench/handshakes", proxy.port[kind], HANDSHAKE_CLIENTS, seconds, pin)
+    return measure.wrk(url, CLIENTS, seconds, headers, pin)
+
+
+def run_once(proxy, scenario, seconds, core, build):
     user, system = measure.cpu_s(proxy.pid)
-    result = measure.wrk(f"http://127.0.0.1:{proxy.port[kind]}{path}", CLIENTS, seconds, headers, proxies.pinned(core))
+    result = load(proxy, scenario, seconds, proxies.pinned(core), build)
     user_after, system_after = measure.cpu_s(proxy.pid)
     per_request = 1e6 / max(result["requests"], 1)
     result["user_us"] = (user_after - user) * per_request
@@ -101,7 +115,7 @@ def run_scenario(running, scenario, args, core):
     for number in range(args.rounds):
         for name in rounds:
             progress(f"{scenario} round {number + 1}/{args.rounds} {name}")
-            rounds[name].append(run_once(running[name], scenario, args.seconds, core))
+            rounds[name].append(run_once(running[name], scenario, args.seconds, core, os.path.join(ROOT, args.build)))
     progress("")
     return ratios({name: median_of(results) for name, results in rounds.items()})
 

@@ -1,4 +1,5 @@
-"""What a run costs: processor time and memory of a process tree from /proc, requests and latencies from wrk."""
+"""What a run costs: processor time and memory of a process tree from /proc, requests and latencies from the load
+generators (wrk, h2load, handshakes.c)."""
 
 import os
 import re
@@ -80,3 +81,23 @@ def wrk(url, connections, seconds, headers, pin):
         "p99_us": latency_us(done.stdout, 99),
         "failed": sum(failures(done.stdout)),
     }
+
+
+def h2load(url, connections, streams, seconds, pin):
+    """HTTP/2, so many streams on each connection."""
+    command = ["h2load", f"-c{connections}", f"-m{streams}", f"-D{seconds}", url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, preexec_fn=pin)
+    found = re.search(r"requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed", done.stdout)
+    if done.returncode != 0 or not found:
+        raise RuntimeError(f"h2load {url}: {done.stdout}{done.stderr}")
+    good = int(found.group(3))  # the time ends with requests on their way: those were not done
+    return {"requests": good, "seconds": float(seconds), "p50_us": None, "p99_us": None, "failed": int(found.group(2)) - good}
+
+
+def handshakes(program, port, processes, seconds, pin):
+    """Connections that resume a session, one request each; one that is not resumed (but the first) has failed."""
+    done = subprocess.run([program, str(port), str(seconds), str(processes)], capture_output=True, text=True,
+                          timeout=seconds + 60, check=True, preexec_fn=pin)
+    requests, failed, resumed = map(int, done.stdout.split())
+    return {"requests": requests, "seconds": float(seconds), "p50_us": None, "p99_us": None,
+            "failed": failed + max(0, requests - resumed - processes)}

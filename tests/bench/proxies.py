@@ -1,6 +1,6 @@
 """The programs that are compared: how each is configured and started, on one worker and one processor core.
 
-Every proxy listens on two ports of its own, HTTP and TCP, and passes everything on to one origin. Logs are off everywhere,
+Every proxy listens on ports of its own, HTTP, TLS (HTTP/1.1 and HTTP/2, one P-256 certificate, tickets) and TCP, and passes everything on to one origin. Logs are off everywhere,
 keep-alive is on towards clients and towards the origin, and no proxy limits the requests of a connection.
 """
 
@@ -39,6 +39,10 @@ http {{
     }}
     server {{
         listen 127.0.0.1:{http};
+        listen 127.0.0.1:{tls} ssl http2;
+        ssl_certificate {pem};
+        ssl_certificate_key {pem};
+        ssl_protocols TLSv1.2 TLSv1.3;
         location / {{
             proxy_pass http://origin;
             proxy_http_version 1.1;
@@ -62,6 +66,7 @@ defaults
 frontend http_in
     mode http
     bind 127.0.0.1:{http}
+    bind 127.0.0.1:{tls} ssl crt {pem} alpn h2,http/1.1
     option forwardfor
     default_backend http_out
 backend http_out
@@ -82,6 +87,7 @@ log = {{ level = "warning" }}
 admin = {{ bind = "unix:{dir}/admin.sock" }}
 listeners = {{
     web = {{ bind = "127.0.0.1:{http}", pool = "app" }}
+    safe = {{ bind = "127.0.0.1:{tls}", pool = "app", tls = {{ certificates = ( {{ pem = "{pem}" }} ) }} }}
     raw = {{ bind = "127.0.0.1:{tcp}", protocol = "tcp", pool = "raw" }}
 }}
 pools = {{
@@ -111,6 +117,19 @@ def pinned(core):
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
     return prepare
+
+
+def certificate(directory):
+    """A P-256 key and a certificate of its own, in one file."""
+    path = os.path.join(directory, "bench.pem")
+    if not os.path.exists(path):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                        "-subj", "/CN=bench", "-keyout", f"{path}.key", "-out", f"{path}.crt"], check=True, capture_output=True)
+        with open(path, "w", encoding="ascii") as out:
+            for part in (".crt", ".key"):
+                with open(path + part, encoding="ascii") as f:
+                    out.write(f.read())
+    return path
 
 
 def accepts(port):
@@ -156,19 +175,19 @@ class Program:
 
 
 class Proxy:
-    """A proxy with its two ports. `kinds` says what it can do: "http", "tcp"."""
+    """A proxy with its ports. `kinds` says what it can do: "http", "tcp", "tls"."""
 
     def __init__(self, name, kinds, command, directory, origin_port, core):
         self.name, self.kinds, self.command = name, kinds, command
         self.directory, self.origin_port, self.core = directory, origin_port, core
-        self.port = {kind: free_port() for kind in ("http", "tcp")}
+        self.port = {kind: free_port() for kind in ("http", "tcp", "tls")}
         self.program = None
 
     def write(self, text, **more):
         path = os.path.join(self.directory, f"{self.name}.conf")
         with open(path, "w", encoding="ascii") as f:
             f.write(text.format(dir=self.directory, origin=self.origin_port, http=self.port["http"],
-                                tcp=self.port["tcp"], user=user_name(), **more))
+                                tcp=self.port["tcp"], tls=self.port["tls"], pem=certificate(self.directory), user=user_name(), **more))
         return path
 
     def start(self):
@@ -206,13 +225,13 @@ def available(build):
     """Name -> (kinds, command) of what can be run here."""
     found = {}
     if os.path.exists(f"{build}/ballast"):
-        found["ballast"] = (("http", "tcp"), lambda p: ballast_command(p, build))
+        found["ballast"] = (("http", "tcp", "tls"), lambda p: ballast_command(p, build))
     found["floor"] = (("http", "tcp"), lambda p: floor_command(p, build))
     if shutil.which("nginx"):
-        found["nginx"] = (("http",), nginx_command)
+        found["nginx"] = (("http", "tls"), nginx_command)
     if shutil.which("haproxy"):
-        found["haproxy"] = (("http", "tcp"), haproxy_command)
-        found["haproxy-splice"] = (("http", "tcp"), lambda p: haproxy_command(p, "option splice-request\n    option splice-response"))
+        found["haproxy"] = (("http", "tcp", "tls"), haproxy_command)
+        found["haproxy-splice"] = (("http", "tcp", "tls"), lambda p: haproxy_command(p, "option splice-request\n    option splice-response"))
     return found
 
 
