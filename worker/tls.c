@@ -15,11 +15,9 @@
 #include "worker/txn_start.h"
 #include "worker/upstream.h"
 #include "worker/tls_int.h"
+#include "worker/tls_turns.h"
 #include "worker/worker_int.h"
 
-/* A handshake step is up to a millisecond of arithmetic: after so many the others get their turn.
- */
-#define STEPS_PER_LOOP 4u
 /* The first records fit in the first flight of packets, so that nothing waits for a second one to
  * be of use; later ones are as long as they can be. */
 #define RECORD_FIRST_BYTES 4096u
@@ -259,8 +257,8 @@ static int not_shaken(struct tls *t, int result)
 
 static int shake(struct tls *t)
 {
-    if (t->worker->tls_steps++ >= STEPS_PER_LOOP)
-        return 0; /* still readable the next time around */
+    if (!tls_turns_take(t))
+        return 0;
     int result = SSL_do_handshake(t->ssl);
     if (result == 1)
         return shaken(t);
@@ -291,6 +289,7 @@ static bool tls_idle(struct link *l)
 static void tls_end(struct link *l, bool reset)
 {
     struct tls *t = self(l);
+    tls_turns_leave(t);
     if (t->shaking)
         let_go(t);
     else if (!reset && !t->broken && !(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))

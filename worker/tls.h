@@ -25,6 +25,8 @@ struct tls {
     uint64_t sent_us;          /* last send */
     uint32_t burst_bytes;      /* sent since the connection was idle */
     uint32_t blocked_bytes;    /* of a write that must be repeated */
+    struct tls *wait_prev, *wait_next; /* in worker.tls_turns */
+    bool waits, its_turn;
     bool shaking;
     bool verify;           /* a backend's certificate is checked */
     bool read_wants_write; /* reading waits until the socket takes something */

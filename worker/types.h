@@ -44,6 +44,7 @@ struct link; /* worker/link.h */
 struct pipe; /* worker/splice.h */
 struct tls_server;
 struct tls_client;
+struct tls;           /* worker/tls.h */
 struct h2_session;    /* worker/h2.h */
 struct handover;      /* worker/handover.h */
 struct access_note;   /* worker/access_log.h */
@@ -281,14 +282,17 @@ struct worker {
     uint32_t conn_count;
     bool draining;
     struct handover *handover; /* who takes the connections of this one, which leaves; or NULL */
-    uint32_t moved_count;     /* connections that keep an older generation's listener */
-    uint64_t starved_us;      /* when it was last said that there is no descriptor left */
-    uint64_t refused_us;      /* ... that a connection without an acceptable PROXY header came */
-    uint64_t now_us;          /* monotonic, once per loop iteration */
-    uint32_t tls_steps;       /* of handshakes, in this iteration */
-    uint64_t tls_said_us;     /* when a failed handshake with a backend was last said */
-    uint64_t client_limit_us; /* when a client last had too many connections */
-    uint64_t h2_said_us;      /* when a broken HTTP/2 connection was last said */
+    uint32_t moved_count;      /* connections that keep an older generation's listener */
+    uint64_t starved_us;       /* when it was last said that there is no descriptor left */
+    uint64_t refused_us;       /* ... that a connection without an acceptable PROXY header came */
+    uint64_t now_us;           /* monotonic, once per loop iteration */
+    struct tls_turns {
+        struct tls *first, *last; /* handshakes that wait for their turn */
+        uint32_t steps;           /* given out in this iteration */
+    } tls_turns;                  /* worker/tls_turns.h */
+    uint64_t tls_said_us;         /* when a failed handshake with a backend was last said */
+    uint64_t client_limit_us;     /* when a client last had too many connections */
+    uint64_t h2_said_us;          /* when a broken HTTP/2 connection was last said */
     struct ev_check clock;
     struct ev_prepare reaper;
     struct ev_timer pause; /* accepting is paused: at the connection limit or out of descriptors */

@@ -23,6 +23,7 @@
 #include "worker/udp.h"
 #include "worker/upool.h"
 #include "worker/side.h"
+#include "worker/tls_turns.h"
 #include "worker/worker_int.h"
 
 #define ACCEPT_PAUSE_S                                                                             \
@@ -34,7 +35,7 @@ static void on_clock(struct ev_loop *loop, struct ev_check *check, int revents)
     (void)loop, (void)revents;
     struct worker *w = CONTAINER_OF(check, struct worker, clock);
     w->now_us = clock_mono_us();
-    w->tls_steps = 0;
+    tls_turns_begin(w);
 }
 
 static void on_pause_over(struct ev_loop *loop, struct ev_timer *timer, int revents)
