@@ -19,6 +19,7 @@
 #define BUCKETS_FIRST 256u
 #define ANSWERS_MAX   16u /* of one session before the others have their turn */
 #define DRAIN_MS      1000u
+#define SESSIONS_MANY 1024u    /* ports are shared between backends from here on */
 #define NOTE_US       8000000u /* a session that goes on is noted again */
 
 /* Where sessions are noted: the same in every worker, unlike the seed of the table. */
@@ -93,9 +94,11 @@ static void close_socket(struct udp_session *s)
 {
     struct worker *w = s->acceptor->worker;
     ev_io_stop(w->loop, &s->io);
-    if (s->io.fd != -1)
-        close(s->io.fd);
+    if (s->io.fd == -1)
+        return;
+    close(s->io.fd);
     s->io.fd = -1;
+    udp_ports_close(&w->udp->ports, s->port);
 }
 
 /* This backend does not take it: the next datagram goes to another. */
@@ -113,13 +116,9 @@ static int open_socket(struct udp_session *s)
 {
     struct worker *w = s->acceptor->worker;
     const struct net_addr *to = &entry_at(w->table, s->conn->txn->entry)->addr;
-    int fd = socket(to->u.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = udp_ports_open(&w->udp->ports, to, w->udp->count > SESSIONS_MANY, &s->port);
     if (fd == -1)
         return -1;
-    if (connect(fd, &to->u.sa, to->len_bytes) == -1) {
-        close(fd);
-        return -1;
-    }
     ev_io_init(&s->io, on_backend, fd, EV_READ);
     ev_io_start(w->loop, &s->io);
     return 0;

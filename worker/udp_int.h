@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "worker/link.h"
 #include "worker/udp.h"
+#include "worker/udp_ports.h"
 
 #define UDP_MAGIC          0x0DDA7A6Bu
 #define UDP_DATAGRAM_BYTES 65536u
@@ -29,6 +30,7 @@ struct udp_session {
     uint64_t hash;
     struct udp_session *next; /* same bucket */
     struct ev_io io;          /* the backend's socket; fd -1: none now */
+    uint64_t port;            /* of that socket (udp_ports.h) */
     uint64_t asked, answered; /* datagrams */
     uint64_t place;           /* its key in shm/stick.h, the same in every worker */
     uint64_t noted_us;        /* when it was last said there where it goes; 0: not yet */
@@ -46,6 +48,7 @@ struct udp {
     struct udp_session **buckets;
     uint32_t mask, count;
     struct slab slab;
+    struct udp_ports ports;
     uint64_t warned_us;
     char *in; /* UDP_BATCH datagrams */
     char *out;

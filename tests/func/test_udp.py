@@ -354,6 +354,27 @@ def test_thousands_of_sessions(udp, udp_origin):
     assert len(o.clients) == 400
 
 
+def test_a_port_serves_a_session_with_each_backend(udp, udp_origin):
+    """So a host holds more sessions than it has ports; the sessions of one backend are told apart by them all the same."""
+    origins = [udp_origin(f"b{i}") for i in range(4)]
+    b = udp(origins, workers=1, pool=', health = { type = "none" }')
+    count, addresses = 2600, ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"]
+    clients = [client(b.port, bind=(addresses[i % 4], 0)) for i in range(count)]
+    try:
+        for turn in range(2):
+            for at in range(0, count, 50):
+                for i in range(at, at + 50):
+                    clients[i].send(b"%d.%d" % (turn, i))
+                for i in range(at, at + 50):
+                    assert clients[i].recv(100).split(b":")[1] == b"%d.%d" % (turn, i)
+        ports = [[port for _, port in o.clients] for o in origins]
+        assert all(len(own) == count / 4 == len(set(own)) for own in ports)
+        assert len(set(sum(ports, []))) < count, "ports are shared"
+    finally:
+        for c in clients:
+            c.close()
+
+
 def test_shown_in_the_api(udp, udp_origin):
     b = udp([udp_origin()])
     listener = b.admin("/lb/listeners")["listeners"][0]
