@@ -47,7 +47,7 @@ static struct h2_session *create(struct conn *c, const struct conf_listener *lis
     s->conn = c;
     h2_session_init(s, c->worker);
     if (h2_callbacks() && options() &&
-        nghttp2_session_server_new2(&s->ng, h2_callbacks(), s, options()) == 0 &&
+        nghttp2_session_server_new3(&s->ng, h2_callbacks(), s, options(), h2_memory()) == 0 &&
         greet(s, listener))
         return s;
     nghttp2_session_del(s->ng);

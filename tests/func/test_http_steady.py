@@ -90,7 +90,9 @@ def test_four_data_calls_at_most_and_no_epoll_ctl_per_request(ballast, origin, t
     assert rare.get("epoll_ctl", 0) / requests < 0.01, calls
 
 
-def test_no_allocation_per_request(ballast, origin, tmp_path):
+@pytest.fixture
+def counted(ballast, origin, tmp_path):
+    """An instance and a function that says how often its worker has allocated."""
     if sanitized():
         pytest.skip("AddressSanitizer brings its own allocator, and slabs are off under it")
     library, counts = tmp_path / "count.so", tmp_path / "counts"
@@ -104,8 +106,31 @@ def test_no_allocation_per_request(ballast, origin, tmp_path):
             f.seek(worker(b) % 4096 * 8)
             return struct.unpack("<Q", f.read(8))[0]
 
+    return b, allocations
+
+
+def test_no_allocation_per_request(counted):
+    b, allocations = counted
     with Talk(b.port) as talk:
         assert allocations() > 0
         before, first = allocations(), talk.total
         wait_until(lambda: talk.total > first + 2000, 60, "two thousand requests")
         assert allocations() - before < 20
+
+
+@pytest.mark.skipif(not shutil.which("h2load"), reason="h2load is not installed")
+def test_no_allocation_per_stream(counted):
+    """Two connections and whatever they need, but nothing for each of their streams."""
+    b, allocations = counted
+
+    def load(requests):
+        out = subprocess.run(["h2load", f"-n{requests}", "-c2", "-m16", f"http://127.0.0.1:{b.port}/"], capture_output=True, text=True,
+                             timeout=120).stdout
+        assert f"{requests} succeeded" in out, out
+
+    load(1000)
+    before = allocations()
+    load(1000)
+    once = allocations() - before
+    load(5000)
+    assert allocations() - before - 2 * once < 200, (once, allocations() - before)
