@@ -118,9 +118,10 @@ static uint16_t find(struct udp_ports *p, const struct net_addr *to, uint32_t tr
     if (!p->count)
         return 0;
     p->random = hash_mix64(p->random + 0x9e3779b97f4a7c15u);
+    uint64_t backend = pair_of(to, 0);
     uint32_t at = (uint32_t)(p->random % p->count);
     for (uint32_t i = 0; i < tries && i < p->count; i++, at = (at + 1) % p->count)
-        if (!has(p, pair_of(to, p->kept[at])))
+        if (!has(p, backend | p->kept[at]))
             return p->kept[at];
     return 0;
 }

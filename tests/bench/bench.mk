@@ -1,10 +1,13 @@
 # make bench [BENCH_ARGS="--short"]: ballast side by side with a blind relay and with the nginx and HAProxy of this system.
 # make bench-growth: what grows with backends, routes, connections and reloads.
+# make bench-dns: what a DNS query costs through ballast, through a blind relay and through nginx.
+# make bench-udp: holds 100,000 sessions of datagrams.
 # make bench-health: what checking 10,000 backends every 10 s costs.
 # make bench-http1: nanoseconds per message head.
 # make bench-pick: nanoseconds per pick for each algorithm.
 # make bench-route: nanoseconds per routing decision in tables of 10 to 10,000 routes.
-BENCH_PROGRAMS := $(BUILD)/tests/bench/floor $(BUILD)/tests/bench/origin $(BUILD)/tests/bench/handshakes
+BENCH_PROGRAMS := $(BUILD)/tests/bench/floor $(BUILD)/tests/bench/origin $(BUILD)/tests/bench/handshakes \
+	$(BUILD)/tests/bench/datagrams
 
 $(BENCH_PROGRAMS): %: %.o
 	$(LINK) -o $@ $< $(if $(findstring handshakes,$@),-lssl -lcrypto)
@@ -36,6 +39,13 @@ bench: all bench-programs
 .PHONY: bench-growth
 bench-growth: all bench-programs
 	@/usr/bin/python3 tests/bench/growth.py --build $(BUILD) $(BENCH_ARGS)
+
+.PHONY: bench-dns bench-udp
+bench-dns: all bench-programs
+	@/usr/bin/python3 tests/bench/dns.py --build $(BUILD) $(BENCH_ARGS)
+
+bench-udp: all
+	@/usr/bin/python3 tests/bench/udp_sessions.py --build $(BUILD) $(BENCH_ARGS)
 
 .PHONY: bench-health
 bench-health: all bench-programs

@@ -109,11 +109,12 @@ def free_port():
 
 
 def pinned(core):
-    """A preexec_fn: the program runs on one core and does not outlive the benchmark."""
+    """A preexec_fn: the program runs on one core (None: on all) and does not outlive the benchmark."""
     libc = ctypes.CDLL(None)
 
     def prepare():
-        os.sched_setaffinity(0, {core})
+        if core is not None:
+            os.sched_setaffinity(0, {core})
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
     return prepare
