@@ -325,7 +325,7 @@ TEST(is_right_again_when_a_killed_process_is_reclaimed)
     loads_refresh(&table, pool);
     rounds = UINT32_MAX;
     for (unsigned round = 0; round < 30; round++) {
-        uint32_t from = atomic_load(&table.pools[pool].turn);
+        uint64_t from = atomic_load(&table.pools[pool].turn);
         pid_t pid = start(churn, 1);
         while (atomic_load(&table.pools[pool].turn) - from < 1 + round * 13)
             sched_yield();
