@@ -76,7 +76,7 @@ PATTERNS = [
     Pattern("unbounded string", r"\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca|atoi|atol|atof)\s*\(", C, PRODUCT,
             [], "writes or reads without a bound, or cannot report an error", "    strcpy(a, b);"),
     Pattern("close in the data path", r"\bclose\s*\(", C, ["worker"],
-            ["worker/conn.c", "worker/upstream.c", "worker/splice.c", "worker/side.c", "worker/udp.c", "worker/handover*.c"],
+            ["worker/conn.c", "worker/upstream.c", "worker/splice.c", "worker/side.c", "worker/udp*.c", "worker/handover*.c"],
             "a connection ends in conn_close or upstream_close, with a reason", "    close(c->io.fd);"),
     Pattern("count in the data path", r"\bcount_(add|sub)\s*\(", C, ["worker"],
             ["worker/account.c", "worker/conn.c", "worker/accept.c", "worker/pick.c", "worker/moved.c"],
