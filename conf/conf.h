@@ -110,7 +110,8 @@ struct conf_networks {
     uint32_t deny_count;
 };
 
-struct conf_auth; /* conf/auth.h */
+struct conf_compression; /* conf/compress.h */
+struct conf_auth;        /* conf/auth.h */
 /* conf/route.h */
 struct conf_routes;
 struct conf_route;
@@ -141,8 +142,9 @@ struct conf_listener {
     struct conf_error_page *error_pages;
     uint32_t error_page_count;
     struct conf_networks networks;
-    struct conf_auth *auth;            /* NULL: none */
-    const struct conf_route *fallback; /* what no route takes: never NULL with protocol http */
+    struct conf_auth *auth;               /* NULL: none */
+    struct conf_compression *compression; /* conf/compress.h; NULL: none */
+    const struct conf_route *fallback;    /* what no route takes: never NULL with protocol http */
 
     struct conf_timeouts timeouts;
     struct conf_limits limits;

@@ -111,8 +111,11 @@ struct conf_route {
     struct conf_headers request_headers, response_headers;
     const struct conf_edits *request_edits, *response_edits;
     struct conf_networks networks;
-    struct conf_auth *auth;        /* as written; NULL: as the listener says */
-    const struct conf_auth *guard; /* the one that holds; NULL: none */
+    struct conf_auth *auth;                  /* as written; NULL: as the listener says */
+    const struct conf_auth *guard;           /* the one that holds; NULL: none */
+    struct conf_compression *compression;    /* as written; NULL: as the listener says */
+    const struct conf_compression *compress; /* the one that holds; NULL: none */
+    bool says_vary; /* `response_headers` write a Vary that names Accept-Encoding */
     struct conf_rate_limit *rate_limits;
     uint32_t rate_limit_count;
     struct conf_error_page *error_pages;

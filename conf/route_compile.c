@@ -1,6 +1,8 @@
 /* Everything of a listener's routes that is computed when a configuration is loaded. */
 #include <string.h>
+#include <strings.h>
 #include "conf/auth.h"
+#include "conf/compress.h"
 #include "conf/route.h"
 #include "conf/walk.h"
 #include "shm/layout.h"
@@ -28,9 +30,31 @@ static void choose_guard(const struct conf_listener *l, struct conf_route *r)
     r->guard = a && !a->off ? a : NULL;
 }
 
+/* Does what is configured name Accept-Encoding in Vary? Then nothing is to be added. */
+static bool names_vary(const struct conf_named *fields, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (strcasecmp(fields[i].name, "vary") == 0 &&
+            (strcasestr(fields[i].value, "accept-encoding") || strchr(fields[i].value, '*')))
+            return true;
+    return false;
+}
+
+static void choose_compression(const struct conf_listener *l, struct conf_route *r)
+{
+    const struct conf_compression *c = r->compression ? r->compression : l->compression;
+    const struct conf_headers *listener = &l->response_headers, *route = &r->response_headers;
+    r->compress = c && !c->off ? c : NULL;
+    r->says_vary = names_vary(listener->set, listener->set_count) ||
+                   names_vary(listener->add, listener->add_count) ||
+                   names_vary(route->set, route->set_count) ||
+                   names_vary(route->add, route->add_count);
+}
+
 static void compile_edits(struct walk *w, const struct conf_listener *l, struct conf_route *r)
 {
     choose_guard(l, r);
+    choose_compression(l, r);
     struct conf_headers claims = claims_of(w, r->guard);
     const struct conf_headers *request[] = {&claims, &l->request_headers, &r->request_headers};
     const struct conf_headers *response[] = {&l->response_headers, &r->response_headers};

@@ -191,7 +191,8 @@ static void check_company(struct walk *w, const struct node *n, const struct wal
                  {"rewrite", "pool", "split"},   {"strip_prefix", "pool", "split"},
                  {"timeouts", "pool", "split"},  {"auth", "pool", "split"},
                  {"mirror", "pool", "split"},    {"request_headers", "pool", "split"},
-                 {"rate_limit", "pool", "split"}};
+                 {"rate_limit", "pool", "split"},
+                 {"compression", "pool", "split"}};
     for (unsigned i = 0; i < ARRAY_LEN(rules); i++)
         if (child(n, rules[i].name) && !child(n, rules[i].beside) &&
             !(rules[i].or &&child(n, rules[i].or)))

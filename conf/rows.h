@@ -84,6 +84,9 @@ enum conf_type_id {
     CONF_T_ALPN,
     CONF_T_ACCESS_LOG, /* a group, or "off" */
     CONF_T_ACCESS_TARGET,
+    CONF_T_COMPRESSION, /* a group behind a pointer, or "off" */
+    CONF_T_CODINGS,
+    CONF_T_MEDIA_TYPES,
     CONF_T_COUNT
 };
 
@@ -154,6 +157,8 @@ extern const struct conf_section conf_section_retry, conf_section_passive, conf_
 extern const struct conf_section conf_section_pool, conf_section_pool_timeouts, conf_section_health,
     conf_section_backend;
 
+/* rows_compress.c */
+extern const struct conf_section conf_section_compression;
 /* rows_access.c */
 extern const struct conf_section conf_section_access_log;
 /* rows_rate.c */

@@ -69,6 +69,9 @@ unsigned types_listener_kind(const struct conf_listener *l);
 conf_read_fn access_read_log, access_read_target;
 conf_write_fn access_write_log;
 void access_resolve(struct conf_listener *l); /* what "auto" is here */
+/* conf/compress.c */
+conf_read_fn compress_read, value_read_codings, value_read_media_types;
+conf_write_fn compress_write;
 /* conf/rate_limit.c */
 conf_read_fn rate_read_rate, rate_read_limits;
 conf_write_fn rate_write_rate, rate_write_limits;

@@ -294,7 +294,10 @@ struct cell {
     X(rate_limited, "requests refused by a rate limit")                                            \
     X(tls_handshakes, "TLS handshakes completed")                                                  \
     X(tls_resumed, "TLS handshakes that resumed a session")                                        \
-    X(tls_failed, "TLS handshakes that failed")
+    X(tls_failed, "TLS handshakes that failed")                                                    \
+    X(compressed, "responses compressed")                                                          \
+    X(compress_in, "bytes of responses before they were compressed")                               \
+    X(compress_out, "bytes of responses after that")
 
 struct lcell {
 #define X(name, help) atom64 name;

@@ -135,6 +135,18 @@ void account_log_dropped(struct worker *w, uint32_t lines)
     count_add(&w->table->slots[w->slot].log_dropped, lines);
 }
 
+void account_compression(struct txn *t)
+{
+    count_add(&worker_lcell(t->worker, t->conn->listener_row)->compressed, 1);
+}
+
+void account_compressed(struct txn *t, uint64_t in, uint64_t out)
+{
+    struct lcell *cell = worker_lcell(t->worker, t->conn->listener_row);
+    count_add(&cell->compress_in, in);
+    count_add(&cell->compress_out, out);
+}
+
 void account_client_in(struct txn *t, uint64_t n)
 {
     t->bytes_in += n;

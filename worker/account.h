@@ -21,6 +21,9 @@ void account_rate_limited(struct txn *t, uint32_t limit);
 void account_rate_passed(struct txn *t, uint32_t limit, bool delayed, bool evicted);
 void account_rate_request(struct txn *t, bool delayed);
 void account_log_dropped(struct worker *w, uint32_t lines); /* of an access log */
+/* An answer is compressed; so much of one became so much. */
+void account_compression(struct txn *t);
+void account_compressed(struct txn *t, uint64_t in, uint64_t out);
 /* Bytes moved, as they move. */
 void account_client_in(struct txn *t, uint64_t n);
 void account_client_out(struct txn *t, uint64_t n);

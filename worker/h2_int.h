@@ -11,6 +11,9 @@
 #define H2_FIELD_BYTES   (BUF_LARGE_BYTES)
 #define H2_WINDOW_BYTES  65535u /* of a stream: what a large buffer holds */
 #define H2_SESSION_BYTES (1u << 20)
+/* A stream with less to send takes more: any buffer has room then. One that says so without room
+ * is fed for ever, and nothing else gets its turn. */
+#define H2_LOW_BYTES 4096u
 
 enum h2_body { H2_NONE, H2_LENGTH, H2_CHUNKED, H2_RAW };
 

@@ -64,7 +64,7 @@ static void taken(struct h2_stream *st)
         buf_put(&st->session->worker->bufs, st->out);
         st->out = NULL;
     }
-    if (st->io && st->io->events & EV_WRITE && (!st->out || buf_len(st->out) < 4096))
+    if (st->io && st->io->events & EV_WRITE && (!st->out || buf_len(st->out) < H2_LOW_BYTES))
         h2_feed(st, EV_WRITE);
 }
 

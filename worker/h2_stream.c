@@ -191,7 +191,7 @@ static void stream_want(struct link *l, int events)
     ev_io_modify(st->io, events);
     if (events & EV_READ && is_readable(st))
         now |= EV_READ;
-    if (events & EV_WRITE && waiting(st->out) < BUF_SMALL_BYTES)
+    if (events & EV_WRITE && waiting(st->out) < H2_LOW_BYTES)
         now |= EV_WRITE;
     if (now)
         h2_feed(st, now);

@@ -4,6 +4,9 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include "conf/compress.h"
+#include "conf/route.h"
+#include "worker/compress.h"
 #include "worker/edits.h"
 #include "worker/vars.h"
 #include "worker/peer.h"
@@ -63,6 +66,8 @@ static void copy_fields(struct buf *out, const struct http1_head *h, const char 
         bool drop = f->id != HTTP1_H_OTHER || f->hop ? dropped(t, f) : named_with(f, base, but);
         if (edits)
             drop |= edits_drop(edits, f, base);
+        if (UNLIKELY(t->recoded))
+            drop |= compress_drops(t, f, base);
         if (drop && run != UINT32_MAX) {
             add(out, base + run, f->name.off - run);
             run = UINT32_MAX;
@@ -87,6 +92,8 @@ static bool request_drops(const struct txn *t, const struct http1_header *f)
         return false;
     if (f->id == HTTP1_H_TRANSFER_ENCODING)
         return t->req_body != HTTP1_BODY_CHUNKED;
+    if (f->id == HTTP1_H_ACCEPT_ENCODING && t->route->compress && t->route->compress->offload)
+        return true;
     return f->hop || (bit & (REPLACED | CONNECTION_OWN));
 }
 
@@ -285,8 +292,8 @@ const char *head_hsts(const struct txn *t)
 bool head_response_as_is(const struct txn *t, const struct http1_head *h)
 {
     if (t->client_close || t->req_http10 || head_hsts(t)[0] || t->res_out != BODY_AS_IS ||
-        h->minor == 0 || h->status == 101 || t->route->response_edits || rate_limit_tells(t) ||
-        sticky_tells(t))
+        h->minor == 0 || h->status == 101 || t->route->response_edits || t->recoded ||
+        rate_limit_tells(t) || sticky_tells(t))
         return false;
     for (uint32_t i = 0; i < h->count; i++)
         if (h->headers[i].hop || (BIT(h->headers[i].id) & CONNECTION_OWN))
@@ -309,7 +316,7 @@ uint32_t head_response_bytes(const struct txn *t, const struct http1_head *h)
 {
     const struct conf_edits *edits = t->route->response_edits;
     return h->head_bytes + HEAD_ADDED_BYTES + (edits ? edits_bytes(t, &edits->block) : 0) +
-           (sticky_tells(t) ? STICKY_FIELDS_BYTES : 0);
+           (sticky_tells(t) ? STICKY_FIELDS_BYTES : 0) + (t->recoded ? COMPRESS_FIELDS_BYTES : 0);
 }
 
 int head_build_response(struct txn *t, const struct http1_head *h)
@@ -325,6 +332,8 @@ int head_build_response(struct txn *t, const struct http1_head *h)
     add(out, hsts, strlen(hsts));
     if (edits)
         edits_append(t, out, &edits->block);
+    if (t->recoded)
+        compress_append(t, out, h, base);
     if (t->res_out == BODY_ENCHUNK)
         ADD_LITERAL(out, "Transfer-Encoding: chunked\r\n");
     if (sticky_tells(t)) {

@@ -24,6 +24,8 @@ uint32_t relay_request_pending(const struct txn *t); /* bytes ready and not sent
 void relay_response_readable(struct txn *t);
 /* Sends what is ready to the client; finishes the txn when that was the last of it. */
 void relay_response_push(struct txn *t);
+/* The same without the rest: 1 all is sent, 0 the client takes no more now, -1 it is gone. */
+int relay_response_send(struct txn *t) MUST_CHECK;
 uint32_t relay_response_pending(const struct txn *t);
 
 /* What is ready is the whole rest of the message, and small: it leaves at the end of the turn

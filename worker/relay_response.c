@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include "conf/route.h"
 #include "worker/account.h"
+#include "worker/compress.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
 #include "worker/handover.h"
@@ -21,16 +23,6 @@
 
 static const struct http1_limits response_limits = {BUF_LARGE_BYTES - 4096, HTTP1_HEADERS_MAX};
 
-static uint32_t in_buffers(const struct txn *t)
-{
-    return (t->head_out ? buf_len(t->head_out) : 0) + t->res_ready;
-}
-
-uint32_t relay_response_pending(const struct txn *t)
-{
-    return in_buffers(t) + splice_waiting(t->to_client);
-}
-
 static char *raw_at(struct txn *t)
 {
     return buf_at(t->rbuf) + t->res_ready;
@@ -39,44 +31,6 @@ static char *raw_at(struct txn *t)
 static uint32_t raw_len(const struct txn *t)
 {
     return t->rbuf ? buf_len(t->rbuf) - t->res_ready : 0;
-}
-
-static int send_spliced(struct txn *t)
-{
-    while (t->to_client) {
-        ssize_t n = splice_drain(t->worker, &t->to_client, conn_fd(t->conn), t->res_left > 0);
-        if (n == -1)
-            return errno == EAGAIN ? 0 : -1;
-        account_client_out(t, (uint64_t)n);
-    }
-    return 1;
-}
-
-/* Returns 1 all sent, 0 blocked, -1 the client is gone. */
-static int send_ready(struct txn *t)
-{
-    if (t->to_client) /* then no buffer holds anything */
-        return send_spliced(t);
-    if (relay_response_batched(t))
-        return 1;
-    while (in_buffers(t) > 0) {
-        uint32_t head = t->head_out ? buf_len(t->head_out) : 0;
-        uint32_t before = head + t->res_ready;
-        ssize_t n = conn_send(t->conn, t->head_out, t->rbuf, t->res_ready);
-        if (n == -1 && errno == EAGAIN) {
-            t->client_started |= t->conn->link != NULL; /* a sealed record is on its way */
-            return 0;
-        }
-        if (n == -1)
-            return -1;
-        t->client_started = true;
-        account_client_out(t, (uint64_t)n);
-        if ((uint64_t)n > head)
-            t->res_ready -= (uint32_t)n - head;
-        if ((uint64_t)n < before)
-            return 0;
-    }
-    return 1;
 }
 
 /* ---- body
@@ -93,6 +47,14 @@ static void take_length(struct txn *t)
     t->res_done = t->res_left == 0;
 }
 
+/* They go behind a body that we frame anew, when there is one. */
+static void keep_trailers(struct txn *t, const char *from, uint32_t used)
+{
+    uint32_t off = t->res_chunked.trailers_off;
+    if (UNLIKELY(t->compressor != NULL) && t->res_chunked.trailing && used > off)
+        compress_trailers(t, from + off, used - off);
+}
+
 /* Walks the chunks. As they are, everything validated is ready; otherwise only the payload, moved
  * together. */
 static bool take_chunks(struct txn *t)
@@ -106,6 +68,7 @@ static bool take_chunks(struct txn *t)
         if (r == HTTP1_ERROR)
             return false;
         t->res_done = r == HTTP1_DONE;
+        keep_trailers(t, from, used);
         if (used == 0)
             break;
         if (t->res_out == BODY_DECHUNK) {
@@ -168,7 +131,7 @@ static bool room_for_head(struct txn *t, uint32_t bytes)
     struct buf_pool *p = &t->worker->bufs;
     if (buf_reserve(p, &t->head_out, bytes))
         return true;
-    return t->head_out && send_ready(t) == 1 && buf_reserve(p, &t->head_out, bytes);
+    return t->head_out && relay_response_send(t) == 1 && buf_reserve(p, &t->head_out, bytes);
 }
 
 /* An interim response goes to the client at once (RFC 9110 15.2), but for HTTP/1.0 clients, who do
@@ -212,6 +175,8 @@ static bool final_head(struct txn *t)
     t->res_head_done = true;
     t->res_upstream_keep = h->keep_alive && h->body != HTTP1_BODY_CLOSE;
     choose_framing(t, h);
+    if (UNLIKELY(t->route->compress != NULL))
+        compress_response(t, h);
     if (!t->req_done || conn_must_go(t->conn))
         t->client_close = true;
     if (head_response_as_is(t, h)) {
@@ -355,7 +320,8 @@ static struct buf *output_buffer(struct txn *t)
 {
     if (!t->rbuf)
         t->rbuf = buf_get(&t->worker->bufs,
-                          t->res_left > BUF_SMALL_BYTES || t->res_body == HTTP1_BODY_CLOSE);
+                          (t->res_left > BUF_SMALL_BYTES || t->res_body == HTTP1_BODY_CLOSE) &&
+                              !t->compressor);
     if (t->rbuf && buf_len(t->rbuf) == 0)
         t->rbuf->start = t->rbuf->end = t->res_out == BODY_ENCHUNK ? CHUNK_HEAD_BYTES : 0;
     return t->rbuf;
@@ -425,7 +391,7 @@ static void release_sent(struct txn *t)
 
 void relay_response_push(struct txn *t)
 {
-    int r = send_ready(t);
+    int r = relay_response_send(t);
     if (r == -1) {
         conn_close(t->conn, "client reset");
         return;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "conf/route.h"
+#include "worker/compress.h"
 #include "worker/conn.h"
 #include "worker/edits.h"
 #include "worker/head.h"
@@ -87,6 +88,8 @@ static bool make_room(struct txn *t, uint32_t bytes)
     buf_put(p, t->rbuf);
     t->rbuf = NULL;
     t->res_ready = 0;
+    if (t->compressor) /* of an answer that is not given */
+        compress_end(t);
     if (t->head_out)
         t->head_out->start = t->head_out->end = 0;
     return buf_reserve(p, &t->head_out, bytes);

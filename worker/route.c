@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/hash.h"
 #include "worker/auth.h"
+#include "worker/compress.h"
 #include "worker/edits.h"
 #include "worker/key.h"
 #include "worker/reply.h"
@@ -169,6 +170,8 @@ static bool act(struct txn *t, const struct vars *v)
         txn_fail(t, 404, "No route");
     } else {
         t->pool = &t->gen->pools[r->split_count ? choose_part(t, v) : r->pool];
+        if (UNLIKELY(r->compress != NULL))
+            compress_request(t, v->head, v->base);
         return !(r->strip_prefix || r->rewrite) || write_target(t, v);
     }
     return false;

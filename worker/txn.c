@@ -4,6 +4,7 @@
 #include <string.h>
 #include "worker/access_log.h"
 #include "worker/account.h"
+#include "worker/compress.h"
 #include "worker/conn.h"
 #include "worker/pick.h"
 #include "worker/relay.h"
@@ -56,6 +57,8 @@ static void free_buffers(struct txn *t)
     buf_put(p, t->fields);
     buf_put(p, t->claims);
     t->up_head = t->head_out = t->rbuf = t->target = t->fields = t->claims = NULL;
+    if (UNLIKELY(t->compressor != NULL))
+        compress_end(t);
     splice_drop(t->worker, &t->to_client);
     splice_drop(t->worker, &t->to_backend);
     if (t->res)

@@ -61,6 +61,8 @@ struct sticky_index {
     bool built;
 };
 struct h2_backend; /* worker/h2_backend.h */
+struct compressor; /* worker/compress.h */
+struct compressors;
 
 /* What a worker adds to a pool of the configuration. */
 struct pool_rt {
@@ -253,6 +255,10 @@ struct txn {
     struct buf *rbuf;                    /* bytes from the backend */
     bool client_close;                   /* close the client connection after this answer */
     bool client_started;                 /* a byte of an answer was handed to the client */
+    uint8_t coding;                      /* enum conf_coding that the client takes */
+    uint8_t recoded;                     /* enum compress_head: what the answer's head says */
+    bool holds_weak;                     /* it asks about an answer that was compressed */
+    struct compressor *compressor;       /* between rbuf and the client, or NULL */
 
     /* tunnel */
     bool bulk_in, bulk_out; /* much came at once from the client, from the backend */
@@ -308,8 +314,9 @@ struct worker {
     struct slab stream_slab, conn_slab, txn_slab, upstream_slab, head_slab, note_slab;
     struct access_buffer *access[CHILD_LOGS_MAX]; /* by sink */
     struct buf_pool bufs;
-    struct udp *udp;    /* NULL: no listener of this kind yet */
-    struct pipe *pipes; /* empty ones */
+    struct udp *udp;                 /* NULL: no listener of this kind yet */
+    struct compressors *compressors; /* NULL: none was needed yet */
+    struct pipe *pipes;              /* empty ones */
     uint32_t pipes_kept, pipes_open;
     uint64_t pipes_retry_us; /* none is asked for before */
     struct conn *retired_conns;

@@ -105,6 +105,9 @@ def test_nginx(ballast, origin, directory):
     r = ask(web, "/elsewhere")
     assert r.status == 404 and r.header("X-Content-Type-Options") == "nosniff"
     assert ask(web, "/staff/").status == 401
+    gzip = [("Accept-Encoding", "gzip")]
+    assert ask(web, "/api/v1/bytes/5000", headers=gzip).header("Content-Encoding") == "gzip"
+    assert ask(web, "/api/v1/bytes/999", headers=gzip).header("Content-Encoding") is None
     assert ask(web, "/staff/", headers=[("Authorization", "Basic YW5uOnBhc3N3b3Jk")]).status == 200
     b.by_address["10.0.2.1:8080"].stop()
     r = ask(web, "/static/x")
