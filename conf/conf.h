@@ -50,6 +50,7 @@ struct conf_limits {
     uint32_t headers;                /* 128 */
     uint64_t body_bytes;             /* 50m; 0: no limit */
     uint32_t connections_per_client; /* 0: no limit */
+    uint64_t bandwidth;              /* bytes in a second to one client connection; 0: no limit */
 };
 
 struct conf_rate {

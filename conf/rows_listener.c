@@ -87,6 +87,16 @@ static const struct conf_row limit_rows[] = {
      .also = "limit_conn max_connections_per_ip maxconn_per_ip",
      .help = "Most connections at a time from one client address (of IPv6: a network of 64 bits), "
              "exact over all workers; more are closed at once. `0`: no limit"},
+    {.name = "bandwidth",
+     .type = CONF_T_SIZE,
+     .needs = CONF_KIND_HTTP | CONF_KIND_TCP,
+     FIELD(struct conf_limits, bandwidth),
+     .fallback = "0b",
+     .max = 1ull << 40,
+     .also = "limit_rate rate bwlim proxy_download_rate",
+     .help = "Bytes in a second that one client connection is sent, whatever it carries: all "
+             "requests of an HTTP/2 connection share it. Holds for connections made while there is "
+             "a limit. `0b`: no limit"},
     END};
 const struct conf_section conf_section_limits = {"listeners.*.limits", limit_rows,
                                                  "What one request, and one client, may be."};

@@ -11,6 +11,7 @@
 #include "worker/h2.h"
 #include "worker/handover.h"
 #include "worker/link.h"
+#include "worker/pace.h"
 #include "worker/peer.h"
 #include "worker/preface.h"
 #include "worker/proto_http1.h"
@@ -170,6 +171,10 @@ void conn_begin(struct conn *c, const struct conf_listener *listener)
 
 void conn_serve(struct conn *c, const struct conf_listener *listener)
 {
+    if (UNLIKELY(listener->limits.bandwidth) && !pace_begin(c)) {
+        conn_close(c, "out of memory");
+        return;
+    }
     if (listener->protocol == CONF_TCP)
         txn_start_tcp(c, listener->pool);
     else

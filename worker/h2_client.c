@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "worker/conn.h"
 #include "worker/h2_int.h"
+#include "worker/pace.h"
 #include "worker/proxy_out.h"
 
 #define RESETS_BURST    400u
@@ -66,7 +67,8 @@ static void deadline(struct h2_session *s)
 void h2_begin(struct conn *c)
 {
     const struct conf_listener *listener = conn_listener(c);
-    struct h2_session *s = listener ? create(c, listener) : NULL;
+    bool paced = listener && (!listener->limits.bandwidth || pace_begin(c));
+    struct h2_session *s = paced ? create(c, listener) : NULL;
     if (!s) {
         conn_close(c, "out of memory");
         return;
