@@ -157,6 +157,8 @@ struct conf_listener {
     struct conf_sni *sni; /* conf/sni.h; NULL: none */
     struct conf_tls *tls; /* NULL: clients do not speak TLS */
     struct conf_access_log access_log;
+    bool traceparent;            /* every request has a valid one */
+    uint32_t traceparent_sample; /* percent of the traces that begin here: sampled */
     uint32_t responses; /* udp: datagrams that answer one of a client; 0: any number */
     uint32_t row;       /* in the table; given by the master */
     struct conf_pos pos;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/traceparent.h"
 #include "worker/access_format.h"
 #include "worker/access_sink.h"
 #include "worker/peer.h"
@@ -158,6 +159,11 @@ static void write_line(const struct txn *t, const struct conf_access_log *log, c
         .duration_us = w->now_us > t->started_us ? w->now_us - t->started_us : 0,
         .backend_us = t->note->backend_us,
     };
+    char trace[TRACE_ID_BYTES];
+    if (UNLIKELY(t->trace[0] | t->trace[1])) {
+        traceparent_write_id(trace, t->trace);
+        l.trace_id = (struct access_text){trace, sizeof trace};
+    }
     fill_head(t->note, &l);
     access_sink_added(w, log->sink, access_format(log->format, &l, room));
 }

@@ -12,6 +12,7 @@
 #include "worker/peer.h"
 #include "worker/rate_limit.h"
 #include "worker/sticky.h"
+#include "worker/trace.h"
 
 #define BIT(id) (1ull << (id))
 /* Frame or address the message: kept whatever Connection names. */
@@ -68,6 +69,8 @@ static void copy_fields(struct buf *out, const struct http1_head *h, const char 
             drop |= edits_drop(edits, f, base);
         if (UNLIKELY(t->recoded))
             drop |= compress_drops(t, f, base);
+        if (UNLIKELY(t->trace_due))
+            drop |= trace_drops(f, base);
         if (drop && run != UINT32_MAX) {
             add(out, base + run, f->name.off - run);
             run = UINT32_MAX;
@@ -248,6 +251,8 @@ int head_build_request(struct txn *t, const struct http1_head *h)
     if (t->stick_hide)
         sticky_add_cookies(t, out, h, base);
     add_proxy_fields(t, out, h, base);
+    if (UNLIKELY(t->trace_due))
+        trace_append(t, out);
     if (t->conn->identity)
         add(out, t->conn->identity, strlen(t->conn->identity));
     if (edits && !edits_append_request(t, out, h, base))

@@ -21,6 +21,7 @@
 #include "worker/reply.h"
 #include "worker/sticky.h"
 #include "worker/route.h"
+#include "worker/trace.h"
 #include "worker/txn.h"
 
 static void note_request(struct txn *t, const struct http1_head *h, struct buf *in)
@@ -134,6 +135,8 @@ void txn_start_http(struct conn *c)
     if (!t)
         return;
     note_request(t, c->head, c->in);
+    if (UNLIKELY(t->listener->traceparent))
+        trace_begin(t, c->head, buf_at(c->in));
     if (t->note)
         access_note_head(t, c->head, buf_at(c->in));
     txn_advance(t);

@@ -238,6 +238,8 @@ struct txn {
     struct check *check;   /* a password that is being checked, or NULL */
     struct buf *claims;    /* what a token says, as header fields for the backend, or NULL */
     char made_id[32];      /* X-Request-ID made here; empty: none yet */
+    uint64_t trace[2];     /* its trace; 0, 0: not looked for */
+    bool trace_due;        /* which begins here: the backend is to be told */
 
     /* the response */
     struct http1_head *res; /* while a response head arrives */
