@@ -86,7 +86,7 @@ pid_file = "{dir}/ballast.pid"
 log = {{ level = "warning" }}
 admin = {{ bind = "unix:{dir}/admin.sock" }}
 listeners = {{
-    web = {{ bind = "127.0.0.1:{http}", pool = "app" }}
+    web = {{ bind = "127.0.0.1:{http}", pool = "app"{web} }}
     safe = {{ bind = "127.0.0.1:{tls}", pool = "app", tls = {{ certificates = ( {{ pem = "{pem}" }} ) }} }}
     raw = {{ bind = "127.0.0.1:{tcp}", protocol = "tcp", pool = "raw" }}
 }}
@@ -95,6 +95,19 @@ pools = {{
     raw = {{ backends = [ "127.0.0.1:{origin}" ] }}
 }}
 """
+
+
+# What a site usually asks for as well: the last route is the one that is taken.
+BALLAST_RULES = """
+    access_log = {{ target = "{dir}/access.log", format = "json" }}
+    rate_limit = {{ rate = "10000000/s", burst = 1000000 }}
+    routes = (
+        {{ host = "api.example.com", path = "/api/v1/", pool = "raw" }}, {{ host = "*.example.org", pool = "raw" }},
+        {{ path = "/api/v2/*", methods = [ "POST" ], pool = "raw" }}, {{ path = "/img/*.png", pool = "raw" }},
+        {{ path = "/old/", redirect = "https://example.com/new/" }}, {{ path_regex = "^/u/([0-9]+)$", pool = "raw" }},
+        {{ path = "/closed/", respond = 403 }}, {{ path = "=/health", respond = 200 }},
+        {{ path = "/", headers = ( ( "X-Beta", "1" ) ), pool = "raw" }}, {{ path = "/", pool = "app" }}
+    )"""
 
 
 def user_name():
@@ -218,8 +231,8 @@ def haproxy_command(proxy, splice=""):
     return ["haproxy", "-db", "-f", proxy.write(HAPROXY, splice=splice)]
 
 
-def ballast_command(proxy, build):
-    return [f"{build}/ballast", "run", "-c", proxy.write(BALLAST)]
+def ballast_command(proxy, build, web=""):
+    return [f"{build}/ballast", "run", "-c", proxy.write(BALLAST.replace("{web}", web))]
 
 
 def available(build):
@@ -227,6 +240,7 @@ def available(build):
     found = {}
     if os.path.exists(f"{build}/ballast"):
         found["ballast"] = (("http", "tcp", "tls"), lambda p: ballast_command(p, build))
+        found["ballast-rules"] = (("http", "tcp", "tls"), lambda p: ballast_command(p, build, BALLAST_RULES))
     found["floor"] = (("http", "tcp"), lambda p: floor_command(p, build))
     if shutil.which("nginx"):
         found["nginx"] = (("http", "tls"), nginx_command)
