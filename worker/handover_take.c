@@ -258,7 +258,8 @@ static void take(struct heir *h, struct offer *o)
 
 static void stop(struct heir *h)
 {
-    log_info("connections taken over: %u, refused: %u", h->taken, h->refused);
+    if (h->taken + h->refused > 0)
+        log_info("connections taken over: %u, refused: %u", h->taken, h->refused);
     ev_io_stop(h->worker->loop, &h->io);
     close(h->io.fd);
     MAGIC_CLEAR(h);

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import threading
 
 import pytest
@@ -345,6 +346,33 @@ pools = {{ app = {{ backends = [ "{one.address}" ], health = {{ type = "none" }}
         r = http.read_response(sock)
         assert r.status == 200 and r.header("Connection") == "close"
     replaced(b, before)
+
+
+@pytest.mark.parametrize("version", ["-tls1_3", "-tls1_2"])
+def test_tls_sessions_are_resumed_after_upgrades(ballast, origin, tmp_path, version):
+    """The keys of tickets go along: a client that was here before comes back without a full handshake."""
+    ca, port, one = tls.Authority(tmp_path / "ca"), free_port(), origin()
+    cert, key = ca.issue("a", ["a.test"])
+    b = ballast(f"""
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app", tls = {{ certificates = ( {{ cert = "{cert}", key = "{key}" }} ) }} }} }}
+pools = {{ app = {{ backends = [ "{one.address}" ], health = {{ type = "none" }} }} }}
+""")
+    session = tmp_path / "session"
+
+    def handshake(*args):
+        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "a.test", version, "-ign_eof", *args],
+                              input=b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n", capture_output=True, timeout=30)
+        assert b"HTTP/1.1 200" in done.stdout, done.stdout + done.stderr
+        return "Reused" if b"\nReused, " in done.stdout else "New"
+
+    assert handshake("-sess_out", session) == "New" and session.stat().st_size > 0
+    before = wait_until(lambda: len(b.worker_pids) == 2 and b.worker_pids)
+    for _ in range(2):
+        upgrade(b)
+        replaced(b, before)
+        before = b.worker_pids
+        assert handshake("-sess_in", session) == "Reused"
+    assert b.metrics()['ballast_tls_handshakes_resumed_total{listener="web"}'] == 2
 
 
 def test_an_heir_that_dies(scene):
