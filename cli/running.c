@@ -47,8 +47,10 @@ const struct conf *running_conf(const struct instance *i, struct arena *arena, c
         return NULL;
     }
     conf_errors_init(&errors, arena);
-    const struct conf *conf = conf_load_text(text, "running configuration", arena, &errors);
-    if (!conf)
+    struct conf *conf = conf_load_text(text, "running configuration", arena, &errors);
+    if (conf)
+        conf_take_fingerprints(conf, text, arena);
+    else
         fputs(conf_errors_format(&errors), stderr);
     free(text);
     return conf;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "conf/auth.h"
-#include "conf/source.h"
+#include "conf/named_files.h"
 #include "conf/types.h"
 
 #define FILE_BYTES      (4u << 20)
@@ -138,7 +138,7 @@ char *types_read_secret(struct walk *w, const struct conf_row *row, const struct
     value_read_path(w, &plain, n, at, field);
     if (n->kind != NODE_STRING || !*path || !**path)
         return NULL;
-    char *text = source_slurp(*path, w->arena, max, false, len);
+    char *text = named_file_read(w, w->arena, *path, max, len);
     if (!text)
         walk_error(w, n->pos, at, "cannot read \"%.200s\": %s", *path,
                    errno == EFBIG    ? "too long"

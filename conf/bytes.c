@@ -4,7 +4,7 @@
 #include <openssl/pem.h>
 #include <string.h>
 #include "base/http1.h"
-#include "conf/source.h"
+#include "conf/named_files.h"
 #include "conf/types.h"
 
 #define CA_FILE_MAX (4u << 20)
@@ -167,7 +167,7 @@ void value_read_ca_file(struct walk *w, const struct conf_row *row, const struct
     if (n->kind != NODE_STRING || !*n->text)
         return;
     size_t len = 0;
-    const char *pem = source_slurp(h->ca, w->scratch, CA_FILE_MAX, false, &len);
+    const char *pem = named_file_read(w, w->scratch, h->ca, CA_FILE_MAX, &len);
     if (!pem)
         walk_error(w, n->pos, at, "cannot read \"%.200s\": %s", h->ca, strerror(errno));
     else if (strlen(pem) != len || !holds_certificate(pem, len))

@@ -310,6 +310,7 @@ struct conf {
     struct conf_regex *regexes; /* of all routes and conditions, each once */
     uint32_t regex_count;
     uint32_t jwt_key_count; /* of all there are */
+    const struct conf_file *files; /* it names; conf/named_files.h */
 };
 
 /* One problem of a file. */
@@ -332,6 +333,11 @@ struct conf *conf_load(const char *path, struct arena *arena,
  * Nothing can be included. */
 struct conf *conf_load_text(const char *text, const char *name, struct arena *arena,
                             struct conf_errors *errors) MUST_CHECK;
+/* What is in the files that it names, as lines of comment (malloc'd; NULL without memory), and as of
+ * when such lines were written: for somebody who has the text of a configuration, but not its files
+ * as they were. */
+char *conf_fingerprints(const struct conf *c) MUST_CHECK;
+void conf_take_fingerprints(struct conf *c, const char *text, struct arena *arena);
 void conf_errors_init(struct conf_errors *errors, struct arena *arena);
 void conf_errors_add(struct conf_errors *errors, struct conf_pos pos, const char *fmt, ...)
     PRINTF(3, 4);

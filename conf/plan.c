@@ -2,20 +2,10 @@
  * matched by name. */
 #include <stdlib.h>
 #include <string.h>
-#include "conf/dump.h"
-#include "conf/names.h"
-#include "conf/types.h"
+#include "conf/named_files.h"
+#include "conf/plan_int.h"
 
-struct plan {
-    struct arena *arena; /* of the changes */
-    struct arena scratch;
-    struct conf_change *first, **last;
-    const struct conf *from, *to;
-    struct out a, b; /* where fields are written for comparison */
-};
-
-/* "pool app: ", grows on the way down. */
-static struct conf_change *add_change(struct plan *p, const char *prefix, const char *what)
+struct conf_change *plan_add(struct plan *p, const char *prefix, const char *what)
 {
     struct conf_change *c = ARENA_NEW(p->arena, struct conf_change);
     c->text = arena_printf(p->arena, "%s%s", prefix, what);
@@ -29,7 +19,7 @@ static void backend_came_or_went(struct plan *p, const char *prefix, const struc
 {
     const char *what = kind == CONF_ADDED ? "added" : "removed";
     struct conf_change *c =
-        add_change(p, prefix, arena_printf(&p->scratch, "backend %s %s", name, what));
+        plan_add(p, prefix, arena_printf(&p->scratch, "backend %s %s", name, what));
     c->kind = kind;
     c->pool = pool->name;
     c->backend = name;
@@ -52,8 +42,7 @@ static void join_lines(char *text)
     *to = '\0';
 }
 
-/* The value as the configuration file would say it; "none" for what it would not mention. */
-static const char *render(struct out *o, const struct conf_row *row, const void *field)
+const char *plan_render(struct out *o, const struct conf_row *row, const void *field)
 {
     out_reset(o);
     conf_types[row->type].write(o, row, field);
@@ -65,10 +54,10 @@ static const char *render(struct out *o, const struct conf_row *row, const void 
 static void plan_leaf(struct plan *p, const char *prefix, const struct conf_row *row,
                       const void *from, const void *to)
 {
-    const char *a = dump_is_unset(row, from) ? "nothing" : render(&p->a, row, from);
-    const char *b = dump_is_unset(row, to) ? "nothing" : render(&p->b, row, to);
+    const char *a = dump_is_unset(row, from) ? "nothing" : plan_render(&p->a, row, from);
+    const char *b = dump_is_unset(row, to) ? "nothing" : plan_render(&p->b, row, to);
     if (strcmp(a, b) != 0)
-        add_change(p, prefix, arena_printf(&p->scratch, "%s: %s -> %s", row->name, a, b));
+        plan_add(p, prefix, arena_printf(&p->scratch, "%s: %s -> %s", row->name, a, b));
 }
 
 static bool is_collection(const struct conf_row *row)
@@ -79,9 +68,6 @@ static bool is_collection(const struct conf_row *row)
            row->type == CONF_T_CONDITIONS;
 }
 
-static void plan_section(struct plan *p, const char *prefix, const struct conf_section *section,
-                         const void *from, const void *to);
-
 /* A group that may be missing. */
 static void plan_optional(struct plan *p, const char *prefix, const struct conf_row *row,
                           const void *from, const void *to)
@@ -91,38 +77,37 @@ static void plan_optional(struct plan *p, const char *prefix, const struct conf_
         plan_section(p, arena_printf(&p->scratch, "%s%s.", prefix, row->name), row->section, *a,
                      *b);
     else if (*a || *b)
-        add_change(p, prefix,
-                   arena_printf(&p->scratch, "%s: %s", row->name, *b ? "turned on" : "turned off"));
-}
-
-static bool same_bytes(struct conf_der a, struct conf_der b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+        plan_add(p, prefix,
+                 arena_printf(&p->scratch, "%s: %s", row->name, *b ? "turned on" : "turned off"));
 }
 
 static bool same_certificate(const struct conf_certificate *a, const struct conf_certificate *b)
 {
-    return same_bytes(a->chain, b->chain) && same_bytes(a->key_der, b->key_der) &&
-           same_bytes(a->ocsp_der, b->ocsp_der);
+    return strcmp(a->pem, b->pem) == 0 && strcmp(a->cert, b->cert) == 0 &&
+           strcmp(a->key, b->key) == 0 && strcmp(a->ocsp, b->ocsp) == 0;
 }
 
-/* By place: what matters is what is in the files. */
+static const char *certificate_name(const struct conf_certificate *c)
+{
+    return *c->pem ? c->pem : c->cert;
+}
+
 static void plan_certificates(struct plan *p, const char *prefix, const void *from, const void *to)
 {
     const struct types_list *a = from, *b = to;
     const struct conf_certificate *x = a->items, *y = b->items;
     for (uint32_t i = 0; i < a->count && i < b->count; i++)
         if (!same_certificate(&x[i], &y[i]))
-            add_change(p, prefix,
-                       arena_printf(&p->scratch, "certificates[%u]: %s changes", i,
-                                    *y[i].pem ? y[i].pem : y[i].cert));
+            plan_add(p, prefix,
+                     arena_printf(&p->scratch, "certificates[%u]: %s -> %s", i,
+                                  certificate_name(&x[i]), certificate_name(&y[i])));
     if (a->count != b->count)
-        add_change(p, prefix,
-                   arena_printf(&p->scratch, "certificates: %u -> %u", a->count, b->count));
+        plan_add(p, prefix,
+                 arena_printf(&p->scratch, "certificates: %u -> %u", a->count, b->count));
 }
 
-static void plan_section(struct plan *p, const char *prefix, const struct conf_section *section,
-                         const void *from, const void *to)
+void plan_section(struct plan *p, const char *prefix, const struct conf_section *section,
+                  const void *from, const void *to)
 {
     for (const struct conf_row *row = section->rows; row->name; row++) {
         const char *a = (const char *)from + row->offset, *b = (const char *)to + row->offset;
@@ -147,7 +132,7 @@ static void plan_backend_health(struct plan *p, const char *below, const struct 
         plan_section(p, arena_printf(&p->scratch, "%shealth.", below), &conf_section_health, from,
                      to);
     else if (from || to)
-        add_change(p, below, to ? "health: its own" : "health: as the pool's");
+        plan_add(p, below, to ? "health: its own" : "health: as the pool's");
 }
 
 static void plan_backend(struct plan *p, const char *prefix, const struct conf_backend *from,
@@ -159,10 +144,10 @@ static void plan_backend(struct plan *p, const char *prefix, const struct conf_b
     if (from->resolve_ms == 0 && to->resolve_ms == 0 && strcmp(from->address, to->address) == 0 &&
         !net_addr_equal(&from->addr, &to->addr)) {
         char a[NET_ADDR_STRLEN], b[NET_ADDR_STRLEN];
-        add_change(p, below,
-                   arena_printf(&p->scratch, "%s resolves to %s, before to %s", to->address,
-                                net_addr_format(&to->addr, b, sizeof b),
-                                net_addr_format(&from->addr, a, sizeof a)));
+        plan_add(p, below,
+                 arena_printf(&p->scratch, "%s resolves to %s, before to %s", to->address,
+                              net_addr_format(&to->addr, b, sizeof b),
+                              net_addr_format(&from->addr, a, sizeof a)));
     }
 }
 
@@ -227,6 +212,7 @@ static const char *name_of_pool(const void *object)
 static void compare_listeners(struct plan *p, const char *prefix, const void *from, const void *to)
 {
     plan_section(p, prefix, &conf_section_listener, from, to);
+    plan_routes(p, prefix, from, to);
 }
 
 static void compare_pools(struct plan *p, const char *prefix, const void *from, const void *to)
@@ -235,6 +221,25 @@ static void compare_pools(struct plan *p, const char *prefix, const void *from, 
     plan_backends(p, prefix, from, to);
 }
 
+static uint32_t get_conditions(const struct conf *c, const char **first)
+{
+    *first = (const char *)c->conditions;
+    return c->condition_count;
+}
+
+static const char *name_of_condition(const void *object)
+{
+    const struct conf_condition *c = object;
+    return c->name;
+}
+
+static void compare_conditions(struct plan *p, const char *prefix, const void *from, const void *to)
+{
+    plan_section(p, prefix, &conf_section_condition, from, to);
+}
+
+static const struct kind condition_kind = {"condition", sizeof(struct conf_condition),
+                                           get_conditions, name_of_condition, compare_conditions};
 static const struct kind listener_kind = {"listener", sizeof(struct conf_listener), get_listeners,
                                           name_of_listener, compare_listeners};
 static const struct kind pool_kind = {"pool", sizeof(struct conf_pool), get_pools, name_of_pool,
@@ -245,11 +250,11 @@ static void came_or_went(struct plan *p, const struct kind *k, const char *name,
 {
     const char *what = kind == CONF_ADDED ? "added" : "removed";
     struct conf_change *c =
-        add_change(p, "", arena_printf(&p->scratch, "%s %s %s", k->name, name, what));
+        plan_add(p, "", arena_printf(&p->scratch, "%s %s %s", k->name, name, what));
     c->kind = kind;
     if (k == &listener_kind)
         c->listener = name;
-    else
+    else if (k == &pool_kind)
         c->pool = name;
 }
 
@@ -286,12 +291,20 @@ static void plan_admin(struct plan *p, const struct conf_admin *from, const stru
 {
     const struct conf_row *row = rows_find(&conf_section_top, "admin");
     if (from->off != to->off) {
-        add_change(p, "admin: ", to->off ? "turned off" : "turned on");
+        plan_add(p, "admin: ", to->off ? "turned off" : "turned on");
         return;
     }
     plan_section(p, "admin: ", row->section, from, to);
-    if (strcmp(from->token, to->token) != 0)
-        add_change(p, "admin: ", "the token changes");
+}
+
+/* The same path, and other contents. */
+static void plan_files(struct plan *p)
+{
+    for (const struct conf_file *now = p->to->files; now; now = now->next) {
+        const struct conf_file *before = named_file_find(p->from->files, now->path);
+        if (before && before->fingerprint != now->fingerprint)
+            plan_add(p, "", arena_printf(&p->scratch, "the contents of %s change", now->path));
+    }
 }
 
 struct conf_change *conf_plan(const struct conf *from, const struct conf *to, struct arena *arena)
@@ -304,7 +317,9 @@ struct conf_change *conf_plan(const struct conf *from, const struct conf *to, st
     if (from && to) {
         plan_section(&p, "", &conf_section_top, from, to);
         plan_admin(&p, &from->admin, &to->admin);
+        plan_files(&p);
     }
+    plan_kind(&p, &condition_kind);
     plan_kind(&p, &listener_kind);
     plan_kind(&p, &pool_kind);
     out_free(&p.a);

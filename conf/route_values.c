@@ -7,7 +7,7 @@
 #include "base/uri_path.h"
 #include "conf/regex.h"
 #include "conf/route.h"
-#include "conf/source.h"
+#include "conf/named_files.h"
 #include "conf/types.h"
 #include "shm/layout.h"
 
@@ -355,7 +355,7 @@ void value_read_page(struct walk *w, const struct conf_row *row, const struct no
     value_read_path(w, row, n, at, field);
     if (n->kind != NODE_STRING || !page->file || !*page->file)
         return;
-    page->body = source_slurp(page->file, w->arena, PAGE_BYTES, false, &len);
+    page->body = named_file_read(w, w->arena, page->file, PAGE_BYTES, &len);
     page->body_len = (uint32_t)len;
     if (!page->body)
         walk_error(w, n->pos, at, "cannot read \"%.200s\": %s", page->file,

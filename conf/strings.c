@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/http1.h"
+#include "conf/named_files.h"
 #include "conf/source.h"
 #include "conf/suggest.h"
 #include "conf/types.h"
@@ -208,7 +209,7 @@ void value_read_token_file(struct walk *w, const struct conf_row *row, const str
     if (n->kind != NODE_STRING || !*n->text || !*admin->token_file)
         return;
     size_t len = 0;
-    char *token = source_slurp(admin->token_file, w->scratch, TOKEN_MAX, false, &len);
+    char *token = named_file_read(w, w->scratch, admin->token_file, TOKEN_MAX, &len);
     if (!token) {
         report_unreadable(w, n, at, admin->token_file);
         return;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 #include "base/log.h"
-#include "conf/source.h"
+#include "conf/named_files.h"
 #include "conf/tls_load.h"
 
 #define FILE_MAX_BYTES (4u << 20)
@@ -49,7 +49,7 @@ const char *tls_why(void)
 
 char *tls_slurp(const struct tls_place *p, const char *setting, const char *path, size_t *len)
 {
-    char *text = source_slurp(path, p->w->scratch, FILE_MAX_BYTES, false, len);
+    char *text = named_file_read(p->w, p->w->scratch, path, FILE_MAX_BYTES, len);
     if (!text)
         tls_complain(p, setting, "cannot read \"%.200s\": %s", path,
                      errno == EFBIG    ? "too long"

@@ -22,12 +22,15 @@ static int write_all(int fd, const char *text, size_t len)
 void effective_publish(struct master *m)
 {
     char *text = conf_dump_text(m->current->conf);
+    char *files = conf_fingerprints(m->current->conf);
     int fd = text == NULL ? -1 : memfd_create("ballast-effective", MFD_CLOEXEC);
-    if (fd == -1 || write_all(fd, text, strlen(text)) == -1)
+    if (fd == -1 || write_all(fd, text, strlen(text)) == -1 || files == NULL ||
+        write_all(fd, files, strlen(files)) == -1)
         log_warning("`ballast plan` cannot see this generation: error=\"%s\"", strerror(errno));
     word_set(&m->table.header->effective_fd, fd == -1 ? 0 : (uint32_t)fd);
     if (m->effective_fd > 0)
         (void)close(m->effective_fd);
     m->effective_fd = fd;
     free(text);
+    free(files);
 }

@@ -1,9 +1,10 @@
 """`ballast plan` and the lists of a reload: the same engine, the same words."""
 
 import json
+import shutil
 import signal
 
-from lib import http
+from lib import http, tls
 from lib.ballast import run
 from lib.net import connect, free_port
 from lib.wait import wait_until
@@ -124,3 +125,46 @@ def test_reloads_are_remembered(ballast, origins):
     for _ in range(25):
         b.request("POST", "/lb/reload")
     wait_until(lambda: len(b.admin("/lb/reloads")["reloads"]) == 20)
+
+
+def test_routes_conditions_and_the_contents_of_files(ballast, origins, tmp_path):
+    """What is in a file counts, not only its path; `ballast plan` and the reload agree."""
+    ca, port, tls_port, two = tls.Authority(tmp_path / "ca"), free_port(), free_port(), origins(2)
+    cert, key = tmp_path / "site.crt", tmp_path / "site.key"
+    users, page, token, admin = tmp_path / "users", tmp_path / "page", tmp_path / "token", free_port()
+
+    def files(name, password, text):
+        made = ca.issue(name, [f"{name}.test"])
+        shutil.copy(made[0], cert)
+        shutil.copy(made[1], key)
+        users.write_text(f"u:{password}\n")
+        page.write_text(text)
+        token.write_text(f"token-{text}\n")
+
+    def text(route_pool, path):
+        return f"""
+conditions = {{ beta = {{ path = "{path}" }} }}
+listeners = {{
+  web = {{ bind = "127.0.0.1:{port}", pool = "app", auth = {{ basic = "{users}" }},
+          error_pages = ( {{ status = "404", file = "{page}" }} ),
+          routes = ( {{ path = "/a/", pool = "{route_pool}" }}, {{ when = "beta", pool = "app" }} ) }}
+  safe = {{ bind = "127.0.0.1:{tls_port}", pool = "app", tls = {{ certificates = ( {{ cert = "{cert}", key = "{key}" }} ) }} }}
+}}
+pools = {{ app = {{ backends = [ "{two[0].address}" ] }}, two = {{ backends = [ "{two[1].address}" ] }} }}
+admin = {{ bind = "127.0.0.1:{admin}", token_file = "{token}" }}
+"""
+
+    files("one", "{SHA}qUqP5cyxm6YcTAhz05Hph5gvu9M=", "one")
+    b = ballast(text("app", "/x"), admin_port=admin)
+    b.token = "token-one"
+    assert plan(b, "--exit-code").returncode == 0
+    files("two", "{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=", "two")
+    b.write(text("two", "/y"))
+    wanted = json.loads(plan(b, "--json").stdout)["changes"]
+    assert sorted(wanted) == sorted([
+        'condition beta: path: [ "/x" ] -> [ "/y" ]',
+        'listener web: route path [ "/a/" ]: pool: "app" -> "two"',
+        *(f"the contents of {f} change" for f in (cert, key, users, page, token)),
+    ])
+    assert b.admin("/lb/reload", "POST")["changes"] == wanted
+    assert plan(b, "--exit-code").returncode == 0

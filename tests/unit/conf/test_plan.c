@@ -106,5 +106,110 @@ TEST(the_token_changes_unseen)
     CHECK(load_into(&fixture_one, text));
     write_file("token", "two");
     CHECK(load_into(&fixture_two, text));
-    CHECK_STR(plan_of(fixture_one.conf, fixture_two.conf), "admin: the token changes\n");
+    const char *said = plan_of(fixture_one.conf, fixture_two.conf);
+    CHECK(strstr(said, "the contents of /") == said && strstr(said, "/token change\n"));
+}
+
+/* ---- routes, by what they match ---- */
+
+static const char *routed(const char *from, const char *to)
+{
+    static struct arena arena;
+    arena_free(&arena);
+    arena_init(&arena);
+    const char *frame =
+        "listeners = { web = { bind = \"*:80\", pool = \"app\", routes = ( %s ) } }\n"
+        "pools = { app = { backends = [ \"10.0.0.1:1\" ] }, "
+        "two = { backends = [ \"10.0.0.2:1\" ] } }\n";
+    char *a = NULL, *b = NULL;
+    CHECK(asprintf(&a, frame, from) > 0 && asprintf(&b, frame, to) > 0);
+    const char *text = arena_printf(&arena, "%s", plan(a, b));
+    free(a);
+    free(b);
+    return text;
+}
+
+TEST(routes_come_and_go)
+{
+    CHECK_STR(routed("{ path = \"/a/\", pool = \"app\" }", "{ path = \"/a/\", pool = \"app\" }"),
+              "");
+    CHECK_STR(routed("{ path = \"/a/\", pool = \"app\" }",
+                     "{ path = \"/b/\", host = \"x.example\", pool = \"app\" }"),
+              "listener web: route path [ \"/a/\" ] removed\n"
+              "listener web: route host [ \"x.example\" ], path [ \"/b/\" ] added\n");
+}
+
+TEST(a_route_changes)
+{
+    CHECK_STR(routed("{ path = \"/a/\", pool = \"app\" }", "{ path = \"/a/\", pool = \"two\" }"),
+              "listener web: route path [ \"/a/\" ]: pool: \"app\" -> \"two\"\n");
+    CHECK_STR(
+        routed("{ path = \"/a/\", pool = \"app\" }",
+               "{ path = \"/a/\", pool = \"app\", timeouts = { total = \"5s\" }, priority = 3 }"),
+        "listener web: route path [ \"/a/\" ]: priority: nothing -> 3\n"
+        "listener web: route path [ \"/a/\" ]: timeouts.total: nothing -> \"5s\"\n");
+}
+
+TEST(routes_with_the_same_conditions_and_another_order)
+{
+    CHECK_STR(routed("{ path = \"/a/\", pool = \"app\" }, { path = \"/b/\", pool = \"app\" }",
+                     "{ path = \"/b/\", pool = \"app\" }, { path = \"/a/\", pool = \"app\" }"),
+              "listener web: routes: their order changes\n");
+}
+
+#define WHEN(path)                                                                                 \
+    "conditions = { c = { path = \"" path "\" } }\n"                                               \
+    "listeners = { web = { bind = \"*:80\", routes = ( { when = \"c\", pool = \"app\" } ) } "      \
+    "}\n" POOL(A)
+
+TEST(conditions)
+{
+    CHECK_STR(plan(WHEN("/a"), WHEN("/a")), "");
+    CHECK_STR(plan(WHEN("/a"), WHEN("/b")), "condition c: path: [ \"/a\" ] -> [ \"/b\" ]\n");
+    CHECK_STR(plan(WEB POOL(A), "conditions = { c = { path = \"/x\" } }\n" WEB POOL(A)),
+              "condition c added\n");
+}
+
+/* ---- files whose contents change ---- */
+
+/* The file is read at each load. */
+static const char *plan_with(const char *conf, const char *before, const char *after)
+{
+    enter_dir();
+    write_file("file", before);
+    CHECK(load_into(&fixture_one, conf));
+    write_file("file", after);
+    CHECK(load_into(&fixture_two, conf));
+    return plan_of(fixture_one.conf, fixture_two.conf);
+}
+
+#define HASH "{SHA}qUqP5cyxm6YcTAhz05Hph5gvu9M=\n"
+#define WITH(setting)                                                                              \
+    "listeners = { web = { bind = \"*:80\", pool = \"app\", " setting " } }\n" POOL(A)
+
+TEST(a_file_that_stays)
+{
+    CHECK_STR(plan_with(WITH("auth = { basic = \"file\" }"), "u:" HASH, "u:" HASH), "");
+}
+
+TEST(a_password_file)
+{
+    const char *text = plan_with(WITH("auth = { basic = \"file\" }"), "u:" HASH, "v:" HASH);
+    CHECK(strstr(text, "the contents of ") == text && strstr(text, "file change\n"));
+}
+
+/* As of when they were written down, whatever is in the files by now. */
+TEST(fingerprints_from_lines)
+{
+    const char *conf = WITH("error_pages = ( { status = \"503\", file = \"file\" } )");
+    CHECK(*plan_with(conf, "one", "two"));
+    char *lines = conf_fingerprints(fixture_one.conf);
+    CHECK(lines != NULL);
+    struct conf *again = load_into(&fixture_one, conf) ? fixture_one.conf : NULL;
+    CHECK(again && !*plan_of(again, fixture_two.conf));
+    conf_take_fingerprints(again, lines, &fixture_one.arena);
+    CHECK(strstr(plan_of(again, fixture_two.conf), "file change\n"));
+    conf_take_fingerprints(again, "# nothing\n# contents x y\n#", &fixture_one.arena);
+    CHECK_STR(plan_of(again, fixture_two.conf), "");
+    free(lines);
 }
