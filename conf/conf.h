@@ -159,8 +159,9 @@ struct conf_listener {
     struct conf_access_log access_log;
     bool traceparent;            /* every request has a valid one */
     uint32_t traceparent_sample; /* percent of the traces that begin here: sampled */
-    uint32_t responses; /* udp: datagrams that answer one of a client; 0: any number */
-    uint32_t row;       /* in the table; given by the master */
+    bool quic;                   /* udp: clients are known by connection ids too */
+    uint32_t responses;          /* udp: datagrams that answer one of a client; 0: any number */
+    uint32_t row;                /* in the table; given by the master */
     struct conf_pos pos;
 };
 
@@ -309,7 +310,7 @@ struct conf {
     uint32_t condition_count;
     struct conf_regex *regexes; /* of all routes and conditions, each once */
     uint32_t regex_count;
-    uint32_t jwt_key_count; /* of all there are */
+    uint32_t jwt_key_count;        /* of all there are */
     const struct conf_file *files; /* it names; conf/named_files.h */
 };
 
@@ -333,9 +334,9 @@ struct conf *conf_load(const char *path, struct arena *arena,
  * Nothing can be included. */
 struct conf *conf_load_text(const char *text, const char *name, struct arena *arena,
                             struct conf_errors *errors) MUST_CHECK;
-/* What is in the files that it names, as lines of comment (malloc'd; NULL without memory), and as of
- * when such lines were written: for somebody who has the text of a configuration, but not its files
- * as they were. */
+/* What is in the files that it names, as lines of comment (malloc'd; NULL without memory), and as
+ * of when such lines were written: for somebody who has the text of a configuration, but not its
+ * files as they were. */
 char *conf_fingerprints(const struct conf *c) MUST_CHECK;
 void conf_take_fingerprints(struct conf *c, const char *text, struct arena *arena);
 void conf_errors_init(struct conf_errors *errors, struct arena *arena);

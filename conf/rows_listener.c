@@ -304,6 +304,14 @@ static const struct conf_row listener_rows[] = {
      .help =
          "Answers to expect for each datagram of a client: the session ends with the last of them "
          "(DNS: `1`). `0`: any number, it ends when idle for `timeouts.idle`"},
+    {.name = "quic",
+     .type = CONF_T_BOOL,
+     .needs = CONF_KIND_UDP,
+     FIELD(struct conf_listener, quic),
+     .fallback = "false",
+     .also = "http3 h3 connection_id",
+     .help = "The datagrams are QUIC: a client whose address changes keeps its backend, which it "
+             "calls by the connection id that the backend chose in the handshake"},
     END};
 const struct conf_section conf_section_listener = {
     "listeners.*", listener_rows,

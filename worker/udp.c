@@ -14,6 +14,7 @@
 #include "worker/sticky.h"
 #include "worker/txn.h"
 #include "worker/udp_int.h"
+#include "worker/udp_quic.h"
 #include "worker/verdict.h"
 
 #define BUCKETS_FIRST 256u
@@ -216,7 +217,7 @@ static void set_address(struct net_addr *a, const struct udp_key *key)
     a->u.in6.sin6_port = key->port;
 }
 
-static bool begin_txn(struct udp_session *s)
+static bool begin_txn(struct udp_session *s, const char *bytes, size_t len)
 {
     struct conn *c = s->conn;
     struct txn *t = txn_begin(c);
@@ -227,6 +228,8 @@ static bool begin_txn(struct udp_session *s)
     key_fill(t, NULL, NULL);
     if (t->pool->conf->sticky)
         sticky_find(t, NULL, NULL);
+    if (t->listener->quic)
+        udp_quic_find(t, &s->key, bytes, len);
     if (t->stick == INDEX_NONE)
         sticky_find_session(t, s->place, t->listener->timeouts.idle_ms);
     txn_set_state(t, TXN_TUNNEL);
@@ -246,7 +249,8 @@ static bool reserve_place(struct worker *w, uint32_t listener_row)
     return false;
 }
 
-static struct udp_session *begin(struct acceptor *a, const struct udp_key *key, uint64_t hash)
+static struct udp_session *begin(struct acceptor *a, const struct udp_key *key, uint64_t hash,
+                                 const char *bytes, size_t len)
 {
     struct worker *w = a->worker;
     struct udp_session *s = slab_get(&w->udp->slab);
@@ -271,7 +275,7 @@ static struct udp_session *begin(struct acceptor *a, const struct udp_key *key, 
         return NULL;
     }
     insert(w->udp, s);
-    return begin_txn(s) ? s : NULL;
+    return begin_txn(s, bytes, len) ? s : NULL;
 }
 
 static void rearm(struct conn *c)
@@ -318,7 +322,7 @@ static void on_datagram(struct acceptor *a, const struct udp_key *key, const cha
     uint64_t hash = hash_bytes(u->seed, key, sizeof *key);
     struct udp_session *s = *find(u, key, hash);
     if (!s)
-        s = begin(a, key, hash);
+        s = begin(a, key, hash, bytes, len);
     if (s)
         forward(s, bytes, len);
 }
@@ -343,6 +347,8 @@ static bool pass_on(struct udp_session *s, const char *bytes, size_t len)
         account_answer(c->txn);
         verdict_response(c->txn, 200); /* it answers: more is not known of datagrams */
     }
+    if (c->txn->listener->quic)
+        udp_quic_learn(s, bytes, len);
     account_backend_in(c->txn, len);
     account_client_out(c->txn, len);
     udp_io_answer(u, s, bytes, len);

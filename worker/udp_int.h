@@ -33,6 +33,7 @@ struct udp_session {
     uint64_t port;            /* of that socket (udp_ports.h) */
     uint64_t asked, answered; /* datagrams */
     uint64_t place;           /* its key in shm/stick.h, the same in every worker */
+    uint64_t called;          /* how its backend wants to be called (udp_quic.h) */
     uint64_t noted_us;        /* when it was last said there where it goes; 0: not yet */
 };
 

@@ -375,6 +375,73 @@ def test_a_port_serves_a_session_with_each_backend(udp, udp_origin):
             c.close()
 
 
+class QuicServer(UdpOrigin):
+    """As much of QUIC as its invariants (RFC 8999): answers an Initial with an id of its own, everything else with its name."""
+
+    def __init__(self, id, id_bytes):
+        self.ids, self.id_bytes = {}, id_bytes
+        super().__init__(id, answer=self.answer_quic)
+
+    def answer_quic(self, data, address):
+        if not data[0] & 0x80:
+            return b"\x40" + self.id.encode()
+        theirs = data[7 + data[5]:7 + data[5] + data[6 + data[5]]]
+        ours = self.ids.setdefault(theirs, os.urandom(self.id_bytes))
+        return b"\xc0\0\0\0\x01" + bytes([len(theirs)]) + theirs + bytes([len(ours)]) + ours + self.id.encode()
+
+
+@pytest.fixture
+def call():
+    """As ask(), each time from another port: those stay open."""
+    used = []
+
+    def call_once(port, data):
+        used.append(client(port))
+        used[-1].send(data)
+        return used[-1].recv(65536)
+
+    yield call_once
+    for s in used:
+        s.close()
+
+
+def handshake(call, port):
+    """The id by which the server wants to be called, and its name."""
+    first, mine = os.urandom(8), os.urandom(8)
+    answer = call(port, b"\xc0\0\0\0\x01" + bytes([8]) + first + bytes([8]) + mine + b"\0" * 1100)
+    size = answer[14]
+    return answer[15:15 + size], answer[15 + size:]
+
+
+@pytest.mark.parametrize("id_bytes", [4, 8, 20])
+def test_a_quic_client_that_moves_keeps_its_backend(udp, call, id_bytes):
+    servers = [QuicServer(f"b{i}", id_bytes) for i in range(6)]
+    try:
+        b = udp(servers, listener=", quic = true", workers=3, pool=', balance = "random", health = { type = "none" }')
+        homes = [handshake(call, b.port) for _ in range(20)]
+        assert len({name for _, name in homes}) > 1
+        for called, name in homes:
+            for _ in range(3):
+                assert call(b.port, b"\x41" + called + os.urandom(30)) == b"\x40" + name
+                mine = bytes([8]) + os.urandom(8)
+                answer = call(b.port, b"\xe0\0\0\0\x01" + bytes([id_bytes]) + called + mine + b"rest")
+                assert answer.endswith(name), "a long header names it too"
+        b.reload()
+        assert all(call(b.port, b"\x41" + called + os.urandom(30)) == b"\x40" + name for called, name in homes)
+    finally:
+        for s in servers:
+            s.stop()
+
+
+def test_what_looks_like_quic_hurts_nobody(udp, udp_origin):
+    """Headers that are cut, ids that are too long or unknown, and no datagram at all."""
+    b = udp([udp_origin()], listener=", quic = true")
+    whole = b"\xc0\0\0\0\x01" + bytes([8]) + b"a" * 8 + bytes([8]) + b"b" * 8
+    for data in [whole[:n] for n in range(len(whole))] + [b"\xc0\0\0\0\0" + whole[5:], b"\xc0\0\0\0\1\xff", b"\x40", b"\x40" + b"z" * 20,
+                                                          b"\xc0\0\0\0\1\0\xff" + b"x" * 300]:
+        assert ask(b.port, data) == b"b1:" + data
+
+
 def test_shown_in_the_api(udp, udp_origin):
     b = udp([udp_origin()])
     listener = b.admin("/lb/listeners")["listeners"][0]
@@ -397,6 +464,7 @@ def test_mistakes_in_the_file(tmp_path):
   k = { bind = "*:8089", protocol = "udp", pool = "h" }
   l = { bind = "*:8090", protocol = "udp", pool = "m" }
   m = { bind = "*:8091", protocol = "udp", pool = "l" }
+  n = { bind = "*:8092", protocol = "tcp", pool = "u", quic = true }
 }
 defaults = { sticky = { type = "cookie" }, queue = { size = 5 }, keepalive = 3 }
 pools = { u = { backends = [ "127.0.0.1:1" ] }
@@ -424,5 +492,6 @@ pools = { u = { backends = [ "127.0.0.1:1" ] }
                  '9: error: listeners.h: pool q has queue,', '10: error: listeners.i: pool r has retry,',
                  '11: error: listeners.j: pool k has keepalive,', '12: error: listeners.k: pool h has hash_key,',
                  '13: error: listeners.l: pool m has timeouts,', '14: error: listeners.m: pool l has rate_limit,',
-                 '19: error: pools.s: "unix:/run/y.sock" is a unix socket'):
+                 '15: error: listeners.n: "quic" means nothing with protocol = "tcp"',
+                 '20: error: pools.s: "unix:/run/y.sock" is a unix socket'):
         assert want in done.stderr, (want, done.stderr)
