@@ -109,7 +109,7 @@ char *h2_lower(char **at, const char *name, size_t len);
 extern char h2_names[BUF_LARGE_BYTES];
 extern nghttp2_nv h2_fields[HTTP1_HEADERS_MAX + 8];
 bool h2_is_about_connection(const struct http1_header *f);
-/* Where libnghttp2 has its memory from; NULL: malloc. */
+/* Where libnghttp2 has its memory from. */
 nghttp2_mem *h2_memory(void);
 /* Sessions: what both kinds share. */
 nghttp2_session_callbacks *h2_callbacks(void);
