@@ -3,6 +3,9 @@
 
 #include <string.h>
 #include <time.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* How much of the line a value may take, escaped. All together they leave room for what is fixed.
  */
@@ -87,15 +90,35 @@ static void put_plain_byte(struct line *o, unsigned char c)
 /* Bytes that stand as they are, in all formats. */
 static const bool plain[256] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
 
+/* How many bytes from here on stand as they are. */
+static uint32_t plain_run(const char *s, uint32_t len)
+{
+    uint32_t n = 0;
+#ifdef __SSE2__
+    for (; len - n >= sizeof(__m128i); n += (uint32_t)sizeof(__m128i)) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s + n));
+        /* signed: what is not ASCII is below a space as well */
+        __m128i low = _mm_cmplt_epi8(v, _mm_set1_epi8(' '));
+        __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                     _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+        __m128i last = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f));
+        int odd = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(low, marks), last));
+        if (odd)
+            return n + (uint32_t)__builtin_ctz((unsigned)odd);
+    }
+#endif
+    while (n < len && plain[(unsigned char)s[n]])
+        n++;
+    return n;
+}
+
 /* Puts at most cap bytes. */
 static void put_escaped(struct line *o, struct access_text t, uint32_t cap, bool json)
 {
     const char *end = o->at + cap;
     for (uint32_t i = 0; i < t.len;) {
-        uint32_t run = i;
-        while (run < t.len && plain[(unsigned char)t.at[run]])
-            run++;
-        uint32_t left = (uint32_t)(end - o->at), n = run - i < left ? run - i : left;
+        uint32_t run = plain_run(t.at + i, t.len - i);
+        uint32_t left = (uint32_t)(end - o->at), n = run < left ? run : left;
         put(o, t.at + i, n);
         i += n;
         if (i == t.len || end - o->at < 6)

@@ -142,7 +142,7 @@ static void write_line(const struct txn *t, const struct conf_access_log *log, c
     const struct peer *p = &t->note->client;
     char client[INET6_ADDRSTRLEN] = "unix";
     if (p->family != AF_UNIX)
-        inet_ntop(p->family, p->ip, client, sizeof client);
+        (void)net_ip_format(p->family, p->ip, client);
     struct access_line l = {
         .wall_ms = clock_wall_ms(),
         .client = client,

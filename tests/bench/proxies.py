@@ -100,7 +100,7 @@ pools = {{
 # What a site usually asks for as well: the last route is the one that is taken.
 BALLAST_RULES = """
     access_log = {{ target = "{dir}/access.log", format = "json" }}
-    rate_limit = {{ rate = "10000000/s", burst = 1000000 }}
+    rate_limit = {{ rate = "1000000/s", burst = 1000000 }}
     routes = (
         {{ host = "api.example.com", path = "/api/v1/", pool = "raw" }}, {{ host = "*.example.org", pool = "raw" }},
         {{ path = "/api/v2/*", methods = [ "POST" ], pool = "raw" }}, {{ path = "/img/*.png", pool = "raw" }},

@@ -107,6 +107,30 @@ TEST(utf8_stays_and_what_is_none_is_escaped)
     }
 }
 
+TEST(each_byte_at_each_place)
+{
+    struct access_line l = usual();
+    for (unsigned byte = 1; byte < 256; byte++)
+        for (unsigned at = 0; at < 50; at++) {
+            char agent[51], escaped[8];
+            memset(agent, 'a', 50);
+            agent[50] = '\0';
+            agent[at] = (char)byte;
+            bool stays = byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
+            snprintf(escaped, sizeof escaped, stays ? "%c" : "\\x%02x", byte);
+            l.user_agent = text(agent);
+            format(ACCESS_COMBINED, &l);
+            const char *shown = strstr(line, "\"-\" \"") + 5;
+            CHECK(strncmp(shown, agent, at) == 0);
+            CHECK(strncmp(shown + at, escaped, strlen(escaped)) == 0);
+            CHECK(strncmp(shown + at + strlen(escaped), agent + at + 1, 49 - at) == 0);
+            json_t *root = parsed(&l);
+            CHECK(byte >= 0x80 ||
+                  strcmp(json_string_value(json_object_get(root, "user_agent")), agent) == 0);
+            json_decref(root);
+        }
+}
+
 /* The longest of everything, of bytes that grow most. */
 TEST(any_line_fits)
 {
