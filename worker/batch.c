@@ -27,6 +27,7 @@ struct batch {
     struct ev_prepare before_wait;
     uint64_t *held; /* a bit for each descriptor */
     uint32_t held_max, used;
+    bool broken; /* the ring: nothing is taken any more */
     struct message messages[MESSAGES_MAX];
     char bytes[BYTES_MAX];
 };
@@ -70,6 +71,7 @@ static void open_batch(struct ev_loop *loop)
         return;
     }
     b->used = 0;
+    b->broken = false;
     b->loop = loop;
     ev_prepare_init(&b->before_wait, on_before_wait);
     ev_set_priority(&b->before_wait, EV_MINPRI); /* behind those who still have something to say */
@@ -117,8 +119,10 @@ static bool take(int fd, struct conn *conn, struct buf *first, struct buf *secon
     uint32_t head = first ? buf_len(first) : 0, len = head + second_ready;
     if (!b || len == 0 || len > BATCH_MESSAGE_BYTES || (uint32_t)fd >= b->held_max)
         return false;
-    if (batch_holds(fd) || batch_waiting == MESSAGES_MAX || b->used + len > BYTES_MAX)
+    if (batch_waiting == MESSAGES_MAX || b->used + len > BYTES_MAX)
         batch_flush();
+    if (b->broken || batch_holds(fd)) /* the second of a turn would have to follow the first */
+        return false;
     char *to = b->bytes + b->used;
     b->messages[batch_waiting++] =
         (struct message){.fd = fd, .at = b->used, .len = len, .conn = conn};
@@ -163,35 +167,44 @@ static void take_results(struct batch *b)
     io_uring_cq_advance(&b->ring, seen);
 }
 
-/* MSG_DONTWAIT: every message is decided before the call returns. */
+/* MSG_DONTWAIT: every message that the kernel took is decided before the call returns. One that was
+ * taken and not decided may have been sent: its connection is shut. Those that were not taken go
+ * alone, and the ring, which still holds them, is not used again. */
 static void send_together(struct batch *b, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        struct message *m = &b->messages[i];
-        struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
+    uint32_t offered = 0;
+    int taken;
+    for (struct io_uring_sqe *sqe; offered < count && (sqe = io_uring_get_sqe(&b->ring)) != NULL;
+         offered++) {
+        struct message *m = &b->messages[offered];
         io_uring_prep_send(sqe, m->fd, b->bytes + m->at, m->len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        io_uring_sqe_set_data64(sqe, i);
-        m->result = -EAGAIN;
+        io_uring_sqe_set_data64(sqe, offered);
+        m->result = -ECANCELED;
     }
-    int n;
     do
-        n = io_uring_submit_and_wait(&b->ring, count);
-    while (n == -EINTR);
+        taken = io_uring_submit_and_wait(&b->ring, offered);
+    while (taken == -EINTR);
     take_results(b);
+    for (uint32_t i = taken > 0 ? (uint32_t)taken : 0; i < count; i++) {
+        b->broken = true;
+        send_alone(b, &b->messages[i]);
+    }
 }
 
-static bool broken(ssize_t result)
+/* Its descriptor tells the owner of a connection that broke. */
+static bool is_broken(ssize_t result)
 {
     return result < 0 && result != -EAGAIN && result != -ENOBUFS && result != -ENOMEM &&
-           result != -EINTR;
+           result != -EINTR && result != -ECANCELED;
 }
 
 static void settle(const struct batch *b, const struct message *m)
 {
-    if (m->result == (ssize_t)m->len || broken(m->result))
-        return;
     uint32_t sent = m->result > 0 ? (uint32_t)m->result : 0;
-    if (!m->conn || !tail_attach(m->conn, b->bytes + m->at + sent, m->len - sent))
+    if (sent == m->len || is_broken(m->result) || (m->conn && m->conn->state == CONN_CLOSED))
+        return;
+    if (m->result == -ECANCELED || !m->conn ||
+        !tail_keep(m->conn, b->bytes + m->at + sent, m->len - sent))
         (void)shutdown(m->fd, SHUT_RDWR);
 }
 

@@ -4,6 +4,7 @@
 #include "worker/conn.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "worker/relay.h"
 #include "worker/tls.h"
 #include "worker/tunnel.h"
+#include "worker/tail.h"
 #include "worker/txn.h"
 #include "worker/txn_start.h"
 #include "worker/worker_int.h"
@@ -201,6 +203,8 @@ static void forget(struct conn *c, bool reset)
     if (conn_fd(c) != -1)
         close(conn_fd(c));
     c->link = NULL;
+    free(c->tail);
+    c->tail = NULL;
     buf_put(&w->bufs, c->in);
     c->in = NULL;
     http1_release_head(c);
@@ -282,6 +286,7 @@ static void on_timeout(struct conn *c)
     case CONN_PROXY:
     case CONN_HELLO: preface_timeout(c); break;
     case CONN_LINGER: conn_close(c, "linger timeout"); break;
+    case CONN_TAIL: conn_reset(c, "client does not read"); break;
     case CONN_H2: h2_timeout(c); break;
     case CONN_HANDED:
     case CONN_CLOSED: break;
@@ -294,6 +299,7 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int revent
     (void)loop, (void)revents;
     struct conn *c = CONTAINER_OF(timer, struct conn, timer);
     MAGIC_CHECK(c, CONN_MAGIC);
+    batch_settle(conn_fd(c));
     if (c->worker->now_us + 500 < c->deadline_us)
         arm(c, c->deadline_us);
     else
@@ -307,6 +313,8 @@ void conn_linger(struct conn *c)
         return;
     }
     batch_settle(conn_fd(c));
+    if (c->state == CONN_TAIL)
+        return; /* until that has gone */
     if (c->eof || link_shut(c->link, conn_fd(c)) == -1) {
         conn_close(c, c->eof ? "closed after answer" : "client gone");
         return;
@@ -364,6 +372,7 @@ static void readable(struct conn *c)
             relay_request_readable(c->txn);
         break;
     case CONN_LINGER: linger_readable(c); break;
+    case CONN_TAIL:
     case CONN_H2: h2_readable(c); break;
     case CONN_HANDED:
     case CONN_CLOSED: break;
@@ -374,6 +383,8 @@ static void writable(struct conn *c)
 {
     if (c->state == CONN_H2)
         h2_writable(c);
+    if (c->state == CONN_TAIL)
+        tail_push(c);
     if (c->state != CONN_BUSY)
         return;
     if (c->txn->state == TXN_TUNNEL)
@@ -387,6 +398,7 @@ static void on_client_io(struct ev_loop *loop, struct ev_io *io, int revents)
     (void)loop;
     struct conn *c = CONTAINER_OF(io, struct conn, io);
     MAGIC_CHECK(c, CONN_MAGIC);
+    batch_settle(conn_fd(c));
     if (c->link)
         revents = c->link->ops->ready(c->link, revents);
     if (revents & EV_WRITE)

@@ -38,7 +38,7 @@ ssize_t link_send_fd(int fd, struct buf *first, struct buf *second, uint32_t sec
     return n;
 }
 
-void link_set_events(struct ev_loop *loop, struct ev_io *io, int events)
+static void set_events(struct ev_loop *loop, struct ev_io *io, int events)
 {
     if (ev_is_active(io)) {
         if ((io->events & (EV_READ | EV_WRITE)) == events)
@@ -54,7 +54,7 @@ void link_set_events(struct ev_loop *loop, struct ev_io *io, int events)
 void link_watch(struct link *l, struct ev_loop *loop, struct ev_io *io, int events)
 {
     if (!l || !l->ops->virtual_fd)
-        link_set_events(loop, io, events);
+        set_events(loop, io, events);
     if (l)
         l->ops->want(l, events);
 }

@@ -51,8 +51,6 @@ void link_watch(struct link *l, struct ev_loop *loop, struct ev_io *io, int even
 /* Ends watcher and link, before the descriptor is closed. reset: the peer must not take what it got
  * for the whole. */
 void link_end(struct link *l, struct ev_loop *loop, struct ev_io *io, bool reset);
-/* The part of link_watch that tells the kernel; for links. */
-void link_set_events(struct ev_loop *loop, struct ev_io *io, int events);
 /* What the watcher waits for. */
 static inline int link_wanted(const struct link *l, const struct ev_io *io)
 {
@@ -84,7 +82,6 @@ static inline ssize_t conn_recv(struct conn *c, struct buf *b)
 static inline ssize_t conn_send(struct conn *c, struct buf *first, struct buf *second,
                                 uint32_t second_ready)
 {
-    batch_settle(c->io.fd); /* it may give the connection a link */
     return link_send(c->link, c->io.fd, first, second, second_ready);
 }
 

@@ -25,6 +25,7 @@ bool relay_response_batched(struct txn *t)
 {
     uint32_t bytes = len_of(t->head_out) + t->res_ready;
     if (!t->res_done || !t->req_done || t->req_upgrade || t->client_close || t->conn->link ||
+        t->conn->eof || len_of(t->conn->in) > 0 ||
         !batch_conn(t->conn, t->head_out, t->rbuf, t->res_ready))
         return false;
     t->res_ready = 0;

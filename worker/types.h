@@ -111,6 +111,7 @@ enum conn_state {
     CONN_LINGER, /* answered and half-closed: reads and drops what still comes, so that the answer
                     is not reset away */
     CONN_H2,     /* owned by an HTTP/2 session */
+    CONN_TAIL,   /* answered, but the client has not taken the end of the answer (tail.h) */
     CONN_HANDED, /* another worker is asked to take it (handover.h): untouched until it answers */
     CONN_CLOSED  /* to be freed at the end of the iteration */
 };
@@ -139,6 +140,7 @@ struct conn {
     struct http1_head *head; /* while a head arrives and its request runs */
     struct txn *txn;
     struct h2_session *h2;    /* CONN_H2 */
+    struct tail *tail;        /* CONN_TAIL */
     struct upstream *kept;    /* idle, announced to its backend as this client's (proxy_out.h) */
     struct conn *prev, *next; /* worker's list of open connections; next also links the retired */
     uint32_t bind_id; /* of the socket that it was accepted on: the listener may be renamed */

@@ -209,6 +209,7 @@ static void worker_drain(struct child *c, uint32_t deadline_ms)
     struct worker *w = c->data;
     if (w->draining)
         return;
+    batch_flush(); /* what a client does not take is known before it is told to go */
     accept_drain(w);
     w->draining = true;
     conn_drain_all(w);
@@ -218,6 +219,7 @@ static void worker_drain(struct child *c, uint32_t deadline_ms)
 
 static void worker_leave(struct child *c)
 {
+    batch_flush();
     access_sink_flush_all(c->data);
 }
 

@@ -103,3 +103,58 @@ def test_backends_that_close_idle_connections_cost_no_request(web):
                 o.cut()
             wait_until(lambda: load.ok > level + 30, what="traffic")
     assert load.failures == []
+
+
+def read_all(sock, seconds=60):
+    """To the end, counted by the last bytes of answers."""
+    sock.settimeout(seconds)
+    return b"".join(iter(lambda: sock.recv(1 << 20), b""))
+
+
+@pytest.mark.parametrize("together", ["true", "false"])
+def test_answers_of_our_own_that_nobody_reads_yet(ballast, together):
+    port = free_port()
+    b = ballast(f"""
+io_uring = {together}
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", redirect = "https" }} }}
+""", workers=1)
+    count, path = 3000, b"/" + b"x" * 2000
+    with connect(port, timeout=60) as s:
+        sender = threading.Thread(target=s.sendall, args=((b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path) * count,))
+        sender.start()
+        seen = [0]
+
+        def blocked():
+            seen.append(b.metrics()['ballast_requests_received_total{listener="web"}'])
+            return seen[-1] > 30 and len(set(seen[-5:])) == 1
+
+        wait_until(blocked, 30, what="answers that nobody reads to fill the buffers")
+        reader = http.Reader(s)
+        assert [http.read_response(s, reader=reader, deadline=60).status for _ in range(count)] == [301] * count
+        sender.join(30)
+
+
+def test_who_says_no_more_before_reading_gets_all_answers(web):
+    """One request at a time until an answer does not fit any more; then FIN, then reading."""
+    for o in web.origins:
+        o.script["/big"] = b"HTTP/1.1 200 OK\r\nContent-Length: 3500\r\n\r\n" + b"z" * 3500
+    with connect(web.port, timeout=60) as s, connect(web.port) as other:
+        sent = 0
+        received = 'ballast_requests_received_total{listener="web"}'
+
+        def answered():
+            return web.metrics()[received] >= sent * 2 and web.metrics()['ballast_pool_connections{pool="app"}'] == 0
+
+        while sent < 3000:
+            for sock in (s, other):  # two at a time: they leave together
+                sock.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+            sent += 1
+            http.read_response(other)
+            if sent % 100 == 0:
+                try:
+                    wait_until(answered, 2)
+                except AssertionError:
+                    break
+        s.shutdown(1)
+        got = read_all(s)
+    assert got.count(b"HTTP/1.1 200") == sent and got.endswith(b"z" * 3500)
