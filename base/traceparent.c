@@ -1,7 +1,5 @@
 #include "base/traceparent.h"
 
-#include <string.h>
-
 /* Lower case hexadecimal digits; false: others. */
 static bool read_hex(const char *s, uint32_t digits, uint64_t *value)
 {
@@ -44,7 +42,8 @@ void traceparent_write_id(char out[TRACE_ID_BYTES], const uint64_t id[2])
 void traceparent_write(char out[TRACEPARENT_BYTES], const uint64_t id[2], uint64_t parent,
                        bool sampled)
 {
-    memcpy(out, "00-", 3);
+    write_hex(out, 2, 0);
+    out[2] = '-';
     traceparent_write_id(out + 3, id);
     out[35] = out[52] = '-';
     write_hex(out + 36, 16, parent);

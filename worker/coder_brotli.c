@@ -55,7 +55,9 @@ static void give_block(void *opaque, void *data)
 static struct coder *make(uint32_t level UNUSED)
 {
     struct brotli *b = calloc(1, sizeof *b);
-    return b ? &b->coder : NULL;
+    if (!b)
+        return NULL;
+    return &b->coder;
 }
 
 static void end_state(struct brotli *b)
