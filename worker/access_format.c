@@ -153,6 +153,20 @@ static void json_text(struct line *o, struct access_text t, uint32_t cap)
     PUT(o, "\"");
 }
 
+/* A word of our own: names of listeners and pools, addresses, protocols. Nothing in it is to be
+ * escaped. */
+static void json_word(struct line *o, const char *s)
+{
+    if (!s) {
+        PUT(o, "null");
+        return;
+    }
+    size_t len = strlen(s);
+    PUT(o, "\"");
+    put(o, s, len < NAME_CAP ? len : NAME_CAP);
+    PUT(o, "\"");
+}
+
 static void json_ms(struct line *o, uint64_t us)
 {
     if (us == UINT64_MAX)
@@ -196,9 +210,9 @@ static void format_json(struct line *o, const struct access_line *l)
     KEY(o, "request_id");
     json_text(o, l->request_id, ID_CAP);
     KEY(o, "client");
-    json_text(o, text_of(l->client), NAME_CAP);
+    json_word(o, l->client);
     KEY(o, "listener");
-    json_text(o, text_of(l->listener), NAME_CAP);
+    json_word(o, l->listener);
     KEY(o, "method");
     json_text(o, l->method, NAME_CAP);
     KEY(o, "host");
@@ -206,7 +220,7 @@ static void format_json(struct line *o, const struct access_line *l)
     KEY(o, "path");
     json_text(o, l->target, TARGET_CAP);
     KEY(o, "protocol");
-    json_text(o, text_of(l->protocol), NAME_CAP);
+    json_word(o, l->protocol);
     KEY(o, "status");
     put_uint(o, l->status);
     KEY(o, "bytes_in");
@@ -216,7 +230,7 @@ static void format_json(struct line *o, const struct access_line *l)
     KEY(o, "duration_ms");
     json_ms(o, l->duration_us);
     KEY(o, "pool");
-    json_text(o, text_of(l->pool), NAME_CAP);
+    json_word(o, l->pool);
     KEY(o, "backend");
     json_text(o, text_of(l->backend), NAME_CAP);
     KEY(o, "backend_ms");
@@ -226,7 +240,7 @@ static void format_json(struct line *o, const struct access_line *l)
     KEY(o, "termination");
     json_text(o, text_of(l->termination), NAME_CAP);
     KEY(o, "tls");
-    json_text(o, text_of(l->tls), NAME_CAP);
+    json_word(o, l->tls);
     KEY(o, "user_agent");
     json_text(o, l->user_agent, AGENT_CAP);
     KEY(o, "referer");
