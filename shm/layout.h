@@ -19,6 +19,7 @@
  *   client cell (slot, cell)         the slot's process only; master when it is dead workers
  *   rate heap   unit of 4 KiB        workers (shm/rate.h)                            workers
  *   event       ring place           any process (per-place sequence lock)           admin, tools
+ *   cache       see shm/cache.h      workers, admin; pins, ccell: the slot's process  all
  *
  * The object is sparse: only what header.*_reserved says has memory behind it (shm/table.h
  * table_reserve), and nothing else may be touched, not even to read. Rows are reserved from the
@@ -53,6 +54,7 @@
 #define INDEX_NONE        UINT32_MAX
 #define HISTO_BUCKETS     112u
 
+typedef _Atomic uint16_t atom16;
 typedef _Atomic uint32_t atom32;
 typedef _Atomic uint64_t atom64;
 
@@ -73,7 +75,8 @@ struct table_header {
     char boot_id[40]; /* of the kernel that made it: a table of another boot is dead */
     char product_version[16];
     struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events, hash,
-        loads, rates, rcells, rate_heap, sticks, client_cells;
+        loads, rates, rcells, rate_heap, sticks, client_cells, cache_words, cache_next,
+        cache_entries, cache_index, cache_marks, cache_pins, ccells, cache_data;
     uint32_t master_pid;
     atom32 effective_fd;         /* master: its descriptor of the configuration as text, 0: none */
     uint64_t master_start_ticks; /* /proc/PID/stat field 22: tells a reused pid */
@@ -104,6 +107,12 @@ struct table_header {
     atom32 rcells_reserved[SLOT_MAX];
     atom32 client_cell_count; /* master, once: cells in use per worker; 0: nobody limits clients */
     atom32 client_cells_reserved[SLOT_MAX];
+    /* under the lock: blocks of the response cache with memory, and those in use; 0: no cache */
+    atom32 cache_reserved, cache_blocks, cache_buckets_reserved;
+    atom32 cache_pins_reserved[SLOT_MAX];
+    atom32 cache_purges;                    /* any: grows with each purge */
+    atom32 cache_version;                   /* any: of the last object begun */
+    _Alignas(CACHE_LINE) atom64 cache_hand; /* any: where room is looked for next */
     _Alignas(CACHE_LINE) atom64 event_next; /* any: next sequence number of the ring */
     _Alignas(CACHE_LINE) atom32
         clients[SLOT_MAX]; /* gauge lanes: client connections per slot (reserve-then-accept) */
@@ -312,7 +321,8 @@ struct pcell {
     atom64 queue;          /* gauge: requests waiting for a backend */
     atom64 no_backend;     /* total: requests that found no usable backend */
     atom64 queue_first_us; /* gauge: since when the first of them has waited; 0: none */
-    atom64 spare[5];
+    /* totals, shm/cache.h */
+    atom64 cache_hits, cache_misses, cache_stale, cache_revalidated, cache_bypassed;
 };
 
 /* ---- sessions (shm/stick.h)
@@ -355,6 +365,61 @@ struct rcell {
     atom64 spare[4];
 };
 
+/* ---- the response cache: shm/cache.h
+ * ---------------------------------------------------------------------------------------------- */
+#define CACHE_BLOCK_BYTES 4096u
+#define CACHE_BLOCKS_MAX  (1u << 22) /* 16 GiB */
+#define CACHE_WAYS        8u         /* of a bucket of the index: a cache line */
+#define CACHE_BUCKETS_MAX (CACHE_BLOCKS_MAX / 4)
+#define CACHE_CLAIMS      16384u /* fetches under way; power of two */
+#define CACHE_EPOCHS      4096u  /* power of two */
+
+enum cache_kind {
+    CACHE_RESPONSE,
+    CACHE_VARIES /* no response: names the fields that choose among several */
+};
+
+/* What is known of an object; written before it can be found, constant while it can. */
+struct cache_about {
+    uint64_t hash;
+    int64_t born_us;  /* clock_mono_us when its age was 0; below 0: before this host was started */
+    uint64_t made_us; /* clock_mono_us when it was kept */
+    uint64_t body_bytes;
+    uint32_t fresh_s, while_revalidate_s, if_error_s;
+    uint32_t key_bytes, vary_bytes, head_bytes; /* what stands before the body, in this order */
+    uint16_t status;
+    uint8_t kind; /* enum cache_kind */
+    bool must_revalidate;
+};
+
+struct cache_entry {
+    _Alignas(CACHE_LINE) struct cache_about about;
+    uint32_t blocks;
+    atom32 used; /* any: asked for since the hand came by */
+    atom32 hits; /* any, approximate */
+};
+
+struct cache_marks {
+    atom64 claims[CACHE_CLAIMS]; /* who fetches what; any, by compare-and-swap */
+    atom64 passes[CACHE_CLAIMS]; /* what was not to be kept lately */
+    atom32 epochs[CACHE_EPOCHS]; /* by key: grows when it is invalidated */
+};
+
+#define CCELL_COUNTERS(X)                                                                          \
+    X(stored, "responses kept")                                                                    \
+    X(evicted, "responses that made way for others")                                               \
+    X(purged, "responses removed by a purge or an unsafe request")                                 \
+    X(abandoned, "responses not kept to the end: too large, cut short, or no room")                \
+    X(collapsed, "requests that waited for the fetch of another")                                  \
+    X(served_bytes, "bytes of bodies served from the cache")
+
+struct ccell {
+#define X(name, help) atom64 name;
+    CCELL_COUNTERS(X)
+#undef X
+    atom64 spare[2];
+};
+
 /* ---- events
  * ------------------------------------------------------------------------------------------------
  */
@@ -372,6 +437,7 @@ struct event {
 
 _Static_assert(sizeof(struct event) == 320, "an event has no padding, all of it is checked");
 _Static_assert(sizeof(struct cell) == 1024, "a cell is 1 KiB");
+_Static_assert(sizeof(struct ccell) == CACHE_LINE, "a ccell is one cache line");
 _Static_assert(sizeof(struct rcell) == CACHE_LINE, "an rcell is one cache line");
 _Static_assert(sizeof(struct lcell) % CACHE_LINE == 0, "processes do not share a line of an lcell");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "lock-free words");

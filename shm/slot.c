@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include "base/clock.h"
+#include "shm/cache.h"
 #include "shm/clients.h"
 #include "shm/lanes.h"
 #include "shm/loads.h"
@@ -97,6 +98,7 @@ void slot_reclaim(struct table *t, uint32_t slot)
     const struct table_header *h = t->header;
     atomic_store(&t->header->clients[slot], 0);
     clients_reclaim(t, slot);
+    cache_reclaim(t, slot);
     reclaim_inflight(t, slot);
     reclaim_rows(t, slot);
     uint32_t listeners = word_get(&h->lcells_reserved[slot]);

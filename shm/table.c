@@ -51,6 +51,14 @@ static void lay_out(struct table_header *h)
     at = place(&h->rate_heap, at, RATE_UNIT_BYTES, RATE_UNITS);
     at = place(&h->sticks, at, STICK_WAYS * sizeof(atom64), STICK_BUCKETS);
     at = place(&h->client_cells, at, sizeof(atom64), (uint64_t)SLOT_MAX * CLIENTS_CELLS_MAX);
+    at = place(&h->cache_words, at, sizeof(atom64), CACHE_BLOCKS_MAX);
+    at = place(&h->cache_next, at, sizeof(atom32), CACHE_BLOCKS_MAX);
+    at = place(&h->cache_entries, at, sizeof(struct cache_entry), CACHE_BLOCKS_MAX);
+    at = place(&h->cache_index, at, CACHE_WAYS * sizeof(atom64), CACHE_BUCKETS_MAX);
+    at = place(&h->cache_marks, at, sizeof(struct cache_marks), 1);
+    at = place(&h->cache_pins, at, sizeof(atom16), (uint64_t)SLOT_MAX * CACHE_BLOCKS_MAX);
+    at = place(&h->ccells, at, sizeof(struct ccell), SLOT_MAX);
+    at = place(&h->cache_data, at, CACHE_BLOCK_BYTES, CACHE_BLOCKS_MAX);
     h->magic = TABLE_MAGIC;
     h->version = TABLE_VERSION;
     h->header_bytes = sizeof *h;
@@ -62,6 +70,19 @@ static void lay_out(struct table_header *h)
 static off_t fixed_bytes(const struct table_header *h)
 {
     return (off_t)h->listeners.offset_bytes;
+}
+
+static void resolve_cache(struct table *t)
+{
+    const struct table_header *h = t->header;
+    t->cache_words = (atom64 *)(void *)(t->base + h->cache_words.offset_bytes);
+    t->cache_next = (atom32 *)(void *)(t->base + h->cache_next.offset_bytes);
+    t->cache_entries = (struct cache_entry *)(void *)(t->base + h->cache_entries.offset_bytes);
+    t->cache_index = (atom64 *)(void *)(t->base + h->cache_index.offset_bytes);
+    t->cache_marks = (struct cache_marks *)(void *)(t->base + h->cache_marks.offset_bytes);
+    t->cache_pins = (atom16 *)(void *)(t->base + h->cache_pins.offset_bytes);
+    t->ccells = (struct ccell *)(void *)(t->base + h->ccells.offset_bytes);
+    t->cache_data = t->base + h->cache_data.offset_bytes;
 }
 
 static void resolve(struct table *t)
@@ -82,6 +103,7 @@ static void resolve(struct table *t)
     t->sticks = (atom64 *)(void *)(t->base + h->sticks.offset_bytes);
     t->rate_heap = t->base + h->rate_heap.offset_bytes;
     t->client_cells = t->base + h->client_cells.offset_bytes;
+    resolve_cache(t);
 }
 
 static int map(struct table *t, size_t len_bytes, int protection)

@@ -25,6 +25,14 @@ struct table {
     atom64 *sticks;
     struct rate_row *rates;
     struct event *events;
+    /* the response cache, shm/cache.h */
+    atom64 *cache_words, *cache_index;
+    atom32 *cache_next;
+    struct cache_entry *cache_entries;
+    struct cache_marks *cache_marks;
+    atom16 *cache_pins;
+    struct ccell *ccells;
+    char *cache_data;
 };
 
 /* Creates the table of this process (the master). why gets a sentence an operator can act on

@@ -45,6 +45,8 @@ int table_reserve_loads(struct table *t, uint32_t pool, uint32_t places) MUST_CH
 int table_reserve_rates(struct table *t, uint32_t wanted) MUST_CHECK;
 int table_reserve_rate_units(struct table *t, uint32_t unit, uint32_t units) MUST_CHECK;
 void table_release_rate_units(struct table *t, uint32_t unit, uint32_t units);
+/* Memory for so many blocks and buckets of the response cache. The same. */
+int table_reserve_cache(struct table *t, uint32_t blocks, uint32_t buckets) MUST_CHECK;
 /* Builds a pool's hash table of the kind in memory of its own: *made is the caller's to free,
  * *count its points or places, 0 when the pool has no member of any weight. Lock held. 0, or -1 no
  * memory. */

@@ -19,6 +19,7 @@
 #define HASH_STEP     16u
 #define LOADS_STEP    512u /* a page of leaves */
 #define RATE_STEP     64u
+#define CACHE_STEP    64u
 
 static int allocate(struct table *t, uint64_t offset_bytes, uint64_t len_bytes)
 {
@@ -58,6 +59,9 @@ static int extend_slot(struct table *t, uint32_t slot, uint32_t entries, uint32_
     if (slot < SLOT_SERVICE_FIRST &&
         extend(t, &h->client_cells, (uint64_t)slot * CLIENTS_CELLS_MAX,
                &h->client_cells_reserved[slot], word_get(&h->client_cell_count), 512) == -1)
+        return -1;
+    if (extend(t, &h->cache_pins, (uint64_t)slot * CACHE_BLOCKS_MAX, &h->cache_pins_reserved[slot],
+               word_get(&h->cache_reserved), CACHE_STEP) == -1)
         return -1;
     if (extend(t, &h->rcells, (uint64_t)slot * RATE_MAX, &h->rcells_reserved[slot],
                word_get(&h->rates_reserved), RATE_STEP) == -1)
@@ -141,4 +145,22 @@ int stick_reserve(struct table *t)
         return -1;
     word_set(&t->header->sticks_reserved, 1);
     return 0;
+}
+
+/* Everything that a block has, and then the pins of all slots; the marks and cells are of one size.
+ */
+int table_reserve_cache(struct table *t, uint32_t blocks, uint32_t buckets)
+{
+    struct table_header *h = t->header;
+    atom32 words = word_get(&h->cache_reserved), next = words, entries = words;
+    if (words == 0 && (allocate(t, h->cache_marks.offset_bytes, sizeof(struct cache_marks)) == -1 ||
+                       allocate(t, h->ccells.offset_bytes, SLOT_MAX * sizeof(struct ccell)) == -1))
+        return -1;
+    if (extend(t, &h->cache_words, 0, &words, blocks, CACHE_STEP) == -1 ||
+        extend(t, &h->cache_next, 0, &next, blocks, CACHE_STEP) == -1 ||
+        extend(t, &h->cache_entries, 0, &entries, blocks, CACHE_STEP) == -1 ||
+        extend(t, &h->cache_index, 0, &h->cache_buckets_reserved, buckets, CACHE_STEP) == -1 ||
+        extend(t, &h->cache_data, 0, &h->cache_reserved, blocks, CACHE_STEP) == -1)
+        return -1;
+    return table_reserve(t);
 }
