@@ -46,6 +46,8 @@ api_handler api_backends_revert;
 api_handler api_config, api_reload, api_reloads, api_upgrade, api_index;
 /* api_events.c */
 api_handler api_events;
+/* api_cache.c */
+api_handler api_cache, api_cache_delete, api_cache_purge;
 /* api_rows.c */
 api_handler api_pools, api_listeners, api_workers;
 /* metrics.c */
@@ -59,6 +61,7 @@ api_handler page_dashboard;
 void api_backends_write(struct json *j, const struct api *a, uint32_t entry);
 void api_rows_workers_write(struct json *j, const struct table *t); /* an array */
 void api_rates_write(struct json *j, const struct api *a);          /* an array */
+void api_cache_write_counts(struct json *j, const struct table *t); /* members */
 /* The pools that take no requests and the workers that are missing, as sentences. How many pools
  * have no usable backend. */
 uint32_t api_health_reasons(struct json *j, const struct api *a, bool *degraded);

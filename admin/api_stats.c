@@ -85,6 +85,10 @@ void api_stats(struct api *a, const struct request *q, struct response *r)
     write_servers(j, a);
     json_key(j, "rate_limits");
     api_rates_write(j, a);
+    json_key(j, "cache");
+    json_object_begin(j);
+    api_cache_write_counts(j, a->table);
+    json_object_end(j);
     json_key(j, "workers");
     api_rows_workers_write(j, a->table);
     json_object_end(j);

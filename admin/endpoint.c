@@ -59,6 +59,16 @@ static const struct endpoint rows[] = {
      "transitions, admin actions, reloads: ?since=SEQ (negative: the last so many), ?limit=N, "
      "?wait=5s waits for news",
      api_events},
+    {REQUEST_GET, "/lb/cache", false,
+     "what the response cache holds, and counts: ?prefix=http://host/dir/ (or /dir/, on any host), "
+     "?url=, ?pool=, ?limit=N (100; 0: counts only)",
+     api_cache},
+    {REQUEST_DELETE, "/lb/cache", true,
+     "removes what it holds: one of ?url=, ?prefix= and ?all=1, and ?pool=; 200 {purged}. What is "
+     "being fetched meanwhile is not kept",
+     api_cache_delete},
+    {REQUEST_POST, "/lb/cache/purge", true,
+     "the same with a body: {url | prefix | all: true, pool?}", api_cache_purge},
     {REQUEST_GET, "/lb/pools", false, "pools with their members' state", api_pools},
     {REQUEST_GET, "/lb/listeners", false, "listeners with their traffic", api_listeners},
     {REQUEST_GET, "/lb/workers", false, "worker and service processes", api_workers},

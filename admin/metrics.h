@@ -31,6 +31,10 @@ struct metrics_instance {
     uint64_t one, generation, workers, workers_configured, clients, max_connections;
     uint64_t started_ms, restarts, reloads_ok, reloads_failed, watchdog_kills, silence_ms;
     uint64_t log_dropped;
+    uint64_t cache_size_bytes, cache_used_bytes, cache_objects;
+#define X(name, help) uint64_t cache_##name;
+    CCELL_COUNTERS(X)
+#undef X
 };
 struct metrics_listener {
     struct metrics_labels labels;
@@ -44,6 +48,7 @@ struct metrics_pool {
     struct metrics_labels labels;
     uint64_t by_status[STATUS_UNKNOWN + 1];
     uint64_t no_backend, queue, inflight;
+    uint64_t cache_hits, cache_misses, cache_stale, cache_revalidated, cache_bypassed;
 };
 struct metrics_backend {
     struct metrics_labels labels;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "admin/view.h"
 #include "shm/breaker.h"
+#include "shm/cache.h"
 #include "shm/passive.h"
 #include "shm/queue.h"
 #include "shm/slot.h"
@@ -77,6 +78,27 @@ static void load_instance(struct metrics_instance *o, const struct table *t)
     o->reloads_failed = count_get(&h->reloads_failed);
 }
 
+static void load_cache(struct metrics_instance *o, const struct table *t)
+{
+    struct cache_usage u;
+    cache_usage(t, &u);
+    o->cache_size_bytes = (uint64_t)u.blocks * CACHE_BLOCK_BYTES;
+    o->cache_used_bytes = (uint64_t)u.blocks_used * CACHE_BLOCK_BYTES;
+    o->cache_objects = u.objects;
+#define X(name, help) o->cache_##name = cache_cell_sum(t, offsetof(struct ccell, name));
+    CCELL_COUNTERS(X)
+#undef X
+}
+
+static void load_pool_cache(struct metrics_pool *o, const struct table *t, uint32_t pool)
+{
+    o->cache_hits = count_pcell_sum(t, pool, offsetof(struct pcell, cache_hits));
+    o->cache_misses = count_pcell_sum(t, pool, offsetof(struct pcell, cache_misses));
+    o->cache_stale = count_pcell_sum(t, pool, offsetof(struct pcell, cache_stale));
+    o->cache_revalidated = count_pcell_sum(t, pool, offsetof(struct pcell, cache_revalidated));
+    o->cache_bypassed = count_pcell_sum(t, pool, offsetof(struct pcell, cache_bypassed));
+}
+
 static void load_listener(struct metrics_listener *o, const struct table *t, uint32_t row)
 {
     struct view_lcell cell;
@@ -123,6 +145,7 @@ static void load_pool(struct metrics_copy *m, const struct table *t, uint32_t po
     o->no_backend = count_pcell_sum(t, pool, offsetof(struct pcell, no_backend));
     o->queue = queue_length(t, pool);
     o->inflight = pool_inflight(t, pool);
+    load_pool_cache(o, t, pool);
     for (uint32_t i = 0; i < count && backends->count < backends->cap; i++) {
         o->by_status[entry_status(entry_at(t, members[i]))]++;
         load_backend(set_next(backends), t, members[i], name);
@@ -141,7 +164,9 @@ static bool load_all(struct metrics_copy *m, const struct table *t, const uint32
                   sizeof(struct metrics_backend));
     if (!ok)
         return false;
-    load_instance(set_next(&m->sets[SCOPE_INSTANCE]), t);
+    struct metrics_instance *instance = set_next(&m->sets[SCOPE_INSTANCE]);
+    load_instance(instance, t);
+    load_cache(instance, t);
     for (uint32_t i = 0; i < listener_count; i++)
         load_listener(set_next(&m->sets[SCOPE_LISTENER]), t, listeners[i]);
     for (uint32_t i = 0; i < pool_count; i++)

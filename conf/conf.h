@@ -16,6 +16,7 @@
 #include "base/base.h"
 #include "base/net.h"
 #include "shm/rate.h"
+#include "conf/cache.h"
 #include "conf/policy.h"
 #include "conf/tls.h"
 
@@ -267,6 +268,7 @@ struct conf_pool {
     struct conf_queue queue;
     const struct conf_breaker *breaker; /* NULL: none */
     const struct conf_sticky *sticky;   /* NULL: no sessions */
+    struct conf_cache *cache;           /* NULL: nothing is kept */
     enum conf_all_down all_down;
     uint32_t max_connections; /* of all backends together; 0: no limit */
     struct conf_pos pos;
@@ -301,6 +303,7 @@ struct conf {
     bool io_uring;        /* true */
     struct conf_log log;
     struct conf_admin admin;
+    struct conf_cache_store cache;
     struct conf_listener *listeners;
     uint32_t listener_count;
     struct conf_pool *pools;

@@ -115,7 +115,8 @@ struct conf_route {
     const struct conf_auth *guard;           /* the one that holds; NULL: none */
     struct conf_compression *compression;    /* as written; NULL: as the listener says */
     const struct conf_compression *compress; /* the one that holds; NULL: none */
-    bool says_vary; /* `response_headers` write a Vary that names Accept-Encoding */
+    bool says_vary;           /* `response_headers` write a Vary that names Accept-Encoding */
+    struct conf_cache *cache; /* NULL: as the pool says */
     struct conf_rate_limit *rate_limits;
     uint32_t rate_limit_count;
     struct conf_error_page *error_pages;

@@ -186,12 +186,12 @@ static void check_company(struct walk *w, const struct node *n, const struct wal
 {
     static const struct {
         const char *name, *beside, * or ;
-    } rules[] = {{"status", "redirect", NULL},   {"body", "respond", NULL},
-                 {"content_type", "body", NULL}, {"split_key", "split", NULL},
-                 {"rewrite", "pool", "split"},   {"strip_prefix", "pool", "split"},
-                 {"timeouts", "pool", "split"},  {"auth", "pool", "split"},
-                 {"mirror", "pool", "split"},    {"request_headers", "pool", "split"},
-                 {"rate_limit", "pool", "split"},
+    } rules[] = {{"status", "redirect", NULL},    {"body", "respond", NULL},
+                 {"content_type", "body", NULL},  {"split_key", "split", NULL},
+                 {"rewrite", "pool", "split"},    {"strip_prefix", "pool", "split"},
+                 {"timeouts", "pool", "split"},   {"auth", "pool", "split"},
+                 {"mirror", "pool", "split"},     {"request_headers", "pool", "split"},
+                 {"rate_limit", "pool", "split"}, {"cache", "pool", "split"},
                  {"compression", "pool", "split"}};
     for (unsigned i = 0; i < ARRAY_LEN(rules); i++)
         if (child(n, rules[i].name) && !child(n, rules[i].beside) &&

@@ -120,6 +120,11 @@ static const struct conf_row top_rows[] = {
      FIELD(struct conf, admin),
      .section = &admin_section,
      .also = "stats api"},
+    {.name = "cache",
+     .type = CONF_T_GROUP,
+     FIELD(struct conf, cache),
+     .section = &conf_section_cache_store,
+     .also = "proxy_cache_path"},
     {.name = "defaults",
      .type = CONF_T_DEFAULTS,
      .help =
@@ -180,6 +185,8 @@ const struct conf_section *const conf_sections[] = {&conf_section_top,
                                                     &conf_section_queue,
                                                     &conf_section_sticky,
                                                     &conf_section_pool_tls,
+                                                    &conf_section_cache_store,
+                                                    &conf_section_cache,
                                                     NULL};
 
 bool rows_fit(const struct conf_row *row, unsigned kind)

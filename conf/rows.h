@@ -87,6 +87,8 @@ enum conf_type_id {
     CONF_T_COMPRESSION, /* a group behind a pointer, or "off" */
     CONF_T_CODINGS,
     CONF_T_MEDIA_TYPES,
+    CONF_T_CACHE, /* a group behind a pointer, or "off" */
+    CONF_T_CACHE_VALID,
     CONF_T_COUNT
 };
 
@@ -163,6 +165,8 @@ extern const struct conf_section conf_section_compression;
 extern const struct conf_section conf_section_access_log;
 /* rows_rate.c */
 extern const struct conf_section conf_section_rate_limit;
+/* rows_cache.c */
+extern const struct conf_section conf_section_cache_store, conf_section_cache;
 /* rows_route.c */
 extern const struct conf_section conf_section_condition, conf_section_route, conf_section_split,
     conf_section_route_timeouts, conf_section_request_headers, conf_section_response_headers,

@@ -268,6 +268,13 @@ static const struct conf_row pool_rows[] = {
      .also = "session persistence affinity session_affinity cookie",
      .help = "Sessions: off unless this group is there; `\"off\"` where `defaults` has one. See "
              "`pools.*.sticky`"},
+    {.name = "cache",
+     .type = CONF_T_CACHE,
+     FIELD(struct conf_pool, cache),
+     .section = &conf_section_cache,
+     .also = "proxy_cache caching",
+     .help = "Keeps responses for all workers: off unless this group is there; `\"off\"` where "
+             "`defaults` has one. See `pools.*.cache`"},
     {.name = "tls",
      .type = CONF_T_POOL_TLS,
      .flags = CONF_OWN,

@@ -324,6 +324,14 @@ static const struct conf_row route_rows[] = {
      .also = "limit_req ratelimit stick_table throttle",
      .help = "How often this route may be asked, besides what the listener and the pool say: see "
              "`listeners.*.rate_limit`"},
+    {.name = "cache",
+     .type = CONF_T_CACHE,
+     .flags = CONF_OMIT,
+     FIELD(struct conf_route, cache),
+     .section = &conf_section_cache,
+     .also = "proxy_cache caching",
+     .help = "Keeps responses, instead of what the pool says: see `pools.*.cache`. `\"off\"`: "
+             "nothing is kept"},
     {.name = "mirror",
      .type = CONF_T_POOL,
      .flags = CONF_OMIT,

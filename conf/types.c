@@ -45,6 +45,9 @@ const struct conf_type conf_types[CONF_T_COUNT] = {
     [CONF_T_ACCESS_LOG] = {"group or `\"off\"`", NODE_GROUP, access_read_log, access_write_log},
     [CONF_T_ACCESS_TARGET] = {"`auto`, `stdout`, `stderr`, `syslog` or a path", NODE_STRING,
                               access_read_target, write_string},
+    [CONF_T_CACHE] = {"group or `\"off\"`", NODE_GROUP, object_read_cache, write_cache},
+    [CONF_T_CACHE_VALID] = {"string or list", NODE_STRING, value_read_cache_valid,
+                            write_cache_valid},
     [CONF_T_RATE] = {"rate", NODE_STRING, rate_read_rate, rate_write_rate},
     [CONF_T_RATE_KEY] =
         {"`client_ip`, `global`, `uri`, `path`, `host`, `header:NAME`, `cookie:NAME`", NODE_STRING,

@@ -43,6 +43,9 @@ conf_read_fn value_read_binds, value_read_cidrs, value_read_expect;
 /* conf/bytes.c */
 conf_read_fn value_read_bytes, value_read_pairs, value_read_ca_file;
 conf_write_fn write_bytes, write_pairs;
+/* conf/cache.c */
+conf_read_fn value_read_cache_valid, object_read_cache;
+conf_write_fn write_cache_valid, write_cache;
 /* conf/resolve.c */
 conf_read_fn value_read_resolvers;
 conf_write_fn write_resolvers;

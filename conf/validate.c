@@ -333,11 +333,30 @@ static void check_udp(struct walk *w, const struct conf *c, const struct conf_li
                        p->name, p->backends[i].address, l->name);
 }
 
+/* At most an eighth of all the room for one; and what is no request has no response. */
+static void check_cache(struct walk *w, const struct conf *c)
+{
+    if (c->cache.wanted && c->cache.object_bytes > c->cache.size_bytes / 8)
+        walk_error(w, (struct conf_pos){c->path, 0}, NULL,
+                   "cache: object_size is more than an eighth of size");
+    for (uint32_t i = 0; i < c->listener_count; i++) {
+        const struct conf_listener *l = &c->listeners[i];
+        const struct conf_pool *p = l->pool < c->pool_count ? &c->pools[l->pool] : NULL;
+        if (l->protocol != CONF_HTTP && p && p->cache && !p->cache->off &&
+            p->cache != w->pool_defaults.cache)
+            walk_error(w, l->pos, NULL,
+                       "listeners.%s: pool %s has \"cache\", which means nothing with protocol = "
+                       "\"%s\"",
+                       l->name, p->name, conf_protocol_name(l->protocol));
+    }
+}
+
 void validate_conf(struct walk *w)
 {
     const struct conf *c = w->conf;
     check_binds(w, c);
     check_admin(w, &c->admin);
+    check_cache(w, c);
     for (uint32_t i = 0; i < c->pool_count; i++)
         check_balance(w, &c->pools[i]);
     for (uint32_t i = 0; i < c->pool_count; i++)

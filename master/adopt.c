@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "shm/cache.h"
 #include "shm/breaker.h"
 #include "shm/clients.h"
 #include "master/access_logs.h"
@@ -195,11 +196,21 @@ static int prepare_clients(struct table *t, const struct conf *conf, struct conf
     return -1;
 }
 
+static int prepare_cache(struct table *t, const struct conf *conf, struct conf_errors *errors)
+{
+    if (!conf->cache.wanted || cache_prepare(t, conf->cache.size_bytes) == 0)
+        return 0;
+    conf_errors_add(errors, (struct conf_pos){conf->path, 0},
+                    "cache: no room in shared memory for size = %llu MiB: %s",
+                    (unsigned long long)conf->cache.size_bytes >> 20, strerror(errno));
+    return -1;
+}
+
 static int prepare_rows(struct table *t, struct conf *conf, struct adoption *a,
                         struct conf_errors *errors)
 {
     if (prepare_rates(t, conf, errors) == -1 || prepare_clients(t, conf, errors) == -1 ||
-        prepare_udp(t, conf, errors) == -1)
+        prepare_udp(t, conf, errors) == -1 || prepare_cache(t, conf, errors) == -1)
         return -1;
     for (uint32_t i = 0; i < conf->listener_count; i++)
         if (prepare_listener(t, &conf->listeners[i], errors) == -1)

@@ -1,6 +1,7 @@
 /* worker/account.c */
 #include "worker/account.h"
 
+#include "shm/cache.h"
 #include "shm/latency.h"
 #include "worker/access_log.h"
 
@@ -145,6 +146,44 @@ void account_compressed(struct txn *t, uint64_t in, uint64_t out)
     struct lcell *cell = worker_lcell(t->worker, t->conn->listener_row);
     count_add(&cell->compress_in, in);
     count_add(&cell->compress_out, out);
+}
+
+static atom64 *cache_counter(struct pcell *p, enum cache_result result)
+{
+    switch (result) {
+    case CACHE_HIT: return &p->cache_hits;
+    case CACHE_MISS:
+    case CACHE_EXPIRED: return &p->cache_misses;
+    case CACHE_STALE: return &p->cache_stale;
+    case CACHE_REVALIDATED: return &p->cache_revalidated;
+    case CACHE_BYPASS: return &p->cache_bypassed;
+    case CACHE_UNSAID: break;
+    }
+    return NULL;
+}
+
+void account_cache(struct txn *t, enum cache_result result)
+{
+    const struct worker *w = t->worker;
+    struct pcell *cell = table_pcell(w->table, w->slot, t->pool->conf->row);
+    atom64 *counter = cache_counter(cell, result);
+    if (counter)
+        count_add(counter, 1);
+}
+
+void account_cache_waits(struct worker *w)
+{
+    count_add(&cache_cell(w->table, w->slot)->collapsed, 1);
+}
+
+void account_cache_abandoned(struct worker *w)
+{
+    count_add(&cache_cell(w->table, w->slot)->abandoned, 1);
+}
+
+void account_cache_served(struct worker *w, uint64_t n)
+{
+    count_add(&cache_cell(w->table, w->slot)->served_bytes, n);
 }
 
 void account_client_in(struct txn *t, uint64_t n)

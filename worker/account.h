@@ -3,7 +3,7 @@
 #ifndef BALLAST_WORKER_ACCOUNT_H
 #define BALLAST_WORKER_ACCOUNT_H
 
-#include "worker/types.h"
+#include "worker/cache.h"
 
 void account_txn(struct txn *t); /* once, when it ends */
 /* A connection was closed before its protocol began. */
@@ -24,6 +24,12 @@ void account_log_dropped(struct worker *w, uint32_t lines); /* of an access log 
 /* An answer is compressed; so much of one became so much. */
 void account_compression(struct txn *t);
 void account_compressed(struct txn *t, uint64_t in, uint64_t out);
+/* The response cache: what became of a request; it waits for another's fetch; a response that was
+ * not kept to the end; bytes of stored bodies. */
+void account_cache(struct txn *t, enum cache_result result);
+void account_cache_waits(struct worker *w);
+void account_cache_abandoned(struct worker *w);
+void account_cache_served(struct worker *w, uint64_t n);
 /* Bytes moved, as they move. */
 void account_client_in(struct txn *t, uint64_t n);
 void account_client_out(struct txn *t, uint64_t n);

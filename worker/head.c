@@ -6,6 +6,7 @@
 #include <string.h>
 #include "conf/compress.h"
 #include "conf/route.h"
+#include "worker/cache.h"
 #include "worker/compress.h"
 #include "worker/edits.h"
 #include "worker/vars.h"
@@ -65,6 +66,8 @@ static void copy_fields(struct buf *out, const struct http1_head *h, const char 
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
         bool drop = f->id != HTTP1_H_OTHER || f->hop ? dropped(t, f) : named_with(f, base, but);
+        if (UNLIKELY(t->revalidates)) /* the conditions are ours */
+            drop |= named_with(f, base, "if-");
         if (edits)
             drop |= edits_drop(edits, f, base);
         if (UNLIKELY(t->recoded))
@@ -213,6 +216,7 @@ static struct buf *request_buffer(struct txn *t, const struct http1_head *h)
     const struct conf_edits *edits = t->route->request_edits;
     uint32_t own = (t->target ? buf_len(t->target) : 0) + (t->claims ? buf_len(t->claims) : 0);
     own += t->conn->identity ? HEAD_IDENTITY_BYTES : 0;
+    own += t->revalidates ? CACHE_CONDITIONS_BYTES : 0;
     if (edits && template_is_text(&edits->block))
         own += edits->block.count ? edits->block.parts[0].len : 0;
     else if (edits)
@@ -257,6 +261,13 @@ int head_build_request(struct txn *t, const struct http1_head *h)
         add(out, t->conn->identity, strlen(t->conn->identity));
     if (edits && !edits_append_request(t, out, h, base))
         return -1;
+    if (UNLIKELY(t->revalidates)) {
+        char conditions[CACHE_CONDITIONS_BYTES];
+        size_t len = cache_conditions(t, conditions);
+        if (buf_room(out) < len)
+            return -1;
+        add(out, conditions, len);
+    }
     if (t->claims && buf_room(out) < buf_len(t->claims))
         return -1;
     if (t->claims)
@@ -297,7 +308,7 @@ const char *head_hsts(const struct txn *t)
 bool head_response_as_is(const struct txn *t, const struct http1_head *h)
 {
     if (t->client_close || t->req_http10 || head_hsts(t)[0] || t->res_out != BODY_AS_IS ||
-        h->minor == 0 || h->status == 101 || t->route->response_edits || t->recoded ||
+        h->minor == 0 || h->status == 101 || t->route->response_edits || t->recoded || t->cache ||
         rate_limit_tells(t) || sticky_tells(t))
         return false;
     for (uint32_t i = 0; i < h->count; i++)
@@ -321,7 +332,8 @@ uint32_t head_response_bytes(const struct txn *t, const struct http1_head *h)
 {
     const struct conf_edits *edits = t->route->response_edits;
     return h->head_bytes + HEAD_ADDED_BYTES + (edits ? edits_bytes(t, &edits->block) : 0) +
-           (sticky_tells(t) ? STICKY_FIELDS_BYTES : 0) + (t->recoded ? COMPRESS_FIELDS_BYTES : 0);
+           (sticky_tells(t) ? STICKY_FIELDS_BYTES : 0) + (t->cache ? CACHE_FIELDS_BYTES : 0) +
+           (t->recoded ? COMPRESS_FIELDS_BYTES : 0);
 }
 
 int head_build_response(struct txn *t, const struct http1_head *h)
@@ -344,6 +356,10 @@ int head_build_response(struct txn *t, const struct http1_head *h)
     if (sticky_tells(t)) {
         char fields[STICKY_FIELDS_BYTES];
         add(out, fields, sticky_fields(t, fields));
+    }
+    if (UNLIKELY(t->cache != NULL)) {
+        char fields[CACHE_FIELDS_BYTES];
+        add(out, fields, cache_fields(t, fields));
     }
     if (rate_limit_tells(t)) {
         char fields[RATE_LIMIT_FIELDS_BYTES];

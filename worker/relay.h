@@ -26,6 +26,9 @@ void relay_response_readable(struct txn *t);
 void relay_response_push(struct txn *t);
 /* The same without the rest: 1 all is sent, 0 the client takes no more now, -1 it is gone. */
 int relay_response_send(struct txn *t) MUST_CHECK;
+/* The answer is a stored one: its head is in t->res, at the start of t->rbuf, with nothing behind
+ * it; its body comes from cache_more(). */
+void relay_response_stored(struct txn *t);
 uint32_t relay_response_pending(const struct txn *t);
 
 /* What is ready is the whole rest of the message, and small: it leaves at the end of the turn

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "conf/route.h"
 #include "worker/account.h"
+#include "worker/cache.h"
 #include "worker/compress.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
@@ -11,7 +12,7 @@
 #include "worker/head.h"
 #include "worker/link.h"
 #include "worker/pick.h"
-#include "worker/relay.h"
+#include "worker/relay_int.h"
 #include "worker/retry.h"
 #include "worker/splice.h"
 #include "worker/tunnel.h"
@@ -19,107 +20,9 @@
 #include "worker/upstream.h"
 #include "worker/verdict.h"
 
-#define CHUNK_HEAD_BYTES 16u /* room kept before the payload of a chunk that we make */
+#define STORED_ROUNDS 8
 
 static const struct http1_limits response_limits = {BUF_LARGE_BYTES - 4096, HTTP1_HEADERS_MAX};
-
-static char *raw_at(struct txn *t)
-{
-    return buf_at(t->rbuf) + t->res_ready;
-}
-
-static uint32_t raw_len(const struct txn *t)
-{
-    return t->rbuf ? buf_len(t->rbuf) - t->res_ready : 0;
-}
-
-/* ---- body
- * -----------------------------------------------------------------------------------------------------
- */
-
-static void take_length(struct txn *t)
-{
-    uint32_t n = raw_len(t);
-    if (n > t->res_left)
-        n = (uint32_t)t->res_left;
-    t->res_left -= n;
-    t->res_ready += n;
-    t->res_done = t->res_left == 0;
-}
-
-/* They go behind a body that we frame anew, when there is one. */
-static void keep_trailers(struct txn *t, const char *from, uint32_t used)
-{
-    uint32_t off = t->res_chunked.trailers_off;
-    if (UNLIKELY(t->compressor != NULL) && t->res_chunked.trailing && used > off)
-        compress_trailers(t, from + off, used - off);
-}
-
-/* Walks the chunks. As they are, everything validated is ready; otherwise only the payload, moved
- * together. */
-static bool take_chunks(struct txn *t)
-{
-    char *from = t->rbuf ? raw_at(t) : NULL, *to = from;
-    uint32_t left = raw_len(t);
-    while (left > 0 && !t->res_done) {
-        uint32_t used = 0;
-        struct http1_span payload = {0, 0};
-        enum http1_result r = http1_chunked_step(&t->res_chunked, from, left, &used, &payload);
-        if (r == HTTP1_ERROR)
-            return false;
-        t->res_done = r == HTTP1_DONE;
-        keep_trailers(t, from, used);
-        if (used == 0)
-            break;
-        if (t->res_out == BODY_DECHUNK) {
-            memmove(to, from + payload.off, payload.len);
-            to += payload.len;
-            t->res_ready += payload.len;
-        } else {
-            t->res_ready += used;
-        }
-        from += used;
-        left -= used;
-    }
-    if (t->res_out == BODY_DECHUNK && t->rbuf) {
-        memmove(to, from, left); /* bytes behind the message: seen as such by the caller */
-        t->rbuf->end = (uint32_t)(to - t->rbuf->data) + left;
-    }
-    return true;
-}
-
-/* Frames the raw bytes as one chunk, in place: the head of the chunk goes into the room before
- * them. */
-static void wrap_chunk(struct txn *t)
-{
-    struct buf *b = t->rbuf;
-    uint32_t n = buf_len(b);
-    char head[CHUNK_HEAD_BYTES];
-    int head_len = snprintf(head, sizeof head, "%x\r\n", n);
-    b->start -= (uint32_t)head_len;
-    memcpy(buf_at(b), head, (size_t)head_len);
-    memcpy(b->data + b->end, "\r\n", 2); /* within the slack behind cap */
-    b->end += 2;
-    t->res_ready = buf_len(b);
-}
-
-static bool take_body(struct txn *t)
-{
-    switch ((enum http1_body)t->res_body) {
-    case HTTP1_BODY_NONE: t->res_done = true; return true;
-    case HTTP1_BODY_LENGTH: take_length(t); return true;
-    case HTTP1_BODY_CHUNKED: return take_chunks(t);
-    case HTTP1_BODY_CLOSE:
-        if (raw_len(t) == 0)
-            return true;
-        if (t->res_out == BODY_ENCHUNK)
-            wrap_chunk(t);
-        else
-            t->res_ready = buf_len(t->rbuf);
-        return true;
-    }
-    return false;
-}
 
 /* ---- head
  * -----------------------------------------------------------------------------------------------------
@@ -165,15 +68,12 @@ static void choose_framing(struct txn *t, const struct http1_head *h)
     }
 }
 
-static bool final_head(struct txn *t)
+static bool pass_head(struct txn *t)
 {
     const struct http1_head *h = t->res;
-    account_response(t, h->status);
-    verdict_response(t, h->status);
     t->req_replayable = false;
     t->status = h->status;
     t->res_head_done = true;
-    t->res_upstream_keep = h->keep_alive && h->body != HTTP1_BODY_CLOSE;
     choose_framing(t, h);
     if (UNLIKELY(t->route->compress != NULL))
         compress_response(t, h);
@@ -191,6 +91,15 @@ static bool final_head(struct txn *t)
     return true;
 }
 
+static bool final_head(struct txn *t)
+{
+    const struct http1_head *h = t->res;
+    account_response(t, h->status);
+    verdict_response(t, h->status);
+    t->res_upstream_keep = h->keep_alive && h->body != HTTP1_BODY_CLOSE;
+    return pass_head(t);
+}
+
 /* A backend that switches protocols although nobody asked is out of step. */
 static bool switch_allowed(const struct txn *t)
 {
@@ -201,7 +110,7 @@ enum took {
     TOOK_HEAD,
     NEED_MORE,
     BAD_HEAD,
-    RETRIED /* the answer is not taken: another backend is asked */
+    RETRIED /* the answer is not taken: another backend is asked, or the cache answers */
 };
 
 /* Is the whole answer here already? Then its connection can be used again. */
@@ -210,7 +119,7 @@ static bool whole(const struct txn *t, const struct http1_head *h)
     uint64_t body = h->body == HTTP1_BODY_LENGTH ? h->content_length : 0;
     bool framed = h->body == HTTP1_BODY_LENGTH || h->body == HTTP1_BODY_NONE;
     return framed && h->keep_alive && t->req_done && relay_request_pending(t) == 0 &&
-           raw_len(t) == h->head_bytes + body;
+           relay_raw_len(t) == h->head_bytes + body;
 }
 
 static bool refuse_status(struct txn *t, const struct http1_head *h)
@@ -234,6 +143,8 @@ static enum took take_parsed(struct txn *t)
     if (status == 101 && !switch_allowed(t))
         return BAD_HEAD;
     if (refuse_status(t, t->res))
+        return RETRIED;
+    if (UNLIKELY(t->cache != NULL) && cache_takes_answer(t, whole(t, t->res)))
         return RETRIED;
     return final_head(t) ? TOOK_HEAD : BAD_HEAD;
 }
@@ -265,11 +176,13 @@ static enum took take_head(struct txn *t)
 static void response_complete(struct txn *t)
 {
     bool clean = t->res_upstream_keep && t->req_done && relay_request_pending(t) == 0 &&
-                 !t->send_broken && raw_len(t) == 0;
+                 !t->send_broken && relay_raw_len(t) == 0;
     if (!t->req_done)
         t->client_close = true;
     /* Backends do send bodies where none may be: they are looked for before the connection is used
      * again. */
+    if (UNLIKELY(t->keeps))
+        cache_complete(t);
     t->up->doubtful = t->req_is_head || t->status == 204 || t->status == 304;
     txn_leave_backend(t, clean);
     buf_put(&t->worker->bufs, t->up_head);
@@ -287,7 +200,7 @@ static bool take(struct txn *t)
         return false;
     if (took == NEED_MORE || t->status == 101)
         return true;
-    if (!take_body(t)) {
+    if (!relay_take_body(t)) {
         txn_bad_response(t, "invalid chunk from backend");
         return false;
     }
@@ -389,9 +302,37 @@ static void release_sent(struct txn *t)
     }
 }
 
+/* More of a stored body. False: it is not all there. */
+static bool refill(struct txn *t)
+{
+    struct buf *b = output_buffer(t);
+    return b && cache_more(t, b) > 0 && relay_take_body(t);
+}
+
+/* Some of it at a time, so that one client who reads fast does not stop the others. */
+static int send_stored(struct txn *t)
+{
+    for (int rounds = 0; rounds < STORED_ROUNDS; rounds++) {
+        int r = relay_response_send(t);
+        if (r != 1 || t->res_done)
+            return r;
+        if (!refill(t))
+            return -1;
+    }
+    return 0;
+}
+
+void relay_response_stored(struct txn *t)
+{
+    if (pass_head(t) && (t->res_left == 0 ? relay_take_body(t) : refill(t)))
+        relay_response_push(t);
+    else
+        conn_close(t->conn, "out of memory");
+}
+
 void relay_response_push(struct txn *t)
 {
-    int r = relay_response_send(t);
+    int r = UNLIKELY(t->stored) ? send_stored(t) : relay_response_send(t);
     if (r == -1) {
         conn_close(t->conn, "client reset");
         return;

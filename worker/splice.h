@@ -38,7 +38,7 @@ void splice_drop(struct worker *w, struct pipe **at);
 static inline bool splice_response_fits(const struct txn *t)
 {
     return t->res_left >= (t->res_spliced ? 1u : SPLICE_MIN_BYTES) && t->res_head_done &&
-           t->res_body == HTTP1_BODY_LENGTH && t->res_out == BODY_AS_IS && !t->rbuf &&
+           t->res_body == HTTP1_BODY_LENGTH && t->res_out == BODY_AS_IS && !t->rbuf && !t->keeps &&
            !t->conn->link && !t->up->link;
 }
 static inline bool splice_request_fits(const struct txn *t)

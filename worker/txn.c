@@ -5,6 +5,7 @@
 #include "worker/access_log.h"
 #include "worker/account.h"
 #include "worker/compress.h"
+#include "worker/cache.h"
 #include "worker/conn.h"
 #include "worker/pick.h"
 #include "worker/relay.h"
@@ -84,6 +85,8 @@ static void let_go(struct txn *t)
     txn_leave_backend(t, false);
     if (UNLIKELY(t->retrying))
         retry_end(t);
+    if (UNLIKELY(t->cache != NULL))
+        cache_end(t);
 }
 
 static void forget(struct txn *t)
@@ -192,6 +195,8 @@ void txn_fail(struct txn *t, unsigned status, const char *text)
         return;
     }
     txn_leave_backend(t, false);
+    if (UNLIKELY(t->cache != NULL) && cache_stands_in(t, status))
+        return;
     if (!t->req_done || t->conn->draining)
         t->client_close = true;
     reply_error(t, status, text);

@@ -9,6 +9,7 @@
 #include "conf/route.h"
 #include "worker/account.h"
 #include "worker/auth.h"
+#include "worker/cache.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
 #include "worker/handover.h"
@@ -105,7 +106,7 @@ static bool step_forward(struct txn *t, const struct http1_head *h, const char *
 }
 
 static bool (*const steps[])(struct txn *, const struct http1_head *, const char *base) = {
-    step_refuse, step_route, step_auth, step_rate_limit, step_forward,
+    step_refuse, step_route, step_auth, step_rate_limit, step_cache, step_forward,
 };
 
 void txn_advance(struct txn *t)

@@ -50,6 +50,7 @@ struct handover;      /* worker/handover.h */
 struct access_note;   /* worker/access_log.h */
 struct access_buffer; /* worker/access_sink.c */
 struct udp;           /* worker/udp.h */
+struct txn_cache;     /* worker/cache_int.h */
 
 /* The members of a pool by what cookies call them (worker/sticky.h). */
 struct sticky_index {
@@ -276,6 +277,10 @@ struct txn {
     struct txn *queue_prev;
     uint64_t queued_us;       /* since when it waits for a place */
     struct access_note *note; /* NULL: no access log */
+    struct txn_cache *cache;  /* NULL: nothing to do with the response cache */
+    bool keeps;               /* the body on its way is being kept */
+    bool stored;              /* the answer comes from the cache */
+    bool revalidates;         /* the request asks whether a stored response is still good */
 };
 
 struct worker {
@@ -315,6 +320,14 @@ struct worker {
     bool queue_due;  /* a place became free in this iteration */
     struct slab side_slab;
     uint32_t side_count; /* requests of our own */
+    struct slab cache_slab;
+    struct cache_waiters {
+        struct txn_cache *first, *last;
+        uint32_t count;
+        struct ev_timer timer;
+    } cache_waiters;              /* requests that wait for the fetch of another */
+    uint64_t cache_filling_bytes; /* of bodies being kept */
+    uint32_t cache_serial;        /* of the last fetch for many */
     struct slab stream_slab, conn_slab, txn_slab, upstream_slab, head_slab, note_slab;
     struct access_buffer *access[CHILD_LOGS_MAX]; /* by sink */
     struct buf_pool bufs;

@@ -15,6 +15,7 @@
 #include "worker/access_log.h"
 #include "worker/access_sink.h"
 #include "worker/batch.h"
+#include "worker/cache.h"
 #include "worker/conn.h"
 #include "worker/h2.h"
 #include "worker/h2_backend.h"
@@ -116,6 +117,7 @@ static void start_watchers(struct worker *w)
     ev_prepare_start(w->loop, &w->reaper);
     ev_timer_init(&w->pause, on_pause_over, ACCEPT_PAUSE_S, ACCEPT_PAUSE_S);
     queue_init(w);
+    cache_init(w);
     ev_timer_init(&w->sweep, on_sweep, UPOOL_SWEEP_S, UPOOL_SWEEP_S);
     ev_timer_start(w->loop, &w->sweep);
 }

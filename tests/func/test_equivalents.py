@@ -26,7 +26,7 @@ def blocks(name):
     return [(h, b) for h, b in found if "listeners" in b]
 
 
-BLOCKS = blocks("equivalents.md") + blocks("routing.md")
+BLOCKS = blocks("equivalents.md") + blocks("routing.md") + blocks("cache.md")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,8 @@ def test_nginx(ballast, origin, directory):
     assert ask(web, "/api/v1/bytes/999", headers=gzip).header("Content-Encoding") is None
     assert ask(web, "/staff/", headers=[("Authorization", "Basic YW5uOnBhc3N3b3Jk")]).status == 200
     b.by_address["10.0.2.1:8080"].stop()
-    r = ask(web, "/static/x")
+    assert ask(web, "/static/x").header("X-Cache") == "HIT"
+    r = ask(web, "/static/y")
     assert r.status in (502, 503) and r.text == "<p>sorry</p>\n"
 
 

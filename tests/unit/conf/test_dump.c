@@ -271,6 +271,7 @@ static bool hangs_on_others(const struct conf_section *section, const struct con
     bool optional = row->flags & CONF_OMIT && row->type != CONF_T_POOL;
     bool by_balance = strcmp(row->name, "max_load") == 0 || strcmp(row->name, "slow_start") == 0;
     return optional || by_balance || row->type == CONF_T_TLS || /* needs files */
+           row->type == CONF_T_CACHE ||                         /* refused in a pool of tcp */
            (section == &conf_section_pool && strcmp(row->name, "protocol") == 0) ||
            (section == &conf_section_listener && strcmp(row->name, "proxy_protocol") == 0);
 }

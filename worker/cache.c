@@ -1,0 +1,369 @@
+/* worker/cache.c: see worker/cache.h. What becomes of a request, and of its response. */
+#include "worker/cache.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "conf/route.h"
+#include "worker/account.h"
+#include "worker/cache_int.h"
+#include "worker/conn.h"
+#include "worker/reply.h"
+#include "worker/txn.h"
+#include "worker/verdict.h"
+
+/* ---- small ones ---- */
+
+void cache_unpin_ref(struct txn_cache *tc)
+{
+    struct worker *w = tc->t->worker;
+    if (tc->pinned)
+        cache_unpin(w->table, w->slot, &tc->ref);
+    tc->pinned = false;
+}
+
+void cache_release_claim(struct txn_cache *tc)
+{
+    if (tc->claimed)
+        cache_claim_release(tc->t->worker->table, tc->claim_hash, tc->claim);
+    tc->claimed = false;
+}
+
+const struct http1_head *cache_client_head(const struct txn_cache *tc, const char **base)
+{
+    static struct http1_head again;
+    static const struct http1_limits limits = {BUF_LARGE_BYTES, HTTP1_HEADERS_MAX};
+    const struct conn *c = tc->t->conn;
+    if (c->head) {
+        *base = buf_at(c->in);
+        return c->head;
+    }
+    *base = tc->text->data + tc->key_len;
+    http1_head_reset(&again);
+    return http1_parse_request(&again, *base, buf_len(tc->text) - tc->key_len, &limits) ==
+                   HTTP1_DONE
+               ? &again
+               : NULL;
+}
+
+void cache_end(struct txn *t)
+{
+    struct txn_cache *tc = t->cache;
+    struct worker *w = t->worker;
+    account_cache(t, (enum cache_result)tc->result);
+    cache_store_end(tc);
+    cache_release_claim(tc);
+    cache_wait_end(tc);
+    cache_unpin_ref(tc);
+    buf_put(&w->bufs, tc->text);
+    slab_put(&w->cache_slab, tc);
+    t->cache = NULL;
+    t->keeps = t->stored = t->revalidates = false;
+}
+
+/* ---- the request ---- */
+
+static const struct conf_cache *rule_of(const struct txn *t)
+{
+    const struct conf_cache *route = t->route->cache;
+    return route ? route : t->pool->conf->cache;
+}
+
+static void read_fields(struct txn_cache *tc, const struct http1_head *h, const char *base)
+{
+    bool pragma = false;
+    http_cache_control_init(&tc->asked);
+    tc->authorized = h->present & 1ull << HTTP1_H_AUTHORIZATION;
+    for (uint32_t i = 0; i < h->count; i++) {
+        const struct http1_header *f = &h->headers[i];
+        const char *name = base + f->name.off;
+        if (f->id == HTTP1_H_CACHE_CONTROL && tc->rule->client_control)
+            http_cache_control_add(&tc->asked, base + f->value.off, f->value.len);
+        if (f->id != HTTP1_H_OTHER)
+            continue;
+        tc->conditional |= f->name.len > 3 && strncasecmp(name, "if-", 3) == 0;
+        tc->ranged |= f->name.len == 5 && strncasecmp(name, "range", 5) == 0;
+        pragma |= f->name.len == 6 && strncasecmp(name, "pragma", 6) == 0 &&
+                  memmem(base + f->value.off, f->value.len, "no-cache", 8);
+    }
+    if (!(h->present & 1ull << HTTP1_H_CACHE_CONTROL))
+        tc->asked.no_cache |= pragma && tc->rule->client_control;
+}
+
+/* Conditions that a cache must not judge (RFC 9111 4.3.2). */
+static bool is_strict(const struct http1_head *h, const char *base)
+{
+    return http1_find_name(h, base, "if-match", 8) ||
+           http1_find_name(h, base, "if-unmodified-since", 19);
+}
+
+static bool is_safe(const struct http1_head *h, const char *base)
+{
+    const char *m = base + h->method.off;
+    return h->is_get || h->is_head || (h->method.len == 7 && memcmp(m, "OPTIONS", 7) == 0) ||
+           (h->method.len == 5 && memcmp(m, "TRACE", 5) == 0);
+}
+
+/* What the cache has to do with this request; NULL: nothing. */
+static struct txn_cache *begin(struct txn *t, const struct conf_cache *rule,
+                               const struct http1_head *h, const char *base)
+{
+    bool reads = (h->is_get || h->is_head) && t->req_done && !h->upgrade;
+    bool unsafe = !is_safe(h, base);
+    struct txn_cache *tc = reads || unsafe ? slab_get(&t->worker->cache_slab) : NULL;
+    if (!tc)
+        return NULL;
+    memset(tc, 0, sizeof *tc);
+    tc->t = t;
+    tc->rule = rule;
+    tc->unsafe = unsafe;
+    tc->patience_us = t->worker->now_us + rule->wait_ms * 1000ull;
+    if (!cache_key_write(tc, h, base)) {
+        buf_put(&t->worker->bufs, tc->text);
+        slab_put(&t->worker->cache_slab, tc);
+        return NULL;
+    }
+    read_fields(tc, h, base);
+    return t->cache = tc;
+}
+
+/* To the backend; what comes is kept when it may be. */
+static bool fetch(struct txn_cache *tc, const struct http1_head *h, const char *base)
+{
+    struct worker *w = tc->t->worker;
+    tc->result = tc->pinned ? CACHE_EXPIRED : CACHE_MISS;
+    tc->fetches = h->is_get && !tc->impatient;
+    tc->asked_us = w->now_us;
+    tc->guard = cache_guard_of(w->table, tc->base);
+    if (buf_reserve(&w->bufs, &tc->text, h->head_bytes))
+        buf_append(tc->text, base, h->head_bytes);
+    else
+        tc->fetches = false;
+    if (tc->pinned && tc->fetches) {
+        char conditions[CACHE_CONDITIONS_BYTES];
+        tc->t->revalidates = cache_conditions(tc->t, conditions) > 0;
+    }
+    return true;
+}
+
+/* To the backend, and nothing is kept. */
+static bool bypass(struct txn_cache *tc)
+{
+    cache_unpin_ref(tc);
+    tc->result = CACHE_BYPASS;
+    return true;
+}
+
+static bool serve_now(struct txn_cache *tc, enum cache_result how)
+{
+    cache_serve(tc, how);
+    return false;
+}
+
+static bool is_fresh(const struct txn_cache *tc)
+{
+    const struct cache_about *a = cache_about(tc->t->worker->table, &tc->ref);
+    return http_cache_fresh_for(&tc->asked, cache_age_s(tc), a->fresh_s, a->must_revalidate);
+}
+
+/* Is it stale for less than this? Not when the client itself wants another. */
+static bool is_stale_within(const struct txn_cache *tc, uint32_t seconds)
+{
+    const struct cache_about *a = cache_about(tc->t->worker->table, &tc->ref);
+    uint64_t age = cache_age_s(tc);
+    return !a->must_revalidate && !tc->asked.no_cache && tc->asked.max_age == HTTP_CACHE_NONE &&
+           age < (uint64_t)a->fresh_s + seconds;
+}
+
+/* Only one of many asks the backend. */
+static bool fetch_for_many(struct txn_cache *tc, const struct http1_head *h, const char *base)
+{
+    struct worker *w = tc->t->worker;
+    tc->claim_hash = tc->hash;
+    switch (cache_claim(w->table, w->slot, tc->hash, ++w->cache_serial, &tc->claim)) {
+    case CACHE_UNCLAIMED: return fetch(tc, h, base);
+    case CACHE_CLAIMED: tc->claimed = true; break;
+    case CACHE_HELD:
+        if (tc->pinned && is_stale_within(tc, cache_about(w->table, &tc->ref)->while_revalidate_s))
+            return serve_now(tc, CACHE_STALE);
+        cache_unpin_ref(tc);
+        cache_wait(tc);
+        return false;
+    }
+    cache_unpin_ref(tc); /* it may have come between the look and the claim */
+    tc->pinned = cache_key_find(tc, h, base);
+    if (!tc->pinned || !is_fresh(tc))
+        return fetch(tc, h, base);
+    cache_release_claim(tc);
+    return serve_now(tc, CACHE_HIT);
+}
+
+static bool refuse(struct txn_cache *tc)
+{
+    cache_unpin_ref(tc);
+    tc->t->end = "only-if-cached";
+    reply_error(tc->t, 504, "Not in the cache");
+    return false;
+}
+
+/* Alone: those that nobody can wait for, or whom waiting does not help. */
+static bool goes_alone(const struct txn_cache *tc, const struct http1_head *h)
+{
+    const struct worker *w = tc->t->worker;
+    return tc->impatient || h->is_head || tc->rule->wait_ms == 0 ||
+           (tc->conditional && !tc->pinned) || cache_passes(w->table, tc->hash, w->now_us);
+}
+
+static bool look(struct txn_cache *tc, const struct http1_head *h, const char *base)
+{
+    if (tc->asked.no_store || (tc->conditional && is_strict(h, base)))
+        return bypass(tc);
+    tc->pinned = cache_key_find(tc, h, base);
+    if (tc->pinned && is_fresh(tc))
+        return serve_now(tc, CACHE_HIT);
+    if (tc->asked.only_if_cached)
+        return refuse(tc);
+    if (tc->ranged)
+        return bypass(tc);
+    return goes_alone(tc, h) ? fetch(tc, h, base) : fetch_for_many(tc, h, base);
+}
+
+bool step_cache(struct txn *t, const struct http1_head *h, const char *base)
+{
+    const struct conf_cache *rule = rule_of(t);
+    if (LIKELY(!rule) || rule->off || !cache_is_there(t->worker->table))
+        return true;
+    struct txn_cache *tc = t->cache ? t->cache : begin(t, rule, h, base);
+    return !tc || tc->unsafe || look(tc, h, base);
+}
+
+/* ---- the response ---- */
+
+static bool is_error(unsigned status)
+{
+    return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+bool cache_stands_in(struct txn *t, unsigned status)
+{
+    struct txn_cache *tc = t->cache;
+    if (!tc->pinned || !is_error(status) || t->state == TXN_REPLY ||
+        !is_stale_within(tc, cache_about(t->worker->table, &tc->ref)->if_error_s))
+        return false;
+    cache_release_claim(tc);
+    t->failed = false;
+    cache_serve(tc, CACHE_STALE);
+    return true;
+}
+
+/* The backend has done its part, and its answer is not passed on. */
+static void drop_answer(struct txn *t, bool whole)
+{
+    struct worker *w = t->worker;
+    account_response(t, t->res->status);
+    verdict_response(t, t->res->status);
+    txn_leave_backend(t, whole);
+    slab_put(&w->head_slab, t->res);
+    buf_put(&w->bufs, t->rbuf);
+    t->res = NULL;
+    t->rbuf = NULL;
+    t->res_ready = 0;
+}
+
+static bool confirm(struct txn *t, bool whole)
+{
+    struct txn_cache *tc = t->cache;
+    cache_store_freshen(tc, t->res, buf_at(t->rbuf));
+    drop_answer(t, whole);
+    cache_release_claim(tc);
+    cache_serve(tc, CACHE_REVALIDATED);
+    return true;
+}
+
+static void invalidate(struct txn_cache *tc, unsigned status)
+{
+    struct worker *w = tc->t->worker;
+    struct cache_key k = cache_key_of(tc);
+    if (status >= 200 && status < 400)
+        cache_invalidate(w->table, w->slot, &k);
+}
+
+/* Not kept: those who wait need not, and for a while nobody does. A confirmation for the client
+ * itself says nothing about that. */
+static void pass_on(struct txn_cache *tc, unsigned status)
+{
+    struct worker *w = tc->t->worker;
+    if (tc->fetches && status != 304)
+        cache_pass(w->table, tc->hash, w->now_us);
+    cache_release_claim(tc);
+}
+
+bool cache_takes_answer(struct txn *t, bool whole)
+{
+    struct txn_cache *tc = t->cache;
+    unsigned status = t->res->status;
+    if (tc->unsafe)
+        invalidate(tc, status);
+    if (tc->pinned && t->revalidates && status == 304)
+        return confirm(t, whole);
+    if (tc->pinned && is_error(status) &&
+        is_stale_within(tc, cache_about(t->worker->table, &tc->ref)->if_error_s)) {
+        drop_answer(t, whole);
+        return cache_stands_in(t, status);
+    }
+    cache_unpin_ref(tc);
+    if (tc->fetches && cache_store_begin(tc, t->res, buf_at(t->rbuf)))
+        t->keeps = true;
+    else
+        pass_on(tc, status);
+    return false;
+}
+
+/* ---- what clients are told ---- */
+
+static size_t x_cache(const struct txn_cache *tc, char *out)
+{
+    static const char *const names[] = {[CACHE_HIT] = "HIT",
+                                        [CACHE_MISS] = "MISS",
+                                        [CACHE_EXPIRED] = "EXPIRED",
+                                        [CACHE_STALE] = "STALE",
+                                        [CACHE_REVALIDATED] = "REVALIDATED",
+                                        [CACHE_BYPASS] = "BYPASS"};
+    return (size_t)snprintf(out, CACHE_FIELDS_BYTES / 2, "X-Cache: %s\r\n", names[tc->result]);
+}
+
+/* RFC 9211 */
+static size_t cache_status(const struct txn_cache *tc, char *out)
+{
+    static const char *const names[] = {[CACHE_HIT] = "hit",
+                                        [CACHE_MISS] = "fwd=miss",
+                                        [CACHE_EXPIRED] = "fwd=stale",
+                                        [CACHE_STALE] = "hit",
+                                        [CACHE_REVALIDATED] = "fwd=stale; fwd-status=304",
+                                        [CACHE_BYPASS] = "fwd=bypass"};
+    char more[48] = "";
+    if (tc->result == CACHE_HIT || tc->result == CACHE_STALE)
+        snprintf(more, sizeof more, "; ttl=%lld",
+                 (long long)cache_about(tc->t->worker->table, &tc->ref)->fresh_s -
+                     (long long)cache_age_s(tc));
+    else if (tc->filling)
+        snprintf(more, sizeof more, "; stored");
+    return (size_t)snprintf(out, CACHE_FIELDS_BYTES - 32, "Cache-Status: ballast; %s%s\r\n",
+                            names[tc->result], more);
+}
+
+size_t cache_fields(const struct txn *t, char out[CACHE_FIELDS_BYTES])
+{
+    const struct txn_cache *tc = t->cache;
+    size_t len = 0;
+    if (t->stored)
+        len = (size_t)snprintf(out, 32, "Age: %u\r\n", (unsigned)cache_age_s(tc));
+    if (tc->result == CACHE_UNSAID || tc->rule->header == CONF_CACHE_HEADER_OFF)
+        return len;
+    return len + (tc->rule->header == CONF_CACHE_HEADER_STATUS ? cache_status(tc, out + len)
+                                                               : x_cache(tc, out + len));
+}
+
+void cache_init(struct worker *w)
+{
+    slab_init(&w->cache_slab, sizeof(struct txn_cache));
+}
