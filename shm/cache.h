@@ -107,6 +107,8 @@ static inline bool cache_guard_holds(const struct table *t, uint64_t hash, struc
 }
 /* Removes what this key finds, if anything. */
 void cache_invalidate(struct table *t, uint32_t slot, const struct cache_key *k);
+/* Removes a pinned object; it is there until it is unpinned. */
+void cache_drop(struct table *t, uint32_t slot, const struct cache_ref *r);
 /* Removes every object for whose key wanted() is true; returns how many. */
 uint32_t cache_purge(struct table *t, uint32_t slot,
                      bool (*wanted)(void *arg, const char *key, uint32_t len), void *arg);

@@ -209,6 +209,11 @@ void cache_invalidate(struct table *t, uint32_t slot, const struct cache_key *k)
     }
 }
 
+void cache_drop(struct table *t, uint32_t slot, const struct cache_ref *r)
+{
+    count_add(&cache_cell(t, slot)->purged, cache_kill(t, slot, r->entry, r->version));
+}
+
 /* ---- looking on ---- */
 
 bool cache_look(struct table *t, uint32_t slot, uint32_t block, struct cache_view *out)

@@ -133,6 +133,7 @@ static bool fetch(struct txn_cache *tc, const struct http1_head *h, const char *
     tc->result = tc->pinned ? CACHE_EXPIRED : CACHE_MISS;
     tc->fetches = h->is_get && !tc->impatient;
     tc->asked_us = w->now_us;
+    tc->claim_hash = tc->hash;
     tc->guard = cache_guard_of(w->table, tc->base);
     if (buf_reserve(&w->bufs, &tc->text, h->head_bytes))
         buf_append(tc->text, base, h->head_bytes);
@@ -165,6 +166,11 @@ static bool is_fresh(const struct txn_cache *tc)
     return http_cache_fresh_for(&tc->asked, cache_age_s(tc), a->fresh_s, a->must_revalidate);
 }
 
+static bool is_stale(const struct txn_cache *tc)
+{
+    return cache_age_s(tc) >= cache_about(tc->t->worker->table, &tc->ref)->fresh_s;
+}
+
 /* Is it stale for less than this? Not when the client itself wants another. */
 static bool is_stale_within(const struct txn_cache *tc, uint32_t seconds)
 {
@@ -185,6 +191,8 @@ static bool fetch_for_many(struct txn_cache *tc, const struct http1_head *h, con
     case CACHE_HELD:
         if (tc->pinned && is_stale_within(tc, cache_about(w->table, &tc->ref)->while_revalidate_s))
             return serve_now(tc, CACHE_STALE);
+        if (tc->rule->wait_ms == 0)
+            return fetch(tc, h, base);
         cache_unpin_ref(tc);
         cache_wait(tc);
         return false;
@@ -209,8 +217,7 @@ static bool refuse(struct txn_cache *tc)
 static bool goes_alone(const struct txn_cache *tc, const struct http1_head *h)
 {
     const struct worker *w = tc->t->worker;
-    return tc->impatient || h->is_head || tc->rule->wait_ms == 0 ||
-           (tc->conditional && !tc->pinned) || cache_passes(w->table, tc->hash, w->now_us);
+    return tc->impatient || h->is_head || (tc->conditional && !tc->pinned) || cache_passes(w->table, tc->hash, w->now_us);
 }
 
 static bool look(struct txn_cache *tc, const struct http1_head *h, const char *base)
@@ -218,8 +225,8 @@ static bool look(struct txn_cache *tc, const struct http1_head *h, const char *b
     if (tc->asked.no_store || (tc->conditional && is_strict(h, base)))
         return bypass(tc);
     tc->pinned = cache_key_find(tc, h, base);
-    if (tc->pinned && is_fresh(tc))
-        return serve_now(tc, CACHE_HIT);
+    if (tc->pinned && is_fresh(tc)) /* or stale, and the client does not mind */
+        return serve_now(tc, is_stale(tc) ? CACHE_STALE : CACHE_HIT);
     if (tc->asked.only_if_cached)
         return refuse(tc);
     if (tc->ranged)
@@ -292,8 +299,10 @@ static void invalidate(struct txn_cache *tc, unsigned status)
 static void pass_on(struct txn_cache *tc, unsigned status)
 {
     struct worker *w = tc->t->worker;
+    if (tc->fetches && tc->pinned && status < 500 && status != 304) /* it is not so any more */
+        cache_drop(w->table, w->slot, &tc->ref);
     if (tc->fetches && status != 304)
-        cache_pass(w->table, tc->hash, w->now_us);
+        cache_pass(w->table, tc->claim_hash, w->now_us);
     cache_release_claim(tc);
 }
 
@@ -310,11 +319,10 @@ bool cache_takes_answer(struct txn *t, bool whole)
         drop_answer(t, whole);
         return cache_stands_in(t, status);
     }
-    cache_unpin_ref(tc);
-    if (tc->fetches && cache_store_begin(tc, t->res, buf_at(t->rbuf)))
-        t->keeps = true;
-    else
+    t->keeps = tc->fetches && cache_store_begin(tc, t->res, buf_at(t->rbuf));
+    if (!t->keeps)
         pass_on(tc, status);
+    cache_unpin_ref(tc);
     return false;
 }
 

@@ -117,17 +117,20 @@ static bool is_kept(const struct http1_header *f, const char *base)
            !is_named(f, base, "x-cache");
 }
 
+static uint32_t put(uint32_t at, const char *bytes, size_t len)
+{
+    memcpy(text + at, bytes, len);
+    return at + (uint32_t)len;
+}
+
 static uint32_t add_line(uint32_t at, const struct http1_header *f, const char *base)
 {
     if (at + f->name.len + f->value.len + 4 > BUF_LARGE_BYTES)
         return at;
-    memcpy(text + at, base + f->name.off, f->name.len);
-    at += f->name.len;
-    memcpy(text + at, ": ", 2);
-    memcpy(text + at + 2, base + f->value.off, f->value.len);
-    at += f->value.len + 2;
-    memcpy(text + at, "\r\n", 2);
-    return at + 2;
+    at = put(at, base + f->name.off, f->name.len);
+    at = put(at, ": ", 2);
+    at = put(at, base + f->value.off, f->value.len);
+    return put(at, "\r\n", 2);
 }
 
 static uint32_t add_status(const struct http1_head *h, const char *base)
@@ -255,7 +258,7 @@ void cache_keep(struct txn *t, const char *bytes, uint32_t len)
     if (append(tc, bytes, len))
         return;
     cache_store_end(tc);
-    cache_pass(t->worker->table, tc->claimed ? tc->claim_hash : tc->hash, t->worker->now_us);
+    cache_pass(t->worker->table, tc->claim_hash, t->worker->now_us);
     cache_release_claim(tc);
 }
 
@@ -306,8 +309,7 @@ static uint32_t merge(const struct http1_head *old, const char *old_base,
     for (uint32_t i = 0; i < new->count; i++)
         if (is_kept(&new->headers[i], new_base) && !is_about_body(&new->headers[i], new_base))
             at = add_line(at, &new->headers[i], new_base);
-    memcpy(text + at, "\r\n", 2);
-    return at + 2;
+    return put(at, "\r\n", 2);
 }
 
 static bool parse(struct http1_head *h, const char *bytes, uint32_t len)

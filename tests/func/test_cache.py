@@ -228,6 +228,16 @@ def test_the_next_in_line_fetches_when_the_first_gives_up(web):
     assert got[0].body == b"hello"
 
 
+def test_keys_cannot_be_forged(web):
+    w = web('{ valid = "any 1h" }')
+    assert get(w, "/b/c", [("Host", "a")]).status == 200
+    for path, host in (("/c", "a/b"), ("/c", "a%2fb"), ("/", "a/b/c"), ("/b/c", "a:81"), ("/b/c?", "A.")):
+        r = get(w, path, [("Host", host)])
+        assert r.status == 400 or x(r) == "MISS", (path, host)
+    assert x(get(w, "/b/c", [("Host", "A:80")])) == "HIT"
+    assert x(get(w, "http://A/b/c")) == "HIT"  # as an absolute address
+
+
 def test_vary(web):
     w = web()
     w.origin.script["/a"] = lambda request, sock: reply(200, f"for {request.header('Accept-Language')}",
@@ -315,6 +325,19 @@ def test_a_changed_one_replaces_the_stale(web):
     assert stored(w) == 1
 
 
+def test_one_that_is_not_to_be_kept_any_more_is_forgotten(web):
+    w = web('{ stale_if_error = "1h" }')
+    answers = iter([(200, "max-age=0", b"old"), (200, "no-store", b"new"), (503, "max-age=0", b"sorry")])
+
+    def answer(request, sock):
+        status, control, body = next(answers)
+        return reply(status, body, [("Cache-Control", control), ("ETag", '"1"')])
+
+    w.origin.script["/a"] = answer
+    assert [get(w, "/a").body for _ in range(3)] == [b"old", b"new", b"sorry"]
+    assert stored(w) == 0
+
+
 def test_stale_if_error(web):
     w = web('{ stale_if_error = "1h" }')
     says(w.origin, "/a", headers=[("Cache-Control", "max-age=0")])
@@ -355,6 +378,9 @@ def test_what_clients_ask_for(web):
         before = w.origin.count
         get(w, "/a", [field])
         assert w.origin.count == before + (field[1] != "max-age=0"), field
+    says(w.origin, "/old", headers=[("Cache-Control", "max-age=0, stale-if-error=1")])
+    get(w, "/old")
+    assert x(get(w, "/old", [("Cache-Control", "max-stale")])) == "STALE"
     w.reload(w.text.replace("cache = { }", "cache = { client_control = false }"))
     before = w.origin.count
     assert x(get(w, "/a", [("Cache-Control", "no-cache")])) == "HIT"
