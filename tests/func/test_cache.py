@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 import pytest
 
-from lib import http
+from lib import http, tls
 from lib.ballast import run
 from lib.h2client import Client as H2Client
 from lib.net import free_port
@@ -556,6 +556,54 @@ def test_http2_clients(web):
         c.finish(*numbers)
         assert all(c.streams[n].data == body for n in numbers)
     assert x(get(w, "/a", [("Host", "SITE.test:80")])) == "HIT"
+    assert w.origin.count == 1
+
+
+def test_http2_backends(web, ballast, origin):
+    port, o, body = free_port(), origin(), os.urandom(200000)
+    ballast(f'listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}\n'
+            f'pools = {{ app = {{ backends = [ "{o.address}" ], health = {{ type = "none" }} }} }}\n')
+    w = web(backend=f"127.0.0.1:{port}", pool=', protocol = "h2c"')
+    says(o, "/a", body=body, headers=fresh(60, ("ETag", '"1"')))
+    says(o, "/b", headers=[("Cache-Control", "max-age=0"), ("ETag", '"1"')])
+    assert [(x(r), r.body == body) for r in (get(w, "/a"), get(w, "/a"))] == [("MISS", True), ("HIT", True)]
+    get(w, "/b")
+    o.script["/b"] = lambda request, sock: reply(304 if request.header("If-None-Match") == '"1"' else 200, headers=fresh())
+    assert x(get(w, "/b")) == "REVALIDATED" and get(w, "/b").body == b"hello"
+    assert o.count == 3
+
+
+def test_tls_clients(ballast, origin, tmp_path):
+    port, ca, o, body = free_port(), tls.Authority(tmp_path / "ca"), origin(), os.urandom(700000)
+    cert, key = ca.issue("a", ["a.test"])
+    ballast(f"""
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app", tls = {{ certificates = ( {{ cert = "{cert}", key = "{key}" }} ) }} }} }}
+pools = {{ app = {{ backends = [ "{o.address}" ], health = {{ type = "none" }}, cache = {{ }} }} }}
+""")
+    o.script["/a"] = reply(200, body, fresh())
+    with tls.connect(port, ca.context(alpn=["http/1.1"])) as sock:
+        for expected in ("MISS", "HIT", "HIT"):
+            sock.sendall(http.build_request("GET", "/a", host="a.test"))
+            r = http.read_response(sock)
+            assert x(r) == expected and r.body == body
+    with H2Client(tls.connect(port, ca.context(alpn=["h2"]))) as c:
+        numbers = [c.start(path="/a", authority="a.test", pseudo=[(":method", "GET"), (":scheme", "https"), (":path", "/a"),
+                                                                  (":authority", "a.test")]) for _ in range(5)]
+        c.finish(*numbers)
+        assert all(c.streams[n].data == body for n in numbers)
+    assert o.count == 1
+
+
+def test_old_clients_and_pipelines(web):
+    w = web()
+    says(w.origin, "/a", body=b"x" * 50000, headers=fresh())
+    get(w, "/a")
+    old = http.exchange(w.port, b"GET /a HTTP/1.0\r\nHost: test.local\r\n\r\n")
+    assert old.endswith(b"\r\n\r\n" + b"x" * 50000) and b"Content-Length: 50000\r\n" in old
+    with http.Client(w.port) as c:
+        c.send(http.build_request("GET", "/a") * 20 + http.build_request("HEAD", "/a"))
+        assert all(c.read().body == b"x" * 50000 for _ in range(20))
+        assert c.read("HEAD").status == 200
     assert w.origin.count == 1
 
 
