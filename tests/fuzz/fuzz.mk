@@ -16,6 +16,10 @@ $(BUILD)/fuzz/fuzz_proxy_proto: tests/fuzz/fuzz_proxy_proto.c $(wildcard base/pr
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
 
+$(BUILD)/fuzz/fuzz_http_cache: tests/fuzz/fuzz_http_cache.c base/http_cache.c base/http_date.c $(wildcard base/http_*.h) base/base.h
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
+
 $(BUILD)/fuzz/fuzz_client_hello: tests/fuzz/fuzz_client_hello.c base/client_hello.c base/client_hello.h base/base.h
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
