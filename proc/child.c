@@ -283,6 +283,7 @@ static void on_master_death(struct life *l)
 {
     ev_io_stop(l->child->loop, &l->control);
     outbox_close(&l->outbox);
+    l->child->orphaned = true;
     log_error("the master is dead: finishing what is in flight, then leaving");
     uint32_t limit_ms = l->child->conf->drain_timeout_ms;
     if (limit_ms == 0)

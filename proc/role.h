@@ -66,7 +66,8 @@ struct child {
     struct child_listen *listens;
     uint32_t listen_count;
     bool draining;
-    void *data; /* the role's own */
+    bool orphaned; /* the master is dead: another instance may want the addresses */
+    void *data;    /* the role's own */
 };
 
 /* Runs a child after fork until it exits; never returns. Called by proc/spawn.c only. debug: the

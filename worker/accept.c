@@ -100,6 +100,9 @@ void accept_drain(struct worker *w)
     for (struct acceptor *a = w->acceptors; a; a = a->next)
         take_queued(w, a);
     accept_stop(w);
+    for (struct acceptor *a = w->acceptors; a; a = a->next)
+        if (a->datagram)
+            udp_leave(a);
 }
 
 /* Sessions that there are go on. */

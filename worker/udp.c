@@ -2,6 +2,7 @@
 #include "worker/udp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #define BUCKETS_FIRST 256u
 #define ANSWERS_MAX   16u /* of one session before the others have their turn */
 #define DRAIN_MS      1000u
+#define LEAVE_BATCHES 8u
 #define SESSIONS_MANY 1024u    /* ports are shared between backends from here on */
 #define NOTE_US       8000000u /* a session that goes on is noted again */
 
@@ -376,6 +378,15 @@ static void on_backend(struct ev_loop *loop, struct ev_io *io, int revents)
         if (!pass_on(s, bytes, (size_t)n))
             return;
     }
+}
+
+void udp_leave(struct acceptor *a)
+{
+    const struct worker *w = a->worker;
+    for (uint32_t i = 0; i < LEAVE_BATCHES; i++)
+        udp_io_receive(w->udp, a, on_datagram);
+    int fd = w->child->orphaned ? -1 : fcntl(a->io.fd, F_DUPFD_CLOEXEC, 3);
+    ev_io_set(&a->io, fd, EV_READ);
 }
 
 void udp_flush(struct worker *w)

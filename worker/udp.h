@@ -21,6 +21,9 @@ void udp_on_readable(struct ev_loop *loop, struct ev_io *io, int revents);
 int udp_prepare(struct worker *w) MUST_CHECK;
 /* The socket goes: its sessions can answer nobody any more. */
 void udp_forget(struct worker *w, const struct acceptor *a);
+/* The worker leaves, and its listening sockets are closed: takes what is queued on this one, and
+ * keeps a copy by which sessions can answer. */
+void udp_leave(struct acceptor *a);
 /* Sends the answers that wait; once per loop iteration. */
 void udp_flush(struct worker *w);
 

@@ -15,6 +15,7 @@ from lib import http, procs, tls
 from lib.ballast import run
 from lib.load import Load
 from lib.net import connect, free_port
+from lib.udp import UdpOrigin
 from lib.wait import wait_until
 
 ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
@@ -373,6 +374,29 @@ pools = {{ app = {{ backends = [ "{one.address}" ], health = {{ type = "none" }}
         before = b.worker_pids
         assert handshake("-sess_in", session) == "Reused"
     assert b.metrics()['ballast_tls_handshakes_resumed_total{listener="web"}'] == 2
+
+
+def test_datagrams_that_wait_for_their_answer(ballast, request):
+    """The answer comes when the old worker does not listen any more."""
+    port, hold = free_port(), threading.Event()
+    slow = UdpOrigin(answer=lambda data, address: b"late:" + data if hold.wait(10) else None)
+    request.addfinalizer(slow.stop)
+    b = ballast(f"""
+listeners = {{ dns = {{ bind = "127.0.0.1:{port}", protocol = "udp", pool = "dns" }} }}
+pools = {{ dns = {{ backends = [ "{slow.address}" ], health = {{ type = "none" }} }} }}
+""")
+    before = wait_until(lambda: len(b.worker_pids) == 2 and b.worker_pids)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", port))
+        sock.settimeout(10)
+        sock.send(b"one")
+        wait_until(lambda: slow.got)
+        upgrade(b)
+        hold.set()
+        assert sock.recv(100) == b"late:one"
+        sock.send(b"two")
+        assert sock.recv(100) == b"late:two"
+    replaced(b, before)
 
 
 def test_an_heir_that_dies(scene):
