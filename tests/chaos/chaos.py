@@ -3,9 +3,9 @@
 
     chaos.py [--program build/ballast] [--short] [--peers] [--only NAME]
 
-Every kind of client (fresh, keep-alive, pipelined, slow upload, upgraded, TCP tunnel) is at work while one fault after the other
-fires. A row of the table is one fault: requests that succeeded, that failed, connections that were closed with a word
-("Connection: close"), bodies that were wrong; then what the table of the instance says when all clients are gone: gauges that did
+Every kind of client (fresh, keep-alive, pipelined, slow upload, upgraded, TLS, HTTP/2, TCP tunnel, UDP session, and the load
+generators wrk and h2load) is at work while one fault after the other fires. A row of the table is one fault: requests that succeeded, that failed, connections that were closed with a word
+("Connection: close", GOAWAY; for UDP: a session that went to another backend), bodies that were wrong; then what the table of the instance says when all clients are gone: gauges that did
 not come back to zero, requests that were not counted. --peers runs the same clients against Debian's nginx and HAProxy where a
 fault means something there. The exit status is 1 when a goal is missed.
 """
@@ -15,6 +15,7 @@ import os
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,25 +24,27 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "func")]
 
 import clients  # noqa: E402
-from lib import procs  # noqa: E402
+from lib import procs, tls  # noqa: E402
 from lib.ballast import Ballast, binary, run as run_ballast, sanitized  # noqa: E402
 from lib.net import free_port, listening  # noqa: E402
 from lib.wait import poll, wait_until  # noqa: E402
 
 WORKERS = 2
+DRAIN = 'drain_timeout = "3s"'
 
 
 class Backends:
-    """The origin process; flap() takes it away and brings it back."""
+    """The origin process, which can be taken away and brought back."""
 
     def __init__(self, count=2):
         self.ports = [free_port() for _ in range(count)]
+        self.datagrams = [free_port() for _ in range(count)]
         self.tcp = free_port()
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen([sys.executable, os.path.join(HERE, "origin.py"), *map(str, self.ports), str(self.tcp)],
-                                        stdout=subprocess.PIPE)
+        ports = ["--http", *self.ports, "--tcp", self.tcp, "--udp", *self.datagrams]
+        self.process = subprocess.Popen([sys.executable, os.path.join(HERE, "origin.py"), *map(str, ports)], stdout=subprocess.PIPE)
         assert self.process.stdout.readline() == b"ready\n"
 
     def stop(self):
@@ -50,16 +53,34 @@ class Backends:
         self.process.stdout.close()
 
 
-def conf(port, tcp_port, backends, extra="", weight=1):
+class Certificates:
+    """An authority, and a certificate of it in the forms that each balancer wants."""
+
+    def __init__(self, directory):
+        self.ca = tls.Authority(os.path.join(directory, "ca"))
+        self.cert, self.key = self.ca.issue("chaos", ["chaos.test"])
+        self.pem = os.path.join(directory, "chaos.pem")
+        with open(self.pem, "w", encoding="ascii") as out:
+            for path in (self.cert, self.key):
+                with open(path, encoding="ascii") as part:
+                    out.write(part.read())
+        os.chmod(self.pem, 0o644)
+
+
+def conf(ports, backends, certificates, extra="", weight=1):
     rows = ", ".join(f'{{ address = "127.0.0.1:{p}", weight = {weight + i} }}' for i, p in enumerate(backends.ports))
+    pair = f'{{ cert = "{certificates.cert}", key = "{certificates.key}" }}'
     return f"""
 listeners = {{
-  web = {{ bind = "127.0.0.1:{port}", pool = "app" }}
-  raw = {{ bind = "127.0.0.1:{tcp_port}", protocol = "tcp", pool = "raw" }}
+  web = {{ bind = "127.0.0.1:{ports['http']}", pool = "app" }}
+  safe = {{ bind = "127.0.0.1:{ports['tls']}", pool = "app", tls = {{ certificates = ( {pair} ), alpn = [ "h2", "http/1.1" ] }} }}
+  raw = {{ bind = "127.0.0.1:{ports['tcp']}", protocol = "tcp", pool = "raw" }}
+  dgrams = {{ bind = "127.0.0.1:{ports['udp']}", protocol = "udp", pool = "dgrams", timeouts = {{ idle = "2s" }} }}
 }}
 pools = {{
-  app = {{ backends = ( {rows} ), health = {{ type = "tcp", interval = "200ms" }} }}
-  raw = {{ backends = [ "127.0.0.1:{backends.tcp}" ], health = {{ interval = "200ms" }} }}
+  app = {{ backends = ( {rows} ), health = {{ type = "tcp", interval = "200ms" }}, passive = {{ fail_timeout = "2s" }} }}
+  raw = {{ backends = [ "127.0.0.1:{backends.tcp}" ], health = {{ interval = "200ms" }}, passive = {{ fail_timeout = "2s" }} }}
+  dgrams = {{ backends = [ "127.0.0.1:{backends.datagrams[0]}", "127.0.0.1:{backends.datagrams[1]}" ], health = {{ type = "none" }} }}
 }}
 {extra}
 """
@@ -68,14 +89,20 @@ pools = {{
 class Scene:
     """A running instance with its clients' ports."""
 
-    def __init__(self, directory, backends, extra=""):
-        self.backends, self.extra = backends, extra
-        self.port, self.tcp_port = free_port(), free_port()
-        self.b = Ballast(directory, self.text(), workers=WORKERS)
+    def __init__(self, directory, backends, certificates, extra=DRAIN, load=False, env=None):
+        self.directory, self.backends, self.certificates, self.extra, self.load = directory, backends, certificates, extra, load
+        self.ports = {kind: free_port() for kind in ("http", "tls", "tcp", "udp")}
+        self.start(directory, env)
+
+    def start(self, directory, env=None):
+        self.b = Ballast(directory, self.text(), workers=WORKERS, env=env)
         wait_until(lambda: len(self.b.table) == WORKERS + 2)
 
     def text(self, weight=1):
-        return conf(self.port, self.tcp_port, self.backends, self.extra, weight)
+        return conf(self.ports, self.backends, self.certificates, self.extra, weight)
+
+    def crowd(self):
+        return clients.Crowd(self.ports, self.certificates.ca, load=self.load)
 
 
 # ---- faults: each is told the scene and the crowd; docstrings are the names of the rows --------------------------------------
@@ -165,12 +192,66 @@ def one_backend_flaps(s, crowd):
         s.b.admin(f"/lb/backends/{name}/{'disable' if n % 2 == 0 else 'enable'}", "POST")
 
 
+def wait_checked(b):
+    """Every backend that is checked is healthy."""
+    wait_until(lambda: all(x["status"] == "healthy" for x in b.backends().values() if x["pool"] != "dgrams"), 20)
+
+
 def backends_die(s, crowd):
     """all backends die and come back"""
     s.backends.stop()
     poll(lambda: False, 0.5)
     s.backends.start()
-    s.b.wait_healthy(20)
+    wait_checked(s.b)
+
+
+def oom_kill(s, crowd):
+    """a worker killed for want of memory"""
+    group = f"/sys/fs/cgroup/memory/ballast-chaos.{os.getpid()}"
+    before = wait_until(lambda: s.b.table.get("worker 0"))
+    try:
+        os.mkdir(group)
+    except OSError:
+        raise NotTried("no memory cgroup of its own")
+    try:
+        for name, value in (("memory.limit_in_bytes", 16384), ("cgroup.procs", before)):
+            with open(os.path.join(group, name), "w", encoding="ascii") as f:
+                f.write(str(value))
+        died = poll(lambda: s.b.table.get("worker 0") not in (None, before), 20)
+        if not died:
+            os.kill(before, signal.SIGKILL)
+            wait_until(lambda: s.b.table.get("worker 0") not in (None, before), 20)
+    finally:
+        poll(lambda: not remove_group(group), 5.0)
+    if not died:
+        raise NotTried("it needed no more memory")
+
+
+def remove_group(path):
+    try:
+        os.rmdir(path)
+        return False
+    except OSError:
+        return os.path.exists(path)
+
+
+def kill_master(s, crowd):
+    """kill -9 of the master, and a start on the same ports"""
+    old = s.b
+    old.expect_crash = True
+    s.old.append(old)
+    os.kill(old.pid, signal.SIGKILL)
+    old.process.wait()
+    s.start(tempfile.mkdtemp(dir=s.directory))
+    wait_checked(s.b)
+
+
+def jump(s, crowd):
+    """the wall clock jumps a day on, two back, one on"""
+    for seconds in (86400, -86400, 0):
+        with open(s.clock, "r+b") as f:
+            f.write(struct.pack("<q", seconds))
+        assert crowd.went_on()
 
 
 def no_descriptors(s, crowd):
@@ -199,8 +280,13 @@ def full_disk(s, crowd):
     s.b.admin(f"/lb/backends/{name}/overrides", "DELETE")
 
 
-# name, how many clients may fail (None: whoever was there), may a connection be closed politely, fault
+class NotTried(Exception):
+    """This machine does not let us."""
+
+
 ANY = 10**9
+TOLD = "told"  # only TLS and HTTP/2, which cannot be handed over, and datagrams, whose sessions begin anew
+FLIGHT = "in flight"  # what one process held
 FAULTS = [
     # fault, failed at most, closed at most
     (nothing, 0, 0),
@@ -208,39 +294,42 @@ FAULTS = [
     (storm, 0, 0),
     (bad_file, 0, 0),
     (one_backend_flaps, 0, 0),
-    (workers_up_and_down, 0, 0),
+    (workers_up_and_down, 0, TOLD),
     (kill_role("health"), 0, 0),
     (kill_role("admin"), 0, 0),
-    (kill_role("worker 0"), "in flight", ANY),
-    (segfault, "in flight", ANY),
+    (kill_role("worker 0"), FLIGHT, ANY),
+    (segfault, FLIGHT, ANY),
+    (oom_kill, FLIGHT, ANY),
     (thaw, 0, 0),
-    (freeze, "in flight", ANY),
-    (no_descriptors, "in flight", ANY),
+    (freeze, FLIGHT, ANY),
+    (no_descriptors, FLIGHT, ANY),
     (full_disk, 0, 0),
-    (upgrade, 0, 0),
+    (upgrade, 0, TOLD),
     (backends_die, ANY, ANY),
 ]
 SHORT = ["nothing", "reloads", "storm", "kill_worker", "full_disk", "upgrade"]
 
 
-def limit_of(allowed, crowd):
-    """"in flight": what one process held."""
-    if allowed == "in flight":
-        return sum(len(m._threads) for m in crowd.members) * 2
-    return allowed
+def too_many(crowd, what, allowed):
+    """How many of `failed` or `closed` are beyond what a row allows."""
+    if allowed == FLIGHT:
+        allowed = sum(len(m._threads) * (16 if isinstance(m, clients.Generator) else 4) for m in crowd.members)
+    if allowed == TOLD:
+        return sum(getattr(m, what) for m in crowd.members if m.moves)
+    return max(0, crowd.total(what) - allowed)
 
 
 class Row:
     def __init__(self, name):
-        self.name, self.problems, self.cells = name, [], {}
+        self.name, self.problems, self.cells, self.by = name, [], {}, ""
 
     def take(self, crowd, failed_most, closed_most):
         self.cells = {k: crowd.total(k) for k in ("ok", "failed", "closed", "wrong")}
-        self.by = ", ".join(f"{m.name} {m.failed}" for m in crowd.members if m.failed)
+        self.by = ", ".join(f"{m.name} {m.failed}+{m.closed}" for m in crowd.members if m.failed or m.closed)
         self.texts = [t for m in crowd.members for t in m.texts[:2]]
-        if self.cells["failed"] > failed_most:
-            self.problems.append(f"{self.cells['failed']} failed ({self.by}): {self.texts[:3]}")
-        if self.cells["closed"] > closed_most:
+        if too_many(crowd, "failed", failed_most):
+            self.problems.append(f"{self.cells['failed']} failed: {self.texts[:3]}")
+        if too_many(crowd, "closed", closed_most):
             self.problems.append(f"{self.cells['closed']} closed")
         if self.cells["wrong"]:
             self.problems.append(f"{self.cells['wrong']} wrong bodies")
@@ -260,7 +349,7 @@ def after(row, s, total_before, crowd):
     if not phantom:
         row.problems.append(f"phantom gauges {zero_gauges(s.b)}")
     counted = s.b.admin("/lb/stats")["total_requests"] - total_before
-    answered = sum(m.ok for m in crowd.members if not isinstance(m, clients.Tunnel))
+    answered = sum(m.ok for m in crowd.members if m.counted)
     if counted < answered:
         row.problems.append(f"{answered - counted} answered requests are not counted")
     row.cells["counted"] = counted
@@ -269,42 +358,56 @@ def after(row, s, total_before, crowd):
 
 def run_fault(s, fault, failed_most, closed_most):
     row = Row(fault.__doc__)
-    total = s.b.admin("/lb/stats")["total_requests"]
+    total, s.old = s.b.admin("/lb/stats")["total_requests"], []
     try:
-        with clients.Crowd(s.port, s.tcp_port) as crowd:
+        with s.crowd() as crowd:
             fault(s, crowd)
             if not crowd.went_on():
                 row.problems.append("some clients do not go on")
-        row.take(crowd, limit_of(failed_most, crowd), limit_of(closed_most, crowd))
-        after(row, s, total, crowd)
+        row.take(crowd, failed_most, closed_most)
+        if not s.old:  # else its table is gone
+            after(row, s, total, crowd)
+    except NotTried as why:
+        row.name += f" (not tried: {why})"
     except (AssertionError, OSError, KeyError) as error:
         row.problems.append(f"{type(error).__name__}: {str(error)[:300]}")
     return row
 
 
-def resources(b):
-    """Descriptors and memory (PSS, kB) of all processes of an instance."""
+def resources(b, field="Pss"):
+    """Descriptors and memory (kB) of all processes of an instance. Anonymous: without the table, whose rings fill up."""
     fds = pss = 0
     for pid in [b.pid, *b.table.values()]:
         fds += len(os.listdir(f"/proc/{pid}/fd"))
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-            pss += next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+            pss += next(int(line.split()[1]) for line in f if line.startswith(field + ":"))
     return fds, pss
 
 
 def show(rows, title, judged=True):
-    print(f"\n{title}\n{'fault':42} {'ok':>8} {'failed':>7} {'closed':>7} {'wrong':>6}  {'goal' if judged else 'who failed'}")
+    print(f"\n{title}\n{'fault':46} {'ok':>8} {'failed':>7} {'closed':>7} {'wrong':>6}  {'goal; ' if judged else ''}whose failed+closed")
     for r in rows:
         c = r.cells
         verdict = "; ".join(r.problems) or ("met" if judged else "")
-        if not r.problems and c.get("failed"):
-            verdict = f"{verdict} ({r.by})".strip()
-        print(f"{r.name:42} {c.get('ok', 0):8} {c.get('failed', 0):7} {c.get('closed', 0):7} {c.get('wrong', 0):6}  {verdict}", flush=True)
+        print(f"{r.name:46} {c.get('ok', 0):8} {c.get('failed', 0):7} {c.get('closed', 0):7} {c.get('wrong', 0):6}  "
+              f"{verdict}{'; ' if verdict and r.by else ''}{r.by}", flush=True)
 
 
-def ballast_rows(directory, faults):
+def end_of(s):
+    """Ends an instance; what it complains about, as rows."""
+    rows = []
+    for b in [*getattr(s, "old", []), s.b]:
+        try:
+            b.close()
+        except AssertionError as error:
+            rows.append(Row("the end"))
+            rows[-1].problems.append(str(error)[-600:])
+    return rows
+
+
+def ballast_rows(directory, faults, certificates, load):
     backends, rows = Backends(), []
-    s = Scene(directory, backends, 'drain_timeout = "3s"')
+    s = Scene(directory, backends, certificates, load=load)
     try:
         rows.append(run_fault(s, *faults[0]))
         fds, pss = resources(s.b)
@@ -312,20 +415,57 @@ def ballast_rows(directory, faults):
         end = Row("descriptors and memory afterwards")
         poll(lambda: resources(s.b)[0] <= fds + 8, 10.0)
         fds_now, pss_now = resources(s.b)
-        end.cells = {"ok": pss_now}
         end.name += f": {fds} -> {fds_now} fds, {pss} -> {pss_now} kB"
         grew = pss_now > pss * 1.5 + 4096 and not sanitized()  # AddressSanitizer keeps what is freed for a while
         if fds_now > fds + 8 or grew:
             end.problems.append("they grew")
         rows.append(end)
     finally:
-        try:
-            s.b.close()
-        except AssertionError as error:
-            rows.append(Row("the end"))
-            rows[-1].problems.append(str(error)[-600:])
+        rows += end_of(s)
         backends.stop()
     return rows
+
+
+def alone(directory, certificates, fault, allowed, prepare=None):
+    """A fault with an instance of its own."""
+    backends = Backends()
+    place = tempfile.mkdtemp(dir=directory)
+    s = Scene(place, backends, certificates, env=prepare(place) if prepare else None)
+    s.clock = os.path.join(place, "clock")
+    try:
+        row = run_fault(s, fault, *allowed)
+        return [row, *end_of(s)]
+    finally:
+        backends.stop()
+
+
+def shifted_clock(place):
+    """The environment of an instance whose wall clock a file sets."""
+    library = os.path.join(place, "clock.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o", library, os.path.join(HERE, "clock.c"), "-ldl"], check=True)
+    with open(os.path.join(place, "clock"), "wb") as f:
+        f.write(struct.pack("<q", 0))
+    return {"LD_PRELOAD": library, "CHAOS_CLOCK": f.name}
+
+
+def many_reloads(directory, certificates, count=1000):
+    """memory after 1,000 reloads as after 10"""
+    row, backends = Row(many_reloads.__doc__), Backends()
+    s = Scene(tempfile.mkdtemp(dir=directory), backends, certificates)
+    try:
+        for n in range(count):
+            s.b.reload(s.text(weight=1 + n % 3))
+            if n == 9:
+                fds, kb = resources(s.b, "Anonymous")
+        settled = poll(lambda: resources(s.b)[0] <= fds, 10.0)
+        fds_now, kb_now = resources(s.b, "Anonymous")
+        row.name += f": {fds} -> {fds_now} fds, {kb} -> {kb_now} kB"
+        if not settled or kb_now > kb + 512:
+            row.problems.append("they grew")
+        row.problems += [p for r in end_of(s) for p in r.problems]
+    finally:
+        backends.stop()
+    return row
 
 
 def full_shm(directory):
@@ -354,13 +494,14 @@ state_file = ""
 class Peer:
     """Another balancer with two workers and the same backends; reload() and victim() are its own."""
 
-    def __init__(self, directory, backends):
-        self.directory, self.port, self.tcp_port = directory, free_port(), None
+    def __init__(self, directory, backends, certificates):
+        self.directory, self.certificates = directory, certificates
+        self.ports = {kind: free_port() for kind in self.kinds}
         self.path = os.path.join(directory, "conf")
         with open(self.path, "w", encoding="ascii") as f:
             f.write(self.text(backends))
         self.process = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        wait_until(lambda: listening(self.port), 20)
+        wait_until(lambda: all(listening(port) for port in self.ports.values()), 20)
 
     def stop(self):
         self.process.terminate()
@@ -376,7 +517,7 @@ class Peer:
 
 
 class Nginx(Peer):
-    name, binary = "nginx", "/usr/sbin/nginx"
+    name, binary, kinds = "nginx", "/usr/sbin/nginx", ("http", "tls")  # Debian's has its stream module in a package of its own
 
     def text(self, backends):
         servers = " ".join(f"server 127.0.0.1:{p};" for p in backends.ports)
@@ -387,7 +528,9 @@ http {{ access_log off; client_body_temp_path {self.directory}; proxy_temp_path 
   fastcgi_temp_path {self.directory}; uwsgi_temp_path {self.directory}; scgi_temp_path {self.directory};
   map $http_upgrade $up {{ default upgrade; '' ''; }}
   upstream app {{ {servers} keepalive 32; }}
-  server {{ listen 127.0.0.1:{self.port} reuseport; keepalive_requests 1000000;
+  ssl_certificate {self.certificates.cert}; ssl_certificate_key {self.certificates.key};
+  server {{ listen 127.0.0.1:{self.ports['http']} reuseport; listen 127.0.0.1:{self.ports['tls']} reuseport ssl http2;
+    keepalive_requests 1000000;
     location / {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection $up; proxy_set_header Upgrade $http_upgrade; }} }} }}
 """
 
@@ -401,7 +544,7 @@ http {{ access_log off; client_body_temp_path {self.directory}; proxy_temp_path 
 
 
 class Haproxy(Peer):
-    name, binary = "haproxy", "/usr/sbin/haproxy"
+    name, binary, kinds = "haproxy", "/usr/sbin/haproxy", ("http", "tls", "tcp")
 
     def text(self, backends):
         servers = "\n".join(f"  server b{i} 127.0.0.1:{p}" for i, p in enumerate(backends.ports))
@@ -415,8 +558,13 @@ defaults
   timeout client 60s
   timeout server 60s
 frontend web
-  bind 127.0.0.1:{self.port}
+  bind 127.0.0.1:{self.ports['http']}
+  bind 127.0.0.1:{self.ports['tls']} ssl crt {self.certificates.pem} alpn h2,http/1.1
   default_backend app
+listen raw
+  mode tcp
+  bind 127.0.0.1:{self.ports['tcp']}
+  server echo 127.0.0.1:{backends.tcp}
 backend app
 {servers}
 """
@@ -442,15 +590,15 @@ def peer_kill(peer):
     poll(lambda: False, 0.5)
 
 
-def peer_rows(directory, kind):
+def peer_rows(directory, kind, certificates):
     rows = []
     for fault in (peer_reloads, peer_kill):
         backends = Backends()
         place = tempfile.mkdtemp(dir=directory)
-        peer = kind(place, backends)
+        peer = kind(place, backends, certificates)
         row = Row(fault.__doc__)
         try:
-            with clients.Crowd(peer.port) as crowd:
+            with clients.Crowd(peer.ports, certificates.ca) as crowd:
                 fault(peer)
                 crowd.went_on(5.0)
             row.take(crowd, ANY, ANY)
@@ -460,6 +608,21 @@ def peer_rows(directory, kind):
             peer.stop()
             backends.stop()
         rows.append(row)
+    return rows
+
+
+def extra_rows(directory, certificates, options):
+    """What needs an instance of its own."""
+    wanted, rows = options.only or [], []
+    everything = not options.only and not options.short
+    if everything or "kill_master" in wanted:
+        rows += alone(directory, certificates, kill_master, (ANY, ANY))
+    if (everything or "jump" in wanted) and not sanitized():  # it wants to be preloaded first
+        rows += alone(directory, certificates, jump, (0, 0), shifted_clock)
+    if (everything or "many_reloads" in wanted) and not sanitized():
+        rows.append(many_reloads(directory, certificates))
+    if not options.only:
+        rows.append(full_shm(directory))
     return rows
 
 
@@ -477,14 +640,13 @@ def main():
     directory = tempfile.mkdtemp(prefix="ballast-chaos.")
     os.chmod(directory, 0o755)
     try:
-        rows = ballast_rows(directory, faults)
-        if not options.only:
-            rows.append(full_shm(directory))
+        certificates = Certificates(directory)
+        rows = ballast_rows(directory, faults, certificates, load=not options.short)
+        rows += extra_rows(directory, certificates, options)
         show(rows, "ballast")
-        print("not simulated: a jump of the wall clock (it has no namespace of its own; everything that waits counts monotonic time)")
         for kind in (Nginx, Haproxy) if options.peers else ():
             if os.path.exists(kind.binary):
-                show(peer_rows(directory, kind), kind.name, judged=False)
+                show(peer_rows(directory, kind, certificates), kind.name, judged=False)
             else:
                 print(f"\n{kind.name}: not installed")
     finally:

@@ -1,14 +1,18 @@
 """The populations: what real clients do to a balancer, each with an exact account of what went wrong."""
 
 import os
+import re
+import socket
+import subprocess
 import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "func"))
 
+from lib import h2client, tls  # noqa: E402
 from lib.http import Client, HttpError, build_request  # noqa: E402
 from lib.net import connect  # noqa: E402
-from lib.wait import poll  # noqa: E402
+from lib.wait import Deadline, poll  # noqa: E402
 from origin import body_for  # noqa: E402
 
 TIMEOUT_S = 15.0
@@ -18,9 +22,11 @@ class Population:
     """Threads that do the same thing until told to stop. ok, failed, closed (by the server, politely), wrong (bodies)."""
 
     name = ""
+    counted = True  # what is ok is a request in the balancer's books
+    moves = True  # a hand-over between workers leaves it open
 
-    def __init__(self, port, threads=2):
-        self.port = port
+    def __init__(self, port, threads=2, context=None):
+        self.port, self.context = port, context
         self.ok = self.failed = self.closed = self.wrong = 0
         self.texts = []
         self._lock = threading.Lock()
@@ -51,7 +57,7 @@ class Population:
         while not self._stop.is_set():
             try:
                 self.session(number)
-            except (OSError, HttpError, ValueError) as error:
+            except (OSError, HttpError, ValueError, AssertionError) as error:
                 self.note(failed=f"{type(error).__name__}: {str(error)[:120]}")
                 poll(self._stop.is_set, 0.02)
 
@@ -77,13 +83,145 @@ class Fresh(Population):
 class KeepAlive(Population):
     name = "keep-alive"
 
+    def open(self):
+        return Client(self.port, TIMEOUT_S)
+
     def session(self, number):
-        with Client(self.port, TIMEOUT_S) as client:
+        with self.open() as client:
             while not self._stop.is_set():
                 path = f"/k{number}/{self.ok}"
                 if not self.check(client.get(path), path):
                     self.note(closed=1)
                     return
+
+
+class TlsKeepAlive(KeepAlive):
+    name, moves = "tls", False
+
+    def open(self):
+        return tls.Client(self.port, self.context, "chaos.test", timeout=TIMEOUT_S)
+
+
+class FrameByFrame(h2client.Client):
+    """Frames behind a GOAWAY in the same piece count as well."""
+
+    rest = b""
+
+    def step(self, deadline):
+        self.sock.settimeout(max(deadline.left, 0.001))
+        try:
+            data = self.sock.recv(65536)
+        except ConnectionError:
+            data = b""
+        self.closed = not data
+        self.rest += data
+        while len(self.rest) >= 9 and len(self.rest) >= (size := 9 + int.from_bytes(self.rest[:3], "big")):
+            frame, self.rest = self.rest[:size], self.rest[size:]
+            for event in self.h2.receive_data(frame):
+                self.note(event)
+        if not self.closed:
+            self.flush()
+
+
+class Http2(Population):
+    """A few streams at a time over one connection; what GOAWAY says was not begun may be sent again."""
+
+    name, moves = "http/2", False
+    STREAMS = 4
+
+    def judge(self, client, number, path):
+        stream = client.streams[number]
+        if not stream.ended and client.goaway and number > (client.goaway.last_stream_id or 0):
+            return
+        if not stream.ended or stream.reset is not None:
+            self.note(failed=f"stream ended={stream.ended} reset={stream.reset} closed={client.closed}")
+        elif stream.status != 200:
+            self.note(failed=f"status {stream.status}")
+        else:
+            self.note(ok=stream.data == body_for(path), wrong=stream.data != body_for(path))
+
+    def session(self, number):
+        with FrameByFrame(tls.connect(self.port, self.context, "chaos.test", timeout=TIMEOUT_S), TIMEOUT_S) as client:
+            while not self._stop.is_set() and not client.goaway:
+                paths = {client.start(path=path): path for path in (f"/h{number}/{self.ok}/{i}" for i in range(self.STREAMS))}
+                deadline = Deadline(TIMEOUT_S)
+                while not client.closed and deadline.left > 0 and not all(
+                        client.streams[n].ended or client.streams[n].reset is not None for n in paths):
+                    client.step(deadline)
+                for n, path in paths.items():
+                    self.judge(client, n, path)
+                if client.closed:
+                    break
+            if client.goaway:
+                self.note(closed=1)
+
+
+class Session(Population):
+    """Datagrams of one client, each answered; another backend than before means that its session is forgotten."""
+
+    name, counted, moves = "udp", False, False
+
+    def session(self, number):
+        before, count = None, 0
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.connect(("127.0.0.1", self.port))
+            sock.settimeout(3.0)
+            while not self._stop.is_set():
+                count += 1
+                message = f"{number}/{count}".encode()
+                sock.send(message)
+                backend, _, back = sock.recv(65536).partition(b":")
+                if before not in (None, backend):
+                    self.note(closed=1)
+                before = backend
+                self.note(ok=back == message, wrong=back != message)
+                poll(self._stop.is_set, 0.01)
+
+
+class Generator(Population):
+    """A load generator, started again and again."""
+
+    def command(self):
+        raise NotImplementedError
+
+    def session(self, number):
+        done = subprocess.run(self.command(), capture_output=True, text=True, timeout=60)
+        if done.returncode != 0:
+            raise ValueError(f"{self.name}: status {done.returncode}: {done.stderr[-100:]}")
+        self.read(done.stdout)
+
+
+def numbers(pattern, text):
+    found = re.search(pattern, text)
+    return [int(n) for n in found.groups()] if found else []
+
+
+class Wrk(Generator):
+    name = "wrk"
+
+    def command(self):
+        return ["wrk", "-t1", "-c4", "-d1s", f"http://127.0.0.1:{self.port}/w"]
+
+    def read(self, text):
+        self.note(ok=sum(numbers(r"(\d+) requests in", text)))
+        bad = numbers(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text) + numbers(r"Non-2xx or 3xx responses: (\d+)", text)
+        for _ in range(sum(bad)):
+            self.note(failed=f"errors {bad}")
+
+
+class H2load(Generator):
+    """It ends with its connection and counts the rest as errors, even behind a GOAWAY: what was cut off, Http2 tells."""
+
+    name, moves = "h2load", False
+
+    def command(self):
+        return ["h2load", "-n1000", "-c2", "-m8", f"https://127.0.0.1:{self.port}/w"]
+
+    def read(self, text):
+        good, failed, errored, timeout = numbers(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", text)
+        self.note(ok=good, closed=errored > 0)
+        for _ in range(failed - errored + timeout):
+            self.note(failed=f"failed {failed} errored {errored} timeout {timeout}")
 
 
 class Pipelined(Population):
@@ -123,7 +261,7 @@ class Upload(Population):
 class Tunnel(Population):
     """A long connection: every message must come back; the end of the tunnel is what counts."""
 
-    name = "tcp tunnel"
+    name, counted = "tcp tunnel", False
 
     def begin(self, sock):
         pass
@@ -159,21 +297,31 @@ class Upgraded(Tunnel):
             raise HttpError(f"upgrade refused: {head[:40]!r}")
 
 
-HTTP = [Fresh, KeepAlive, Pipelined, Upload, Upgraded]
+KINDS = {  # by the port they go to
+    "http": [Fresh, KeepAlive, Pipelined, Upload, Upgraded],
+    "tls": [TlsKeepAlive, Http2],
+    "tcp": [Tunnel],
+    "udp": [Session],
+}
+LOAD = {"http": [Wrk], "tls": [H2load]}
 
 
 class Crowd:
-    """All populations at once."""
+    """All populations at once. ports: by kind; load: the load generators, too."""
 
-    def __init__(self, http_port, tcp_port=None, threads=2):
-        self.members = [kind(http_port, threads) for kind in HTTP]
-        if tcp_port:
-            self.members.append(Tunnel(tcp_port, threads))
+    def __init__(self, ports, ca=None, threads=2, load=False):
+        self.members = []
+        for kind, port in ports.items():
+            for population in KINDS[kind]:
+                alpn = ["h2"] if population is Http2 else None
+                context = ca.context(alpn=alpn) if kind == "tls" else None
+                self.members.append(population(port, threads, context))
+            self.members += [population(port, 1) for population in LOAD.get(kind, []) if load]
 
     def __enter__(self):
         for member in self.members:
             member.start()
-        if not poll(lambda: all(m.ok or m.failed for m in self.members), 10.0):
+        if not poll(lambda: all(m.ok or m.failed for m in self.members), 20.0):
             raise AssertionError(f"some clients never got going: { {m.name: m.ok for m in self.members} }")
         return self
 
@@ -186,7 +334,7 @@ class Crowd:
     def total(self, what):
         return sum(getattr(m, what) for m in self.members)
 
-    def went_on(self, seconds=15.0):
+    def went_on(self, seconds=20.0):
         """Every population gets something done from here on."""
         before = {m: m.ok for m in self.members}
         return bool(poll(lambda: all(m.ok > n for m, n in before.items()), seconds))

@@ -1,10 +1,11 @@
-"""The backends of the chaos suite, a process of their own: HTTP whose bodies can be checked, an upgrade that echoes, a TCP echo.
+"""The backends of the chaos suite, a process of their own: HTTP whose bodies can be checked, an upgrade that echoes, a TCP echo,
+datagram echoes that say who they are.
 
-    origin.py HTTP_PORT... TCP_PORT      (the last one echoes)
+    origin.py --http PORT... --tcp PORT... --udp PORT...
 """
 
+import argparse
 import asyncio
-import sys
 
 
 def body_for(path):
@@ -67,15 +68,31 @@ async def serve_tcp(reader, writer):
         writer.close()
 
 
+class Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, port):
+        self.port = port
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, address):
+        self.transport.sendto(f"{self.port}:".encode() + data, address)
+
+
 async def main(ports):
-    servers = [await asyncio.start_server(serve_http, "127.0.0.1", port, backlog=4096) for port in ports[:-1]]
-    servers.append(await asyncio.start_server(serve_tcp, "127.0.0.1", ports[-1], backlog=4096))
+    servers = [await asyncio.start_server(serve_http, "127.0.0.1", port, backlog=4096) for port in ports.http]
+    servers += [await asyncio.start_server(serve_tcp, "127.0.0.1", port, backlog=4096) for port in ports.tcp]
+    for port in ports.udp:
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda port=port: Datagrams(port), ("127.0.0.1", port))
     print("ready", flush=True)
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for kind in ("--http", "--tcp", "--udp"):
+        parser.add_argument(kind, type=int, nargs="*", default=[])
     try:
-        asyncio.run(main([int(p) for p in sys.argv[1:]]))
+        asyncio.run(main(parser.parse_args()))
     except KeyboardInterrupt:
         pass
