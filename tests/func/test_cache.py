@@ -1,5 +1,6 @@
 """The response cache with real clients: what is kept, for whom, for how long, and what takes it away."""
 
+import gzip
 import os
 import signal
 import socket
@@ -604,6 +605,22 @@ def test_old_clients_and_pipelines(web):
         c.send(http.build_request("GET", "/a") * 20 + http.build_request("HEAD", "/a"))
         assert all(c.read().body == b"x" * 50000 for _ in range(20))
         assert c.read("HEAD").status == 200
+    assert w.origin.count == 1
+
+
+def test_kept_as_it_came_and_compressed_on_its_way(web):
+    w = web(listener=", compression = { }")
+    body = b"a text that repeats itself; " * 3000
+    says(w.origin, "/a", body=body, headers=fresh(60, ("Content-Type", "text/plain"), ("ETag", '"1"')))
+    for result in ("MISS", "HIT", "HIT"):
+        r = get(w, "/a", [("Accept-Encoding", "gzip")])
+        assert x(r) == result and r.header("Content-Encoding") == "gzip" and gzip.decompress(r.body) == body
+        assert r.header("Vary") == "Accept-Encoding" and r.header("ETag") == 'W/"1"'
+    plain = get(w, "/a")
+    assert x(plain) == "HIT" and plain.header("Content-Encoding") is None and plain.body == body
+    assert get(w, "/a", [("Accept-Encoding", "gzip"), ("If-None-Match", 'W/"1"')]).status == 304
+    part = get(w, "/a", [("Accept-Encoding", "gzip"), ("Range", "bytes=2-5")])
+    assert part.status == 206 and part.body == body[2:6]
     assert w.origin.count == 1
 
 
