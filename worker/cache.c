@@ -217,7 +217,8 @@ static bool refuse(struct txn_cache *tc)
 static bool goes_alone(const struct txn_cache *tc, const struct http1_head *h)
 {
     const struct worker *w = tc->t->worker;
-    return tc->impatient || h->is_head || (tc->conditional && !tc->pinned) || cache_passes(w->table, tc->hash, w->now_us);
+    return tc->impatient || h->is_head || (tc->conditional && !tc->pinned) ||
+           cache_passes(w->table, tc->hash, w->now_us);
 }
 
 static bool look(struct txn_cache *tc, const struct http1_head *h, const char *base)

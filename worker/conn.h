@@ -26,7 +26,8 @@ struct conn *conn_open_stream(struct conn *of, struct link *link) MUST_CHECK;
  * NULL: no memory. */
 struct conn *conn_take_over(struct worker *w, int fd, const struct conf_listener *listener,
                             uint32_t bind_id) MUST_CHECK;
-/* Another worker has it: forgets it and its tunnel, without a trace on the wire or in the totals. */
+/* Another worker has it: forgets it and its tunnel, without a trace on the wire or in the totals.
+ */
 void conn_give_up(struct conn *c);
 /* The only way a client connection ends. reason: static text for the log. Ends its txn too. */
 void conn_close(struct conn *c, const char *reason);

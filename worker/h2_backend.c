@@ -161,7 +161,8 @@ static bool greet(struct h2_session *s)
         return false;
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_peer_max_concurrent_streams(options, STREAMS_MAX);
-    return h2_callbacks() && nghttp2_session_client_new3(&s->ng, h2_callbacks(), s, options, h2_memory()) == 0 &&
+    return h2_callbacks() &&
+           nghttp2_session_client_new3(&s->ng, h2_callbacks(), s, options, h2_memory()) == 0 &&
            nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) == 0 &&
            nghttp2_session_set_local_window_size(s->ng, NGHTTP2_FLAG_NONE, 0,
                                                  (int32_t)H2_SESSION_BYTES) == 0;

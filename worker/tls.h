@@ -17,14 +17,14 @@ struct tls {
     struct link link;
     SSL *ssl;
     struct worker *worker;
-    struct ev_io *io;          /* of the owner */
-    struct conn *conn;         /* a client's, or NULL */
-    struct upstream *upstream; /* a backend's, or NULL */
-    struct gen *gen;           /* held while shaking hands: callbacks look into it */
-    char *identity;            /* what a verified client is, as header fields; or NULL */
-    uint64_t sent_us;          /* last send */
-    uint32_t burst_bytes;      /* sent since the connection was idle */
-    uint32_t blocked_bytes;    /* of a write that must be repeated */
+    struct ev_io *io;                  /* of the owner */
+    struct conn *conn;                 /* a client's, or NULL */
+    struct upstream *upstream;         /* a backend's, or NULL */
+    struct gen *gen;                   /* held while shaking hands: callbacks look into it */
+    char *identity;                    /* what a verified client is, as header fields; or NULL */
+    uint64_t sent_us;                  /* last send */
+    uint32_t burst_bytes;              /* sent since the connection was idle */
+    uint32_t blocked_bytes;            /* of a write that must be repeated */
     struct tls *wait_prev, *wait_next; /* in worker.tls_turns */
     bool waits, its_turn;
     bool shaking;

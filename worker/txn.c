@@ -131,7 +131,8 @@ void txn_drop(struct txn *t, const char *why)
 }
 
 /* The client said that this request without a body is its last, and nothing more has come: no byte
- * of the answer can be lost to a reset, so nobody needs to wait for the client's FIN (RFC 9112 9.6). */
+ * of the answer can be lost to a reset, so nobody needs to wait for the client's FIN (RFC
+ * 9112 9.6). */
 static bool is_last(const struct txn *t)
 {
     const struct conn *c = t->conn;

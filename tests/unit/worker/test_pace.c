@@ -18,7 +18,8 @@ TEST(no_more_and_no_less_than_the_rate)
             CHECK(n > 0);
             pace_charge(&p, rate, n);
             sent += n;
-            CHECK((double)sent <= (double)(now_us - 1000000000) / 1e6 * (double)rate * 1.000001 + 1);
+            CHECK((double)sent <=
+                  (double)(now_us - 1000000000) / 1e6 * (double)rate * 1.000001 + 1);
         }
         double worth = (double)(now_us - 1000000000) / 1e6 * (double)rate;
         CHECK((double)sent > 0.99 * worth - 2);
