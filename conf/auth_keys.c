@@ -123,7 +123,7 @@ static const char *keep_text(struct arena *arena, const json_t *jwk, const char 
 static bool read_key(struct arena *arena, const json_t *jwk, struct jwt_key *k)
 {
     const char *kty = json_string_value(json_object_get(jwk, "kty"));
-    unsigned char secret[PART_BYTES];
+    unsigned char secret[PART_BYTES] = {0};
     k->kid = keep_text(arena, jwk, "kid");
     k->alg = keep_text(arena, jwk, "alg");
     if (kty && strcmp(kty, "oct") == 0)
