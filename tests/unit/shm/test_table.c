@@ -200,8 +200,11 @@ static void expect_refusal(const char *reason)
 TEST(attach_refuses_what_it_does_not_know)
 {
     struct table *t = make_table();
+    char versions[80];
+    snprintf(versions, sizeof versions, "layout version %u, this program reads version %u",
+             TABLE_VERSION + 1, TABLE_VERSION);
     t->header->version++;
-    expect_refusal("layout version 4, this program reads version 3");
+    expect_refusal(versions);
     t->header->version--;
     t->header->magic++;
     expect_refusal("not a table");
