@@ -2,7 +2,7 @@
 
 import json
 import os
-from signal import SIGKILL
+from signal import SIGCONT, SIGKILL, SIGSTOP
 import subprocess
 
 import pytest
@@ -201,8 +201,13 @@ def test_reload_reports_changes_and_errors(started, origins):
 def test_everybody_who_asks_for_a_reload_is_answered(started):
     b, _, _ = started
     clients = [http.Client(b.admin_port, host="127.0.0.1") for _ in range(8)]
-    for client in clients:
-        client.send(http.build_request("POST", "/lb/reload", body=b"", host="127.0.0.1"))
+    os.kill(b.pid, SIGSTOP)  # so that they meet each other
+    try:
+        for client in clients:
+            client.send(http.build_request("POST", "/lb/reload", body=b"", host="127.0.0.1"))
+        assert b.admin("/health/live")["status"] == "alive"  # behind all of them
+    finally:
+        os.kill(b.pid, SIGCONT)
     answers = [client.read() for client in clients]
     for client in clients:
         client.close()
