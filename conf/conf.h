@@ -333,6 +333,10 @@ struct conf_errors {
  * all of them are in errors, each with file:line. conf_errors_init first. */
 struct conf *conf_load(const char *path, struct arena *arena,
                        struct conf_errors *errors) MUST_CHECK;
+/* The same for a reload: what took time to find out about files that have not changed since
+ * `former` was loaded is copied from there (certificates). former may be NULL. */
+struct conf *conf_load_after(const char *path, const struct conf *former, struct arena *arena,
+                             struct conf_errors *errors) MUST_CHECK;
 /* The same from a text in memory (command line, tests, API); name stands for the file in messages.
  * Nothing can be included. */
 struct conf *conf_load_text(const char *text, const char *name, struct arena *arena,

@@ -57,7 +57,7 @@ static void sort_errors(const struct source *s, struct conf_errors *errors)
 }
 
 static struct conf *build(const struct source *s, const char *path, struct arena *arena,
-                          const struct node *root)
+                          const struct node *root, const struct conf *former)
 {
     struct walk w = {.arena = arena,
                      .scratch = s->scratch,
@@ -66,7 +66,9 @@ static struct conf *build(const struct source *s, const char *path, struct arena
                      .conf = ARENA_NEW(arena, struct conf),
                      .dir = source_directory(path, s->scratch),
                      .backends_left = ENTRY_MAX,
-                     .tls_left_bytes = TLS_BYTES_MAX};
+                     .tls_left_bytes = TLS_BYTES_MAX,
+                     .former = former};
+    catalog_init(&w.files, s->scratch);
     names_init(&w.pools, s->scratch);
     names_init(&w.backends, s->scratch);
     names_init(&w.conditions, s->scratch);
@@ -79,26 +81,33 @@ static struct conf *build(const struct source *s, const char *path, struct arena
     return w.conf;
 }
 
-static struct conf *load(struct source *s, const char *path, struct arena *arena)
+static struct conf *load(struct source *s, const char *path, struct arena *arena,
+                         const struct conf *former)
 {
     struct conf *c = NULL;
     const struct node *root = NULL;
     if (!s->lex.broken)
         root = load_tree(&s->lex, s->scratch, s->errors);
     if (root)
-        c = build(s, path, arena, root);
+        c = build(s, path, arena, root, former);
     sort_errors(s, s->errors);
     return s->errors->count ? NULL : c;
 }
 
 struct conf *conf_load(const char *path, struct arena *arena, struct conf_errors *errors)
 {
+    return conf_load_after(path, NULL, arena, errors);
+}
+
+struct conf *conf_load_after(const char *path, const struct conf *former, struct arena *arena,
+                             struct conf_errors *errors)
+{
     struct arena scratch;
     struct source s;
     arena_init(&scratch);
     source_init(&s, &scratch, errors);
     source_read_file(&s, path);
-    struct conf *c = load(&s, path, arena);
+    struct conf *c = load(&s, path, arena, former);
     arena_free(&scratch);
     return c;
 }
@@ -111,7 +120,7 @@ struct conf *conf_load_text(const char *text, const char *name, struct arena *ar
     arena_init(&scratch);
     source_init(&s, &scratch, errors);
     source_read_text(&s, name, text);
-    struct conf *c = load(&s, "", arena);
+    struct conf *c = load(&s, "", arena, NULL);
     arena_free(&scratch);
     return c;
 }

@@ -300,8 +300,11 @@ static void plan_admin(struct plan *p, const struct conf_admin *from, const stru
 /* The same path, and other contents. */
 static void plan_files(struct plan *p)
 {
+    struct catalog files;
+    catalog_init(&files, &p->scratch);
+    named_files_index(p->from->files, &files);
     for (const struct conf_file *now = p->to->files; now; now = now->next) {
-        const struct conf_file *before = named_file_find(p->from->files, now->path);
+        const struct conf_file *before = catalog_find(&files, now->path);
         if (before && before->fingerprint != now->fingerprint)
             plan_add(p, "", arena_printf(&p->scratch, "the contents of %s change", now->path));
     }

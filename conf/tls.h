@@ -25,6 +25,8 @@ struct conf_certificate {
     struct conf_der key_der;             /* secret */
     struct conf_der ocsp_der;            /* an OCSP response; len 0: none */
     uint64_t ocsp_until_s;               /* of the epoch: it is not stapled any more from then on */
+    bool ocsp_good;                      /* it says that the certificate is */
+    uint64_t begins_s, expires_s;        /* of the epoch */
     enum conf_key_kind kind;
     const char **names; /* that it is for */
     uint32_t name_count;

@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include "base/clock.h"
 #include "base/log.h"
 #include "conf/named_files.h"
 #include "conf/tls_load.h"
 
-#define FILE_MAX_BYTES (4u << 20)
-#define WARN_DAYS      14
+#define WARN_S (14u * 86400u)
 
 static const struct node *child_of(const struct node *group, const char *name)
 {
@@ -49,7 +49,7 @@ const char *tls_why(void)
 
 char *tls_slurp(const struct tls_place *p, const char *setting, const char *path, size_t *len)
 {
-    char *text = named_file_read(p->w, p->w->scratch, path, FILE_MAX_BYTES, len);
+    char *text = named_file_read(p->w, p->w->scratch, path, TLS_FILE_MAX_BYTES, len);
     if (!text)
         tls_complain(p, setting, "cannot read \"%.200s\": %s", path,
                      errno == EFBIG    ? "too long"
@@ -120,15 +120,23 @@ struct conf_der tls_keep_chain(struct walk *w, STACK_OF(X509) * chain)
 
 /* ---- checks ---- */
 
-static void warn_of_expiry(const struct tls_place *p, const char *setting, const char *path,
-                           const X509 *leaf)
+void tls_warn_of_times(const struct tls_place *p, const char *setting, const char *path,
+                       uint64_t begins_s, uint64_t expires_s)
 {
-    int days = 0, seconds = 0;
+    uint64_t now_s = clock_wall_ms() / 1000;
     struct conf_pos pos = tls_pos(p, setting);
-    if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(leaf)) && days < WARN_DAYS)
-        log_warning("%s:%u: the certificate %s expires in %d days", pos.file, pos.line, path, days);
-    if (X509_cmp_current_time(X509_get0_notBefore(leaf)) > 0)
+    if (expires_s < now_s + WARN_S)
+        log_warning("%s:%u: the certificate %s expires in %llu days", pos.file, pos.line, path,
+                    (unsigned long long)(expires_s > now_s ? (expires_s - now_s) / 86400 : 0));
+    if (begins_s > now_s)
         log_warning("%s:%u: the certificate %s is not valid yet", pos.file, pos.line, path);
+}
+
+uint64_t tls_seconds(const ASN1_TIME *t)
+{
+    struct tm tm;
+    time_t at = ASN1_TIME_to_tm(t, &tm) == 1 ? timegm(&tm) : 0;
+    return at > 0 ? (uint64_t)at : 0;
 }
 
 /* With the levels of this OpenSSL: keys that it finds too short are found out here, not by workers.
@@ -157,7 +165,8 @@ bool tls_check_pair(const struct tls_place *p, const char *setting, const char *
         good = true;
     ERR_clear_error();
     if (good)
-        warn_of_expiry(p, setting, path, leaf);
+        tls_warn_of_times(p, setting, path, tls_seconds(X509_get0_notBefore(leaf)),
+                          tls_seconds(X509_get0_notAfter(leaf)));
     return good;
 }
 

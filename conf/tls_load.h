@@ -9,6 +9,8 @@
 void tls_sni_begin(struct conf_tls *t, struct arena *arena, uint32_t names);
 void tls_sni_add(struct conf_tls *t, struct arena *arena, const char *name, uint32_t certificate);
 
+#define TLS_FILE_MAX_BYTES (4u << 20)
+
 /* Where a complaint points: a setting of a group, or the group itself. */
 struct tls_place {
     struct walk *w;
@@ -37,6 +39,17 @@ struct conf_der tls_keep_chain(struct walk *w, STACK_OF(X509) * chain);
  * has expired; warns when it is about to. */
 bool tls_check_pair(const struct tls_place *p, const char *setting, const char *path,
                     STACK_OF(X509) * chain, EVP_PKEY *key);
+/* Warns when it is about to expire, or begins later than now (seconds of the epoch). */
+void tls_warn_of_times(const struct tls_place *p, const char *setting, const char *path,
+                       uint64_t begins_s, uint64_t expires_s);
+/* Seconds of the epoch; 0: before it, or no time at all. */
+uint64_t tls_seconds(const ASN1_TIME *t);
+/* From w->former, if that knows the same files and nothing is to be said about them: the chain,
+ * key, names and times of a certificate; its OCSP response, once it has its chain; the authorities
+ * of a file that a pool named as `ca`. Expired ones are never copied. */
+bool tls_carry_pair(struct walk *w, struct conf_certificate *c);
+bool tls_carry_ocsp(struct walk *w, struct conf_certificate *c);
+bool tls_carry_ca(struct walk *w, const char *ca, const char *path, struct conf_der *out);
 /* Calls back for each DNS name of a certificate; returns how many. */
 uint32_t tls_names(X509 *leaf, void (*each)(void *data, const char *name), void *data);
 /* The reason of the oldest error in OpenSSL's queue, which is emptied. */

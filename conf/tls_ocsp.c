@@ -20,20 +20,14 @@ static OCSP_SINGLERESP *find(OCSP_BASICRESP *basic, X509 *leaf)
     return NULL;
 }
 
-static uint64_t seconds_of(const ASN1_GENERALIZEDTIME *t)
-{
-    struct tm tm;
-    time_t at = ASN1_TIME_to_tm(t, &tm) == 1 ? timegm(&tm) : 0;
-    return at > 0 ? (uint64_t)at : 0;
-}
-
 static void judge(const struct tls_place *p, struct conf_certificate *c, OCSP_SINGLERESP *single)
 {
     ASN1_GENERALIZEDTIME *until = NULL;
     struct conf_pos pos = tls_pos(p, "ocsp");
     int status = OCSP_single_get0_status(single, NULL, NULL, NULL, &until);
-    c->ocsp_until_s = until ? seconds_of(until) : UINT64_MAX;
-    if (status != V_OCSP_CERTSTATUS_GOOD)
+    c->ocsp_until_s = until ? tls_seconds(until) : UINT64_MAX;
+    c->ocsp_good = status == V_OCSP_CERTSTATUS_GOOD;
+    if (!c->ocsp_good)
         log_warning("%s:%u: the OCSP response \"%s\" says that the certificate is %s", pos.file,
                     pos.line, c->ocsp, OCSP_cert_status_str(status));
     if (c->ocsp_until_s <= clock_wall_ms() / 1000)

@@ -19,10 +19,12 @@ static const char *find_system_ca(void)
     return NULL;
 }
 
-static struct conf_der read_ca(const struct tls_place *p, const char *setting, const char *path)
+static struct conf_der read_ca(const struct tls_place *p, const char *ca, const char *path)
 {
     struct conf_der kept = {0};
-    STACK_OF(X509) *chain = tls_read_chain(p, setting, path);
+    if (tls_carry_ca(p->w, ca, path, &kept))
+        return kept;
+    STACK_OF(X509) *chain = tls_read_chain(p, "ca", path);
     if (chain)
         kept = tls_keep_chain(p->w, chain);
     sk_X509_pop_free(chain, X509_free);
@@ -32,13 +34,13 @@ static struct conf_der read_ca(const struct tls_place *p, const char *setting, c
 static void load_ca(const struct tls_place *p, struct conf_pool_tls *t)
 {
     if (*t->ca) {
-        t->ca_der = read_ca(p, "ca", t->ca);
+        t->ca_der = read_ca(p, t->ca, t->ca);
         return;
     }
     if (!p->w->system_ca.len) {
         const char *path = find_system_ca();
         if (path)
-            p->w->system_ca = read_ca(p, "ca", path);
+            p->w->system_ca = read_ca(p, "", path);
         else
             tls_complain(p, "ca", "the system has no list of trusted authorities: say which");
     }

@@ -70,6 +70,8 @@ static void load_pair(const struct tls_place *p, struct conf_certificate *c, con
         c->key_der = der;
         c->kind = kind_of(pkey);
         keep_names(p->w, c, sk_X509_value(chain, 0));
+        c->begins_s = tls_seconds(X509_get0_notBefore(sk_X509_value(chain, 0)));
+        c->expires_s = tls_seconds(X509_get0_notAfter(sk_X509_value(chain, 0)));
     }
     EVP_PKEY_free(pkey);
     sk_X509_pop_free(chain, X509_free);
@@ -95,8 +97,11 @@ static void read_certificate(struct walk *w, const struct node *n, const struct 
     walk_group(w, n, at, &(struct walk_target){&conf_section_certificate, (char *)c}, 1);
     if (n->kind != NODE_GROUP || !choose_files(&p, c, &cert, &key))
         return;
-    load_pair(&p, c, cert, key);
-    if (*c->ocsp)
+    if (tls_carry_pair(w, c))
+        tls_warn_of_times(&p, cert, *c->pem ? c->pem : c->cert, c->begins_s, c->expires_s);
+    else
+        load_pair(&p, c, cert, key);
+    if (*c->ocsp && !tls_carry_ocsp(w, c))
         tls_load_ocsp(&p, c);
     if (!within_memory(&p, c))
         c->chain.len = 0;

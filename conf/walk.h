@@ -6,6 +6,7 @@
 #ifndef BALLAST_CONF_WALK_H
 #define BALLAST_CONF_WALK_H
 
+#include "conf/catalog.h"
 #include "conf/node.h"
 #include "conf/rows.h"
 
@@ -32,6 +33,9 @@ struct walk {
     unsigned kind;             /* enum conf_kind of the listener being read */
     size_t tls_left_bytes;     /* for certificates and keys */
     struct conf_der system_ca; /* read once, when first needed */
+    struct catalog files;      /* struct conf_file: those of conf->files */
+    const struct conf *former; /* what is loaded again, or NULL */
+    struct catalog former_files, former_certificates; /* made when first needed */
 };
 
 /* A place in the file, as "pools.app.backends[0]"; built on the stack on the way down. */

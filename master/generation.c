@@ -26,7 +26,8 @@ static struct conf *read_conf(const struct master *m, struct arena *arena,
         return read_again(m, arena, errors);
     if (m->options->conf_text != NULL)
         return conf_load_text(m->options->conf_text, "command line", arena, errors);
-    return conf_load(m->options->conf_path, arena, errors);
+    return conf_load_after(m->options->conf_path, m->current ? m->current->conf : NULL, arena,
+                           errors);
 }
 
 struct generation *generation_load(struct master *m, struct conf_errors *errors)

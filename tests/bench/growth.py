@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """What grows and what does not: ballast with many backends, routes, connections and reloads.
 
-    tests/bench/growth.py [--build DIR] [--seconds S] [--only backends,routes,connections,idle,reloads] [--json] [--short]
+    tests/bench/growth.py [--build DIR] [--seconds S] [--only backends,routes,certificates,connections,idle,reloads] [--json] [--short]
 
 One worker on core 0; wrk and the origin are on core 1. Backends are addresses of 127.0.0.0/8 with one origin behind them.
-us/request is processor time, user and system, of all processes of ballast. --short: small sizes, a second each.
+us/request is processor time, user and system, of all processes of ballast. A handshake is a full one with a name that
+was not asked for before (cold) or was (warm), by a client in Python. --short: small sizes, a second each.
 """
 
 import argparse
@@ -12,8 +13,10 @@ import contextlib
 import http.client
 import json
 import os
+import pathlib
 import resource
 import socket
+import ssl
 import sys
 import tempfile
 import threading
@@ -23,13 +26,15 @@ import measure
 import proxies
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/func"))
+from lib.certs import Authority  # noqa: E402
 CONF = """
 workers = {workers}
 user = "{user}"
 pid_file = "{dir}/ballast.pid"
 log = {{ level = "warning" }}
 admin = {{ bind = "127.0.0.1:{admin}" }}
-listeners = {{ web = {{ bind = "127.0.0.1:{http}", routes = ( {routes} ) }} }}
+listeners = {{ web = {{ bind = "127.0.0.1:{http}", routes = ( {routes} ) }}{tls} }}
 pools = {{ app = {{
     balance = "{algorithm}", health = {{ type = "none" }}, keepalive = 10000
     backends = ( {backends} )
@@ -41,7 +46,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build", help="where the programs are (default: build)")
     parser.add_argument("--seconds", type=int, default=3, help="length of one run of wrk")
-    parser.add_argument("--only", default="backends,routes,connections,idle,reloads")
+    parser.add_argument("--only", default="backends,routes,certificates,connections,idle,reloads")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--short", action="store_true")
     return parser.parse_args()
@@ -74,16 +79,18 @@ class Bench:
 class Ballast:
     """One instance; a context manager."""
 
-    def __init__(self, bench, backends=1, routes=0, algorithm="round_robin", workers=1):
-        self.bench, self.http, self.admin = bench, proxies.free_port(), proxies.free_port()
+    def __init__(self, bench, backends=1, routes=0, algorithm="round_robin", workers=1, certificates=()):
+        self.bench, self.http, self.admin, self.https = bench, proxies.free_port(), proxies.free_port(), proxies.free_port()
         listed = ", ".join(f'{{ address = "127.{1 + i // 62500}.{i // 250 % 250}.{1 + i % 250}:{bench.origin}", max_connections = 20000 }}'
                            for i in range(backends))
         rules = ", ".join(f'{{ host = "h{i % 100}.test", path = "/p{i}/", pool = "app" }}' for i in range(routes))
         rules = rules + ', { pool = "app" }' if rules else '{ pool = "app" }'
+        pairs = ", ".join(f'{{ pem = "{path}" }}' for path in certificates)
+        tls = f'\nsafe = {{ bind = "127.0.0.1:{self.https}", pool = "app", tls = {{ certificates = ( {pairs} ) }} }}' if pairs else ""
         self.path = os.path.join(bench.directory, "ballast.conf")
         with open(self.path, "w", encoding="ascii") as f:
             f.write(CONF.format(dir=bench.directory, user=proxies.user_name(), admin=self.admin, http=self.http, workers=workers,
-                                algorithm=algorithm, backends=listed, routes=rules))
+                                algorithm=algorithm, backends=listed, routes=rules, tls=tls))
 
     def __enter__(self):
         command = [f"{self.bench.build}/ballast", "run", "-c", self.path]
@@ -162,6 +169,30 @@ def with_routes(bench):
                    "reload ms": best(lambda: b.ask("POST", "/lb/reload")[0]), "PSS kB": measure.pss_kb(b.pid)}
 
 
+def handshakes_us(ballast, names):
+    """Processor time of ballast for a handshake."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    before = sum(measure.cpu_s(ballast.pid))
+    for name in names:
+        with socket.create_connection(("127.0.0.1", ballast.https)) as s:
+            context.wrap_socket(s, server_hostname=name).close()
+    return 1e6 * (sum(measure.cpu_s(ballast.pid)) - before) / len(names)
+
+
+def with_certificates(bench):
+    authority = Authority(pathlib.Path(bench.directory))
+    paths = [authority.issue(f"h{i}.test", days=90) for i in range(max(bench.sizes(10, 10000)))]
+    for n in bench.sizes(10, 10000):
+        names = [f"h{i * max(n // 1000, 1) % n}.test" for i in range(1000)]
+        with Ballast(bench, certificates=paths[:n]) as b:
+            with Watcher(b) as w:
+                reload_ms = best(lambda: b.ask("POST", "/lb/reload")[0])
+            cold, warm = handshakes_us(b, names), handshakes_us(b, names)
+            yield {"certificates": n, "start ms": b.start_ms, "reload ms": reload_ms, "longest wait ms": w.longest_ms,
+                   "handshake us, cold": cold, "warm": warm, "PSS kB": measure.pss_kb(b.pid)}
+
+
 def with_connections(bench):
     for n in bench.sizes(64, 256, 1000, 4000, 8000):
         seconds = bench.seconds * (1 if n < 1000 else 4)  # so that opening them is a small part
@@ -196,7 +227,7 @@ def with_reloads(bench):
             yield {"reloads": n, "PSS kB": measure.pss_kb(b.pid), "median ms": sorted(times)[len(times) // 2], "slowest ms": max(times)}
 
 
-PARTS = {"backends": with_backends, "routes": with_routes, "connections": with_connections, "idle": with_idle,
+PARTS = {"backends": with_backends, "routes": with_routes, "certificates": with_certificates, "connections": with_connections, "idle": with_idle,
          "reloads": with_reloads}
 
 
