@@ -104,8 +104,22 @@ static size_t member_len(const char *s, size_t len)
     return len;
 }
 
+/* A quotation that does not end may hide anything. */
+static bool ends_quoted(const char *s, size_t len)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < len; i++) {
+        if (quoted && s[i] == '\\')
+            i++;
+        else if (s[i] == '"')
+            quoted = !quoted;
+    }
+    return quoted;
+}
+
 void http_cache_control_add(struct http_cache_control *c, const char *value, size_t len)
 {
+    c->no_store |= memchr(value, '"', len) && ends_quoted(value, len);
     while (len) {
         size_t n = member_len(value, len);
         const char *equals = memchr(value, '=', n);
@@ -193,7 +207,7 @@ bool http_cache_fresh_for(const struct http_cache_control *r, uint64_t age, uint
 {
     if (r->no_cache)
         return false;
-    if (r->max_age != HTTP_CACHE_NONE && age > r->max_age)
+    if (r->max_age != HTTP_CACHE_NONE && (age > r->max_age || r->max_age == 0))
         return false;
     if (r->min_fresh != HTTP_CACHE_NONE)
         return age + r->min_fresh < fresh;

@@ -54,7 +54,7 @@ struct http_cache_verdict {
 void http_cache_judge(const struct http_cache_facts *f, struct http_cache_verdict *v);
 
 /* May a response of this age, kept with this lifetime, answer a request that says so (RFC 9111
- * 5.2.1)? All in seconds. */
+ * 5.2.1)? All in seconds. `max-age=0` asks for a new one, however young this one is. */
 bool http_cache_fresh_for(const struct http_cache_control *request, uint64_t age, uint64_t fresh,
                           bool must_revalidate);
 

@@ -14,7 +14,8 @@ static const struct conf_row store_rows[] = {
      .also = "max_size memory total_max_size keys_zone",
      .help =
          "Shared memory for all responses that are kept, taken as soon as a route or a pool asks "
-         "for it (and 4% more, to find them). What was not asked for longest makes way. A reload "
+         "for it (and 4% and 1 MB more, to find them). What was not asked for longest makes way. A "
+         "reload "
          "that changes it may forget what is kept; less gives memory back only at a restart"},
     {.name = "object_size",
      .type = CONF_T_SIZE,

@@ -289,6 +289,11 @@ void cache_fill_publish(struct table *t, uint32_t slot, struct cache_fill *f,
     cache_index_put(t, slot, f->head, f->version);
 }
 
+void cache_fill_retract(struct table *t, uint32_t slot, const struct cache_fill *f)
+{
+    count_add(&cache_cell(t, slot)->purged, cache_kill(t, slot, f->head, f->version));
+}
+
 /* ---- reading ---- */
 
 uint32_t cache_read(const struct table *t, struct cache_ref *r, char *to, uint32_t len)

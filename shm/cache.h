@@ -48,9 +48,10 @@ struct cache_ref {
     uint32_t block, at; /* where reading goes on */
 };
 
-/* The key that is asked for. */
+/* The key that is asked for. address: a hash of that part of it by which requests that change
+ * something invalidate all that there is. */
 struct cache_key {
-    uint64_t hash;
+    uint64_t hash, address;
     const char *text, *vary; /* vary: what the request says in the fields that matter */
     uint32_t len, vary_len;
 };
@@ -92,6 +93,8 @@ void cache_fill_abort(struct table *t, struct cache_fill *f);
 /* From now on it is found by about->hash, in place of what was found by the same key before. */
 void cache_fill_publish(struct table *t, uint32_t slot, struct cache_fill *f,
                         const struct cache_about *about);
+/* Takes back what was just published. */
+void cache_fill_retract(struct table *t, uint32_t slot, const struct cache_fill *f);
 
 /* ---- removing ---- */
 
@@ -99,13 +102,13 @@ void cache_fill_publish(struct table *t, uint32_t slot, struct cache_fill *f,
 struct cache_guard {
     uint32_t purges, epoch;
 };
-struct cache_guard cache_guard_of(const struct table *t, uint64_t hash);
-static inline bool cache_guard_holds(const struct table *t, uint64_t hash, struct cache_guard g)
+struct cache_guard cache_guard_of(const struct table *t, uint64_t address);
+static inline bool cache_guard_holds(const struct table *t, uint64_t address, struct cache_guard g)
 {
-    struct cache_guard now = cache_guard_of(t, hash);
+    struct cache_guard now = cache_guard_of(t, address);
     return now.purges == g.purges && now.epoch == g.epoch;
 }
-/* Removes what this key finds, if anything. */
+/* From now on nothing of its address is found; what this key finds goes at once. */
 void cache_invalidate(struct table *t, uint32_t slot, const struct cache_key *k);
 /* Removes a pinned object; it is there until it is unpinned. */
 void cache_drop(struct table *t, uint32_t slot, const struct cache_ref *r);
@@ -143,6 +146,9 @@ enum cache_claim {
 /* *word: what the place holds, of ours or theirs. serial: different from that of the last one. */
 enum cache_claim cache_claim(struct table *t, uint32_t slot, uint64_t hash, uint32_t serial,
                              uint64_t *word);
+/* Ours from now on, if it is still theirs. */
+bool cache_claim_take(struct table *t, uint32_t slot, uint64_t hash, uint32_t serial,
+                      uint64_t *word) MUST_CHECK;
 bool cache_claim_stands(const struct table *t, uint64_t hash, uint64_t word);
 void cache_claim_release(struct table *t, uint64_t hash, uint64_t word);
 void cache_claims_reclaim(struct table *t, uint32_t slot);

@@ -12,16 +12,28 @@ static atom64 *place_of(const struct table *t, uint64_t hash)
     return &t->cache_marks->claims[hash & (CACHE_CLAIMS - 1)];
 }
 
+static uint64_t word_for(uint32_t slot, uint64_t hash, uint32_t serial)
+{
+    return hash >> 24 << 24 | (uint64_t)(slot + 1) << 16 | (serial & 0xffff);
+}
+
 enum cache_claim cache_claim(struct table *t, uint32_t slot, uint64_t hash, uint32_t serial,
                              uint64_t *word)
 {
-    uint64_t tag = hash >> 24 << 24, mine = tag | (uint64_t)(slot + 1) << 16 | (serial & 0xffff);
-    uint64_t theirs = 0;
+    uint64_t mine = word_for(slot, hash, serial), theirs = 0;
     *word = mine;
     if (atomic_compare_exchange_strong(place_of(t, hash), &theirs, mine))
         return CACHE_CLAIMED;
     *word = theirs;
-    return theirs >> 24 == tag >> 24 ? CACHE_HELD : CACHE_UNCLAIMED;
+    return theirs >> 24 == hash >> 24 ? CACHE_HELD : CACHE_UNCLAIMED;
+}
+
+bool cache_claim_take(struct table *t, uint32_t slot, uint64_t hash, uint32_t serial,
+                      uint64_t *word)
+{
+    uint64_t theirs = *word;
+    *word = word_for(slot, hash, serial);
+    return atomic_compare_exchange_strong(place_of(t, hash), &theirs, *word);
 }
 
 bool cache_claim_stands(const struct table *t, uint64_t hash, uint64_t word)

@@ -49,12 +49,18 @@ static bool same_bytes(const struct table *t, struct cache_ref *r, const char *b
     return true;
 }
 
+static atom32 *epoch_of(const struct table *t, uint64_t address)
+{
+    return &t->cache_marks->epochs[(uint32_t)address & (CACHE_EPOCHS - 1)];
+}
+
 /* Of a pinned object; leaves it at its head. */
 static bool is_of(const struct table *t, struct cache_ref *r, const struct cache_key *k)
 {
     const struct cache_about *a = cache_about(t, r);
     return a->hash == k->hash && a->key_bytes == k->len && a->vary_bytes == k->vary_len &&
-           same_bytes(t, r, k->text, k->len) && same_bytes(t, r, k->vary, k->vary_len);
+           a->epoch == word_get(epoch_of(t, k->address)) && same_bytes(t, r, k->text, k->len) &&
+           same_bytes(t, r, k->vary, k->vary_len);
 }
 
 /* Two pinned objects with the same key. */
@@ -192,21 +198,19 @@ void cache_index_drop(struct table *t, uint32_t entry)
 
 /* ---- removing ---- */
 
-struct cache_guard cache_guard_of(const struct table *t, uint64_t hash)
+struct cache_guard cache_guard_of(const struct table *t, uint64_t address)
 {
-    return (struct cache_guard){
-        word_get(&t->header->cache_purges),
-        word_get(&t->cache_marks->epochs[(uint32_t)hash & (CACHE_EPOCHS - 1)])};
+    return (struct cache_guard){word_get(&t->header->cache_purges), word_get(epoch_of(t, address))};
 }
 
 void cache_invalidate(struct table *t, uint32_t slot, const struct cache_key *k)
 {
     struct cache_ref r;
-    atomic_fetch_add(&t->cache_marks->epochs[(uint32_t)k->hash & (CACHE_EPOCHS - 1)], 1);
     for (uint32_t i = 0; i < CACHE_WAYS && cache_find(t, slot, k, &r); i++) {
         count_add(&cache_cell(t, slot)->purged, cache_kill(t, slot, r.entry, r.version));
         cache_unpin(t, slot, &r);
     }
+    atomic_fetch_add(epoch_of(t, k->address), 1);
 }
 
 void cache_drop(struct table *t, uint32_t slot, const struct cache_ref *r)

@@ -372,7 +372,7 @@ struct rcell {
 #define CACHE_WAYS        8u         /* of a bucket of the index: a cache line */
 #define CACHE_BUCKETS_MAX (CACHE_BLOCKS_MAX / 4)
 #define CACHE_CLAIMS      16384u /* fetches under way; power of two */
-#define CACHE_EPOCHS      4096u  /* power of two */
+#define CACHE_EPOCHS      (1u << 18) /* power of two */
 
 enum cache_kind {
     CACHE_RESPONSE,
@@ -387,6 +387,7 @@ struct cache_about {
     uint64_t body_bytes;
     uint32_t fresh_s, while_revalidate_s, if_error_s;
     uint32_t key_bytes, vary_bytes, head_bytes; /* what stands before the body, in this order */
+    uint32_t epoch; /* of its address when it was asked for; another one by now: it is not found */
     uint16_t status;
     uint8_t kind; /* enum cache_kind */
     bool must_revalidate;
@@ -402,7 +403,7 @@ struct cache_entry {
 struct cache_marks {
     atom64 claims[CACHE_CLAIMS]; /* who fetches what; any, by compare-and-swap */
     atom64 passes[CACHE_CLAIMS]; /* what was not to be kept lately */
-    atom32 epochs[CACHE_EPOCHS]; /* by key: grows when it is invalidated */
+    atom32 epochs[CACHE_EPOCHS]; /* by address: grows when it is invalidated */
 };
 
 #define CCELL_COUNTERS(X)                                                                          \

@@ -68,11 +68,20 @@ static const struct conf_cache *rule_of(const struct txn *t)
     return route ? route : t->pool->conf->cache;
 }
 
+/* Frameworks take a request for another one by such a field. */
+static bool names_method(const char *name, uint32_t len)
+{
+    return (len == 22 && strncasecmp(name, "x-http-method-override", 22) == 0) ||
+           (len == 17 && strncasecmp(name, "x-method-override", 17) == 0) ||
+           (len == 13 && strncasecmp(name, "x-http-method", 13) == 0);
+}
+
 static void read_fields(struct txn_cache *tc, const struct http1_head *h, const char *base)
 {
     bool pragma = false;
     http_cache_control_init(&tc->asked);
-    tc->authorized = h->present & 1ull << HTTP1_H_AUTHORIZATION;
+    tc->authorized = h->present & 1ull << HTTP1_H_AUTHORIZATION || tc->t->claims ||
+                     tc->t->conn->identity; /* the backend is told who it is, one way or another */
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
         const char *name = base + f->name.off;
@@ -82,6 +91,7 @@ static void read_fields(struct txn_cache *tc, const struct http1_head *h, const 
             continue;
         tc->conditional |= f->name.len > 3 && strncasecmp(name, "if-", 3) == 0;
         tc->ranged |= f->name.len == 5 && strncasecmp(name, "range", 5) == 0;
+        tc->covered |= names_method(name, f->name.len);
         pragma |= f->name.len == 6 && strncasecmp(name, "pragma", 6) == 0 &&
                   memmem(base + f->value.off, f->value.len, "no-cache", 8);
     }
@@ -131,17 +141,17 @@ static bool fetch(struct txn_cache *tc, const struct http1_head *h, const char *
 {
     struct worker *w = tc->t->worker;
     tc->result = tc->pinned ? CACHE_EXPIRED : CACHE_MISS;
-    tc->fetches = h->is_get && !tc->impatient;
+    tc->fetches = h->is_get && (!tc->impatient || tc->claimed);
     tc->asked_us = w->now_us;
     tc->claim_hash = tc->hash;
-    tc->guard = cache_guard_of(w->table, tc->base);
+    tc->guard = cache_guard_of(w->table, tc->address);
     if (buf_reserve(&w->bufs, &tc->text, h->head_bytes))
         buf_append(tc->text, base, h->head_bytes);
     else
         tc->fetches = false;
     if (tc->pinned && tc->fetches) {
         char conditions[CACHE_CONDITIONS_BYTES];
-        tc->t->revalidates = cache_conditions(tc->t, conditions) > 0;
+        tc->whole = tc->t->revalidates = cache_conditions(tc->t, conditions) > 0;
     }
     return true;
 }
@@ -160,9 +170,12 @@ static bool serve_now(struct txn_cache *tc, enum cache_result how)
     return false;
 }
 
+/* One that came since this request did is as new as anybody can ask for. */
 static bool is_fresh(const struct txn_cache *tc)
 {
     const struct cache_about *a = cache_about(tc->t->worker->table, &tc->ref);
+    if (tc->waited && a->made_us >= tc->t->started_us && cache_age_s(tc) < a->fresh_s)
+        return true;
     return http_cache_fresh_for(&tc->asked, cache_age_s(tc), a->fresh_s, a->must_revalidate);
 }
 
@@ -221,9 +234,19 @@ static bool goes_alone(const struct txn_cache *tc, const struct http1_head *h)
            cache_passes(w->table, tc->hash, w->now_us);
 }
 
+/* Nobody is waited for any longer. Who fetches it may be held up by a client that does not read:
+ * the first of those that waited takes its place. */
+static bool fetch_alone(struct txn_cache *tc, const struct http1_head *h, const char *base)
+{
+    struct worker *w = tc->t->worker;
+    if (tc->impatient && tc->claim)
+        tc->claimed = cache_claim_take(w->table, w->slot, tc->hash, ++w->cache_serial, &tc->claim);
+    return fetch(tc, h, base);
+}
+
 static bool look(struct txn_cache *tc, const struct http1_head *h, const char *base)
 {
-    if (tc->asked.no_store || (tc->conditional && is_strict(h, base)))
+    if (tc->asked.no_store || tc->covered || (tc->conditional && is_strict(h, base)))
         return bypass(tc);
     tc->pinned = cache_key_find(tc, h, base);
     if (tc->pinned && is_fresh(tc)) /* or stale, and the client does not mind */
@@ -232,13 +255,25 @@ static bool look(struct txn_cache *tc, const struct http1_head *h, const char *b
         return refuse(tc);
     if (tc->ranged)
         return bypass(tc);
-    return goes_alone(tc, h) ? fetch(tc, h, base) : fetch_for_many(tc, h, base);
+    return goes_alone(tc, h) ? fetch_alone(tc, h, base) : fetch_for_many(tc, h, base);
+}
+
+/* Some pool of this configuration keeps responses: a change through any other counts. */
+static const struct conf_cache *rule_for_changes(const struct txn *t, const struct http1_head *h,
+                                                 const char *base)
+{
+    static const struct conf_cache rule = {.header = CONF_CACHE_HEADER_OFF};
+    return t->gen->conf->cache.wanted && !is_safe(h, base) ? &rule : NULL;
 }
 
 bool step_cache(struct txn *t, const struct http1_head *h, const char *base)
 {
     const struct conf_cache *rule = rule_of(t);
-    if (LIKELY(!rule) || rule->off || !cache_is_there(t->worker->table))
+    if (LIKELY(!rule) && LIKELY(h->is_get))
+        return true;
+    if (!rule || rule->off)
+        rule = rule_for_changes(t, h, base);
+    if (!rule || !cache_is_there(t->worker->table))
         return true;
     struct txn_cache *tc = t->cache ? t->cache : begin(t, rule, h, base);
     return !tc || tc->unsafe || look(tc, h, base);
@@ -360,13 +395,28 @@ static size_t cache_status(const struct txn_cache *tc, char *out)
                             names[tc->result], more);
 }
 
+static bool tells(const struct txn_cache *tc)
+{
+    return tc->result != CACHE_UNSAID && tc->rule->header != CONF_CACHE_HEADER_OFF;
+}
+
+bool cache_drops(const struct txn *t, const struct http1_header *f, const char *base)
+{
+    const struct txn_cache *tc = t->cache;
+    const char *name = base + f->name.off;
+    if (!t->res_head_done)
+        return tc->whole && f->name.len > 3 && strncasecmp(name, "if-", 3) == 0;
+    return tells(tc) && tc->rule->header == CONF_CACHE_HEADER_X_CACHE && f->name.len == 7 &&
+           strncasecmp(name, "x-cache", 7) == 0;
+}
+
 size_t cache_fields(const struct txn *t, char out[CACHE_FIELDS_BYTES])
 {
     const struct txn_cache *tc = t->cache;
     size_t len = 0;
     if (t->stored)
         len = (size_t)snprintf(out, 32, "Age: %u\r\n", (unsigned)cache_age_s(tc));
-    if (tc->result == CACHE_UNSAID || tc->rule->header == CONF_CACHE_HEADER_OFF)
+    if (!tells(tc))
         return len;
     return len + (tc->rule->header == CONF_CACHE_HEADER_STATUS ? cache_status(tc, out + len)
                                                                : x_cache(tc, out + len));

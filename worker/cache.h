@@ -45,6 +45,8 @@ uint32_t cache_more(struct txn *t, struct buf *b);
 /* The txn ends. */
 void cache_end(struct txn *t);
 
+/* Is the field of the request, or of the answer, not passed on? */
+bool cache_drops(const struct txn *t, const struct http1_header *f, const char *base);
 /* Field lines that the answer gets; returns their length. */
 #define CACHE_FIELDS_BYTES 128u
 size_t cache_fields(const struct txn *t, char out[CACHE_FIELDS_BYTES]);

@@ -2,6 +2,8 @@
 #ifndef BALLAST_WORKER_CACHE_INT_H
 #define BALLAST_WORKER_CACHE_INT_H
 
+#include <string.h>
+#include <strings.h>
 #include "base/http_cache.h"
 #include "shm/cache.h"
 #include "worker/cache.h"
@@ -13,26 +15,29 @@ struct txn_cache {
     bool fetches;   /* the response may be kept */
     bool unsafe;    /* a success invalidates what is kept */
     bool authorized, conditional, ranged;
+    bool covered; /* a field says that another method is meant */
+    bool whole;   /* the backend is asked without the client's conditions */
     bool claimed, waiting, impatient, waited;
     bool pinned, filling;
     struct http_cache_control asked;
     struct buf *text; /* key, then the client's head while it fetches */
     uint32_t key_len;
-    uint64_t base, hash; /* of the key; of the variant that it leads to */
+    uint64_t base, hash, address; /* of the key; of the variant that it leads to; of the address */
     struct cache_guard guard;
     uint64_t claim, claim_hash;
-    uint64_t patience_us, asked_us;
+    uint64_t patience_us, asked_us, grown_us;
     struct cache_ref ref;   /* pinned: what stands in, or is served */
     uint64_t left;          /* of the body being served */
     struct cache_fill fill; /* filling: what is being kept */
     struct cache_about about;
-    struct txn_cache *prev, *next; /* of those that wait */
+    struct txn_cache *prev, *next; /* of those that wait, or of those that keep something */
 };
 
 /* ---- cache_key.c ---- */
 
-/* Writes the key: "pool scheme://host/path?query", and what the backend is asked for where that is
- * another target. False: no memory, or too long. */
+/* Writes the key: "pool scheme://host/path?query", and behind blanks what else the backend is told
+ * that chooses an answer: "/target" where it is another one, "#..." for fields that the
+ * configuration sets, "@host" as a trusted proxy names it. False: no memory, or too long. */
 bool cache_key_write(struct txn_cache *tc, const struct http1_head *h, const char *base) MUST_CHECK;
 struct cache_key cache_key_of(const struct txn_cache *tc);
 /* Pins what this request may be answered with: tc->ref, tc->hash. */
@@ -42,12 +47,28 @@ bool cache_key_find(struct txn_cache *tc, const struct http1_head *h, const char
 bool cache_key_vary(struct txn_cache *tc, const char *names, uint32_t len,
                     struct cache_key *k) MUST_CHECK;
 
+/* ---- cache_facts.c ---- */
+
+#define CACHE_NAMES_MAX 512u /* bytes of names that a response varies by */
+/* Vary as "accept,origin", lower case, without blanks. */
+struct cache_names {
+    char text[CACHE_NAMES_MAX];
+    uint32_t len;
+    bool any;       /* "*", or too many */
+    bool by_coding; /* Accept-Encoding is among them */
+    bool encoded;   /* Content-Encoding */
+};
+
+/* What a response says, and our configuration about it. names: what it varies by. */
+void cache_facts_gather(const struct txn_cache *tc, const struct http1_head *h, const char *base,
+                        struct http_cache_facts *f, struct cache_names *names);
+
 /* ---- cache_store.c ---- */
 
 /* Begins to keep the response whose head this is; false: not to be kept. */
 bool cache_store_begin(struct txn_cache *tc, const struct http1_head *h, const char *base);
 /* The stored response was confirmed by a 304: it is kept anew with what that says. Pins the new
- * one, or leaves the old. */
+ * one; or the old stays pinned, and nobody else finds it. */
 void cache_store_freshen(struct txn_cache *tc, const struct http1_head *confirmed,
                          const char *base);
 void cache_store_end(struct txn_cache *tc); /* what is not complete is dropped */
@@ -63,7 +84,9 @@ void cache_serve(struct txn_cache *tc, enum cache_result how);
 
 /* Somebody else fetches it. */
 void cache_wait(struct txn_cache *tc);
-void cache_wait_end(struct txn_cache *tc); /* leaves those that wait */
+void cache_wait_end(struct txn_cache *tc);                         /* leaves those that wait */
+void cache_list_add(struct cache_list *all, struct txn_cache *tc); /* as the last */
+void cache_list_remove(struct cache_list *all, struct txn_cache *tc);
 
 /* ---- cache.c ---- */
 
@@ -72,6 +95,12 @@ void cache_release_claim(struct txn_cache *tc);
 /* The client's head: parsed again when it is gone from the connection; base gets its bytes. Valid
  * until the next call. NULL: it was not kept. */
 const struct http1_head *cache_client_head(const struct txn_cache *tc, const char **base);
+
+static inline bool cache_is_named(const struct http1_header *f, const char *base, const char *name)
+{
+    size_t len = strlen(name);
+    return f->name.len == len && strncasecmp(base + f->name.off, name, len) == 0;
+}
 
 static inline uint64_t cache_age_s(const struct txn_cache *tc)
 {

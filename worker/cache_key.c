@@ -1,15 +1,16 @@
 /* worker/cache_key.c: what a response is found by: its key, and the request fields that it varies
  * by (RFC 9111 2, 4.1). */
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include "base/hash.h"
+#include "conf/auth.h"
 #include "conf/route.h"
 #include "worker/cache_int.h"
 #include "worker/edits.h"
+#include "worker/peer.h"
 #include "worker/vars.h"
-
-#define NAMES_MAX 512u /* bytes of names that a response varies by */
 
 /* What the request says in the fields that matter; one at a time. */
 static char values[BUF_LARGE_BYTES];
@@ -36,15 +37,60 @@ static void add_authority(struct buf *out, const struct http1_head *h, const cha
     }
 }
 
+/* A query, if only an empty one; the backend gets none for that in absolute-form. */
+static bool has_query(const struct http1_head *h, const char *base)
+{
+    uint32_t end = h->path.off + h->path.len;
+    return h->query.len ||
+           (!h->absolute_form && end < h->target.off + h->target.len && base[end] == '?');
+}
+
 static void add_target(struct buf *out, const struct http1_head *h, const char *base)
 {
     if (h->path.len)
         add(out, base + h->path.off, h->path.len);
     else
         add(out, "/", 1);
-    if (h->query.len) {
+    if (has_query(h, base)) {
         add(out, "?", 1);
         add(out, base + h->query.off, h->query.len);
+    }
+}
+
+/* Fields that a route or a listener sets: another one may have the same address and pool. */
+static void add_edits(struct buf *out, const struct conf_edits *e, struct hash_key key)
+{
+    char text[24];
+    uint64_t sum = e->drop_ids;
+    for (uint32_t i = 0; i < e->drop_count; i++)
+        sum = hash_mix64(sum ^ hash_bytes(key, e->drops[i].name, e->drops[i].len));
+    for (uint32_t i = 0; i < e->block.count; i++) {
+        const struct template_part *p = &e->block.parts[i];
+        uint64_t part = p->kind == TEMPLATE_TEXT ? hash_bytes(key, p->text, p->len) : p->capture;
+        sum = hash_mix64(sum ^ part) + p->kind;
+    }
+    add(out, text, (size_t)snprintf(text, sizeof text, " #%016llx", (unsigned long long)sum));
+}
+
+/* The host that backends are told by X-Forwarded-Host: from a trusted proxy it may be another. */
+static const struct http1_header *other_host(const struct txn *t, const struct http1_head *h)
+{
+    bool trusted = t->listener->trusted_count && peer_trusted(&t->conn->peer, t->listener);
+    return trusted ? http1_find(h, HTTP1_H_X_FORWARDED_HOST) : NULL;
+}
+
+static void add_more(struct txn *t, struct buf *out, const struct http1_header *host,
+                     const char *base)
+{
+    if (t->target) {
+        add(out, " ", 1);
+        add(out, buf_at(t->target), buf_len(t->target));
+    }
+    if (t->route->request_edits)
+        add_edits(out, t->route->request_edits, t->worker->table->header->key);
+    if (host) {
+        add(out, " @", 2);
+        add(out, base + host->value.off, host->value.len);
     }
 }
 
@@ -53,8 +99,9 @@ bool cache_key_write(struct txn_cache *tc, const struct http1_head *h, const cha
     struct txn *t = tc->t;
     struct worker *w = t->worker;
     const char *pool = t->pool->conf->name, *scheme = vars_scheme(t, h, base);
-    uint32_t target = t->target ? buf_len(t->target) : 0;
-    uint32_t most = NAME_MAX_BYTES + 16 + h->authority.len + h->target.len + target + 8;
+    const struct http1_header *host = other_host(t, h);
+    uint32_t more = (t->target ? buf_len(t->target) : 0) + (host ? host->value.len : 0) + 24;
+    uint32_t most = NAME_MAX_BYTES + 16 + h->authority.len + h->target.len + more + 8;
     if (!buf_reserve(&w->bufs, &tc->text, most))
         return false;
     add(tc->text, pool, strlen(pool));
@@ -63,10 +110,9 @@ bool cache_key_write(struct txn_cache *tc, const struct http1_head *h, const cha
     add(tc->text, "://", 3);
     add_authority(tc->text, h, base, scheme);
     add_target(tc->text, h, base);
-    if (target) {
-        add(tc->text, " ", 1);
-        add(tc->text, buf_at(t->target), target);
-    }
+    uint32_t from = (uint32_t)strlen(pool), to = buf_len(tc->text);
+    tc->address = hash_bytes(w->table->header->key, tc->text->data + from, to - from);
+    add_more(t, tc->text, host, base);
     tc->key_len = buf_len(tc->text);
     tc->base = tc->hash = hash_bytes(w->table->header->key, tc->text->data, tc->key_len);
     return true;
@@ -74,21 +120,26 @@ bool cache_key_write(struct txn_cache *tc, const struct http1_head *h, const cha
 
 struct cache_key cache_key_of(const struct txn_cache *tc)
 {
-    return (struct cache_key){
-        .hash = tc->base, .text = tc->text->data, .len = tc->key_len, .vary = ""};
+    return (struct cache_key){.hash = tc->base,
+                              .address = tc->address,
+                              .text = tc->text->data,
+                              .len = tc->key_len,
+                              .vary = ""};
 }
 
 /* ---- variants ---- */
 
-/* All values of one field in one line, a comma between two. */
+/* All values of one field in one line, a comma between two; one that Connection names does not
+ * reach the backend. 0: there is no room. */
 static uint32_t write_values(const struct http1_head *h, const char *base, const char *name,
                              size_t len, uint32_t at)
 {
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
-        if (f->name.len != len || strncasecmp(base + f->name.off, name, len) != 0 ||
-            at + f->value.len + 2 > sizeof values)
+        if (f->hop || f->name.len != len || strncasecmp(base + f->name.off, name, len) != 0)
             continue;
+        if (at + f->value.len + 2 > sizeof values)
+            return 0;
         values[at++] = ',';
         memcpy(values + at, base + f->value.off, f->value.len);
         at += f->value.len;
@@ -106,10 +157,12 @@ static bool make_variant(const struct txn_cache *tc, const char *names, uint32_t
     uint32_t at = 0;
     if (!h)
         return false;
-    for (uint32_t i = 0; i < len && at < sizeof values - 1;) {
+    for (uint32_t i = 0; i < len;) {
         const char *comma = memchr(names + i, ',', len - i);
         uint32_t n = comma ? (uint32_t)(comma - names) - i : len - i;
-        at = write_values(h, base, names + i, n, at);
+        at = at < sizeof values - 1 ? write_values(h, base, names + i, n, at) : 0;
+        if (at == 0)
+            return false;
         i += n + 1;
     }
     *k = cache_key_of(tc);
@@ -121,12 +174,12 @@ static bool make_variant(const struct txn_cache *tc, const char *names, uint32_t
 }
 
 /* The pinned one says by which fields its responses vary. */
-static uint32_t read_names(const struct txn_cache *tc, char names[NAMES_MAX])
+static uint32_t read_names(const struct txn_cache *tc, char names[CACHE_NAMES_MAX])
 {
     const struct table *t = tc->t->worker->table;
     struct cache_ref r = tc->ref;
     uint32_t len = cache_about(t, &r)->head_bytes;
-    return len <= NAMES_MAX ? cache_read(t, &r, names, len) : 0;
+    return len <= CACHE_NAMES_MAX ? cache_read(t, &r, names, len) : 0;
 }
 
 bool cache_key_find(struct txn_cache *tc, const struct http1_head *h UNUSED,
@@ -134,7 +187,7 @@ bool cache_key_find(struct txn_cache *tc, const struct http1_head *h UNUSED,
 {
     struct worker *w = tc->t->worker;
     struct cache_key k = cache_key_of(tc);
-    char names[NAMES_MAX];
+    char names[CACHE_NAMES_MAX];
     tc->hash = tc->base;
     if (!cache_find(w->table, w->slot, &k, &tc->ref))
         return false;
@@ -151,6 +204,23 @@ bool cache_key_find(struct txn_cache *tc, const struct http1_head *h UNUSED,
 
 /* ---- what a response varies by ---- */
 
+static bool is_name(const char *text, const char *name, size_t len)
+{
+    return strlen(text) == len && strncasecmp(text, name, len) == 0;
+}
+
+/* Is it one of the fields by which authentication says who the client is? */
+static bool is_claimed(const struct conf_auth *a, const char *name, size_t len)
+{
+    for (uint32_t i = 0; i < a->jwt.claim_count; i++)
+        if (is_name(a->jwt.claims[i].value, name, len))
+            return true;
+    for (uint32_t i = 0; i < a->request.header_count; i++)
+        if (is_name(a->request.headers[i], name, len))
+            return true;
+    return false;
+}
+
 /* Fields that we write into requests ourselves: what the client said in them is not what the
  * backend saw. The scheme and the host are in the key. */
 static bool is_ours(const struct txn *t, const char *name, size_t len)
@@ -158,9 +228,11 @@ static bool is_ours(const struct txn *t, const char *name, size_t len)
     static const char *const own[] = {"x-forwarded-for", "x-real-ip",   "x-request-id",
                                       "forwarded",       "traceparent", "via"};
     for (size_t i = 0; i < ARRAY_LEN(own); i++)
-        if (strlen(own[i]) == len && strncasecmp(own[i], name, len) == 0)
+        if (is_name(own[i], name, len))
             return true;
     if (len > 14 && strncasecmp(name, "x-client-cert-", 14) == 0)
+        return true;
+    if (t->route->guard && is_claimed(t->route->guard, name, len))
         return true;
     const struct conf_edits *e = t->route->request_edits;
     return e && !template_is_text(&e->block) && edits_drop_name(e, name, len);
@@ -185,7 +257,7 @@ static bool find_marker(const struct txn_cache *tc, const char *names, uint32_t 
     struct worker *w = tc->t->worker;
     struct cache_key k = cache_key_of(tc);
     struct cache_ref r;
-    char there[NAMES_MAX];
+    char there[CACHE_NAMES_MAX];
     if (!cache_find(w->table, w->slot, &k, &r))
         return false;
     const struct cache_about *a = cache_about(w->table, &r);
@@ -213,6 +285,7 @@ static bool make_marker(const struct txn_cache *tc, const char *names, uint32_t 
                                              .made_us = w->now_us,
                                              .key_bytes = tc->key_len,
                                              .head_bytes = len,
+                                             .epoch = tc->guard.epoch,
                                              .kind = CACHE_VARIES});
     return true;
 }
@@ -220,7 +293,7 @@ static bool make_marker(const struct txn_cache *tc, const char *names, uint32_t 
 bool cache_key_vary(struct txn_cache *tc, const char *names, uint32_t len, struct cache_key *k)
 {
     uint32_t salt;
-    if (len > NAMES_MAX || !all_theirs(tc->t, names, len))
+    if (len > CACHE_NAMES_MAX || !all_theirs(tc->t, names, len))
         return false;
     if (!find_marker(tc, names, len, &salt) && !make_marker(tc, names, len, &salt))
         return false;

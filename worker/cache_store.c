@@ -1,107 +1,16 @@
 /* worker/cache_store.c: from a response on its way to one that is kept. */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include "base/clock.h"
 #include "base/http_date.h"
 #include "worker/account.h"
 #include "worker/cache_int.h"
 
-#define NAMES_MAX 512u
+#define STALLED_US      1000000u /* without a byte more: others may have its room */
+#define HEAD_MOST_BYTES (BUF_LARGE_BYTES - 4096u) /* as those of backends */
 
 static const struct http1_limits limits = {BUF_LARGE_BYTES, HTTP1_HEADERS_MAX};
 static char text[BUF_LARGE_BYTES + 256]; /* a head on its way into the cache */
-
-static bool is_named(const struct http1_header *f, const char *base, const char *name)
-{
-    size_t len = strlen(name);
-    return f->name.len == len && strncasecmp(base + f->name.off, name, len) == 0;
-}
-
-/* ---- what it says ---- */
-
-/* Vary as "accept,origin", lower case, without blanks. */
-struct names {
-    char text[NAMES_MAX];
-    uint32_t len;
-    bool any; /* "*", or too many */
-};
-
-static bool add_name(void *arg, const char *name, size_t len)
-{
-    struct names *n = arg;
-    if ((len == 1 && *name == '*') || n->len + len + 1 > sizeof n->text) {
-        n->any = true;
-        return false;
-    }
-    if (n->len)
-        n->text[n->len++] = ',';
-    for (size_t i = 0; i < len; i++) {
-        bool upper = name[i] >= 'A' && name[i] <= 'Z';
-        n->text[n->len++] = (char)(upper ? name[i] | 0x20 : name[i]);
-    }
-    return true;
-}
-
-static uint32_t read_age(const char *s, size_t len)
-{
-    uint64_t age = 0;
-    for (size_t i = 0; i < len && s[i] >= '0' && s[i] <= '9' && age < HTTP_CACHE_MOST; i++)
-        age = age * 10 + (uint64_t)(s[i] - '0');
-    return age < HTTP_CACHE_MOST ? (uint32_t)age : HTTP_CACHE_MOST;
-}
-
-static void read_field(struct http_cache_facts *f, struct names *names,
-                       const struct http1_header *h, const char *base)
-{
-    const char *value = base + h->value.off;
-    if (h->id == HTTP1_H_CACHE_CONTROL)
-        http_cache_control_add(&f->control, value, h->value.len);
-    else if (h->id == HTTP1_H_SET_COOKIE)
-        f->sets_cookie = true;
-    else if (h->id == HTTP1_H_DATE && !f->has_date)
-        f->has_date = http_date_parse(value, h->value.len, f->now_s, &f->date_s);
-    if (h->id != HTTP1_H_OTHER)
-        return;
-    f->has_validator |= is_named(h, base, "etag") || is_named(h, base, "last-modified");
-    if (is_named(h, base, "vary"))
-        http_cache_each_name(value, h->value.len, add_name, names);
-    else if (is_named(h, base, "age"))
-        f->age_s = read_age(value, h->value.len);
-    else if (is_named(h, base, "expires") && !f->has_expires) {
-        f->has_expires = true;
-        if (!http_date_parse(value, h->value.len, f->now_s, &f->expires_s))
-            f->expires_s = 0;
-    }
-}
-
-static uint32_t valid_for(const struct conf_cache *rule, unsigned status)
-{
-    for (uint32_t i = 0; i < rule->valid_count; i++)
-        if (status >= rule->valid[i].from && status <= rule->valid[i].to)
-            return rule->valid[i].seconds;
-    return HTTP_CACHE_NONE;
-}
-
-static void gather(const struct txn_cache *tc, const struct http1_head *h, const char *base,
-                   struct http_cache_facts *f, struct names *names)
-{
-    const struct worker *w = tc->t->worker;
-    names->len = 0;
-    names->any = false;
-    *f = (struct http_cache_facts){.status = h->status,
-                                   .authorized = tc->authorized,
-                                   .request_no_store = tc->asked.no_store,
-                                   .now_s = (int64_t)(clock_wall_ms() / 1000),
-                                   .delay_s = (uint32_t)((w->now_us - tc->asked_us) / 1000000),
-                                   .valid_s = valid_for(tc->rule, h->status),
-                                   .while_revalidate = tc->rule->while_revalidate_ms / 1000,
-                                   .if_error = tc->rule->if_error_ms / 1000};
-    http_cache_control_init(&f->control);
-    for (uint32_t i = 0; i < h->count; i++)
-        read_field(f, names, &h->headers[i], base);
-    f->vary_any = names->any;
-}
 
 /* ---- the head ---- */
 
@@ -113,8 +22,8 @@ static bool is_kept(const struct http1_header *f, const char *base)
                              1ull << HTTP1_H_TRAILER | 1ull << HTTP1_H_TRANSFER_ENCODING |
                              1ull << HTTP1_H_UPGRADE | 1ull << HTTP1_H_CONTENT_LENGTH |
                              1ull << HTTP1_H_PROXY_AUTHENTICATE | 1ull << HTTP1_H_SET_COOKIE;
-    return !f->hop && !(dropped & 1ull << f->id) && !is_named(f, base, "age") &&
-           !is_named(f, base, "x-cache");
+    return !f->hop && !(dropped & 1ull << f->id) && !cache_is_named(f, base, "age") &&
+           !cache_is_named(f, base, "x-cache");
 }
 
 static uint32_t put(uint32_t at, const char *bytes, size_t len)
@@ -123,6 +32,7 @@ static uint32_t put(uint32_t at, const char *bytes, size_t len)
     return at + (uint32_t)len;
 }
 
+/* What finds no room is left out: two heads may be too much for one, see make_merged(). */
 static uint32_t add_line(uint32_t at, const struct http1_header *f, const char *base)
 {
     if (at + f->name.len + f->value.len + 4 > BUF_LARGE_BYTES)
@@ -177,12 +87,28 @@ static bool has_room(const struct worker *w, uint64_t more)
     return w->cache_filling_bytes + more <= (share > least ? share : least);
 }
 
+static void give_up(struct txn_cache *tc);
+
+/* One whose client does not read takes no room from others. */
+static bool make_way(struct worker *w, uint64_t more)
+{
+    while (!has_room(w, more)) {
+        struct txn_cache *oldest = w->cache_fills.first;
+        if (!oldest || w->now_us < oldest->grown_us + STALLED_US)
+            return false;
+        give_up(oldest);
+    }
+    return true;
+}
+
 static bool write_begin(struct txn_cache *tc, const struct cache_key *k, uint32_t head_bytes)
 {
     struct worker *w = tc->t->worker;
-    if (!has_room(w, 1) || !cache_fill_begin(w->table, w->slot, &tc->fill))
+    if (!make_way(w, 1) || !cache_fill_begin(w->table, w->slot, &tc->fill))
         return false;
     tc->filling = true;
+    tc->grown_us = w->now_us;
+    cache_list_add(&w->cache_fills, tc);
     if (cache_fill_write(w->table, w->slot, &tc->fill, k->text, k->len) &&
         cache_fill_write(w->table, w->slot, &tc->fill, k->vary, k->vary_len) &&
         cache_fill_write(w->table, w->slot, &tc->fill, text, head_bytes))
@@ -198,10 +124,10 @@ static bool begin(struct txn_cache *tc, const struct http1_head *h, const char *
     const struct worker *w = tc->t->worker;
     struct http_cache_facts f;
     struct http_cache_verdict v;
-    struct names names;
-    gather(tc, h, base, &f, &names);
+    struct cache_names names;
+    cache_facts_gather(tc, h, base, &f, &names);
     http_cache_judge(&f, &v);
-    if (!v.store || !cache_guard_holds(w->table, tc->base, tc->guard))
+    if (!v.store || !cache_guard_holds(w->table, tc->address, tc->guard))
         return false;
     *k = cache_key_of(tc);
     tc->hash = tc->base;
@@ -217,6 +143,7 @@ static bool begin(struct txn_cache *tc, const struct http1_head *h, const char *
                                      .key_bytes = k->len,
                                      .vary_bytes = k->vary_len,
                                      .head_bytes = head_bytes,
+                                     .epoch = tc->guard.epoch,
                                      .status = h->status,
                                      .must_revalidate = v.must_revalidate};
     return write_begin(tc, k, head_bytes);
@@ -229,6 +156,13 @@ bool cache_store_begin(struct txn_cache *tc, const struct http1_head *h, const c
     return (h->body != HTTP1_BODY_LENGTH || h->content_length <= most) && begin(tc, h, base, &k);
 }
 
+static void fill_done(struct txn_cache *tc)
+{
+    tc->t->worker->cache_filling_bytes -= tc->about.body_bytes;
+    cache_list_remove(&tc->t->worker->cache_fills, tc);
+    tc->filling = tc->t->keeps = false;
+}
+
 void cache_store_end(struct txn_cache *tc)
 {
     struct worker *w = tc->t->worker;
@@ -236,14 +170,16 @@ void cache_store_end(struct txn_cache *tc)
         return;
     cache_fill_abort(w->table, &tc->fill);
     account_cache_abandoned(w);
-    w->cache_filling_bytes -= tc->about.body_bytes;
-    tc->filling = tc->t->keeps = false;
+    fill_done(tc);
 }
 
 static bool append(struct txn_cache *tc, const char *bytes, uint32_t len)
 {
     struct worker *w = tc->t->worker;
-    if (tc->about.body_bytes + len > tc->t->gen->conf->cache.object_bytes || !has_room(w, len) ||
+    tc->grown_us = w->now_us;
+    cache_list_remove(&w->cache_fills, tc);
+    cache_list_add(&w->cache_fills, tc);
+    if (tc->about.body_bytes + len > tc->t->gen->conf->cache.object_bytes || !make_way(w, len) ||
         !cache_fill_write(w->table, w->slot, &tc->fill, bytes, len))
         return false;
     tc->about.body_bytes += len;
@@ -251,27 +187,33 @@ static bool append(struct txn_cache *tc, const char *bytes, uint32_t len)
     return true;
 }
 
-/* Too long, or no room: it passes on, and nobody waits for it any more. */
+/* It passes on, and nobody waits for it any more. */
+static void give_up(struct txn_cache *tc)
+{
+    struct worker *w = tc->t->worker;
+    cache_store_end(tc);
+    cache_pass(w->table, tc->claim_hash, w->now_us);
+    cache_release_claim(tc);
+}
+
+/* Too long, or no room. */
 void cache_keep(struct txn *t, const char *bytes, uint32_t len)
 {
-    struct txn_cache *tc = t->cache;
-    if (append(tc, bytes, len))
-        return;
-    cache_store_end(tc);
-    cache_pass(t->worker->table, tc->claim_hash, t->worker->now_us);
-    cache_release_claim(tc);
+    if (!append(t->cache, bytes, len))
+        give_up(t->cache);
 }
 
 static void publish(struct txn_cache *tc)
 {
     struct worker *w = tc->t->worker;
-    if (!cache_guard_holds(w->table, tc->base, tc->guard)) {
+    if (!cache_guard_holds(w->table, tc->address, tc->guard)) {
         cache_store_end(tc);
         return;
     }
-    w->cache_filling_bytes -= tc->about.body_bytes;
-    tc->filling = tc->t->keeps = false;
+    fill_done(tc);
     cache_fill_publish(w->table, w->slot, &tc->fill, &tc->about);
+    if (!cache_guard_holds(w->table, tc->address, tc->guard)) /* a purge may have gone by it */
+        cache_fill_retract(w->table, w->slot, &tc->fill);
     cache_pass_end(w->table, tc->hash);
 }
 
@@ -292,24 +234,39 @@ static bool has_field(const struct http1_head *h, const char *base, const struct
 /* What describes the body stays as it was kept (RFC 9111 3.2). */
 static bool is_about_body(const struct http1_header *f, const char *base)
 {
-    return f->id == HTTP1_H_CONTENT_LENGTH || is_named(f, base, "content-encoding") ||
-           is_named(f, base, "content-type") || is_named(f, base, "content-range");
+    return f->id == HTTP1_H_CONTENT_LENGTH || cache_is_named(f, base, "content-encoding") ||
+           cache_is_named(f, base, "content-type") || cache_is_named(f, base, "content-range");
 }
 
-/* The kept head with the fields of the confirmation in place of its own, into `text`, complete. */
+/* A date of its own, or that of now: it was made now (RFC 9110 6.6.1). */
+static uint32_t add_date(uint32_t at, const struct http1_head *new)
+{
+    char date[HTTP_DATE_BYTES];
+    if (new->present & 1ull << HTTP1_H_DATE)
+        return at;
+    http_date_format((int64_t)(clock_wall_ms() / 1000), date);
+    return at + (uint32_t)snprintf(text + at, 64, "Date: %s\r\n", date);
+}
+
+/* The kept head with the fields of the confirmation in place of its own, into `text`, complete; its
+ * age with them. */
 static uint32_t merge(const struct http1_head *old, const char *old_base,
                       const struct http1_head *new, const char *new_base)
 {
     uint32_t at = add_status(old, old_base);
     for (uint32_t i = 0; i < old->count; i++) {
         const struct http1_header *f = &old->headers[i];
-        if (is_about_body(f, old_base) || !has_field(new, new_base, f, old_base + f->name.off))
+        if (is_about_body(f, old_base) ||
+            (f->id != HTTP1_H_DATE && !has_field(new, new_base, f, old_base + f->name.off)))
             at = add_line(at, f, old_base);
     }
-    for (uint32_t i = 0; i < new->count; i++)
-        if (is_kept(&new->headers[i], new_base) && !is_about_body(&new->headers[i], new_base))
-            at = add_line(at, &new->headers[i], new_base);
-    return put(at, "\r\n", 2);
+    for (uint32_t i = 0; i < new->count; i++) {
+        const struct http1_header *f = &new->headers[i];
+        if ((is_kept(f, new_base) && !is_about_body(f, new_base)) ||
+            cache_is_named(f, new_base, "age"))
+            at = add_line(at, f, new_base);
+    }
+    return put(add_date(at, new), "\r\n", 2);
 }
 
 static bool parse(struct http1_head *h, const char *bytes, uint32_t len)
@@ -318,14 +275,26 @@ static bool parse(struct http1_head *h, const char *bytes, uint32_t len)
     return http1_parse_response(h, bytes, len, &limits, false, false) == HTTP1_DONE;
 }
 
+/* RFC 9111 4.3.4: it is about another one when its tag is another. */
+static bool is_of_another(const struct http1_head *old, const char *old_base,
+                          const struct http1_head *new, const char *new_base)
+{
+    const struct http1_header *was = http1_find_name(old, old_base, "etag", 4);
+    const struct http1_header *is = http1_find_name(new, new_base, "etag", 4);
+    return was && is &&
+           !http_cache_etag_matches(new_base + is->value.off, is->value.len,
+                                    old_base + was->value.off, was->value.len);
+}
+
 /* The merged head, parsed; its bytes are in `out`. */
 static bool make_merged(const struct txn_cache *tc, const struct http1_head *new,
                         const char *new_base, struct buf *out, struct http1_head *h)
 {
-    if (!cache_store_head(tc, out) || buf_room(out) < 2)
+    if (!cache_store_head(tc, out) || buf_room(out) < 2 ||
+        buf_len(out) + new->head_bytes > HEAD_MOST_BYTES)
         return false;
     buf_append(out, "\r\n", 2);
-    if (!parse(h, buf_at(out), buf_len(out)))
+    if (!parse(h, buf_at(out), buf_len(out)) || is_of_another(h, buf_at(out), new, new_base))
         return false;
     uint32_t len = merge(h, buf_at(out), new, new_base);
     out->start = out->end = 0;
@@ -377,7 +346,7 @@ void cache_store_freshen(struct txn_cache *tc, const struct http1_head *confirme
     static struct http1_head merged;
     struct worker *w = tc->t->worker;
     struct buf *b = buf_get(&w->bufs, true);
-    if (b && make_merged(tc, confirmed, base, b, &merged))
-        (void)keep_anew(tc, &merged, buf_at(b));
+    if (!b || !make_merged(tc, confirmed, base, b, &merged) || !keep_anew(tc, &merged, buf_at(b)))
+        cache_drop(w->table, w->slot, &tc->ref);
     buf_put(&w->bufs, b);
 }

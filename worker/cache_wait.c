@@ -10,9 +10,8 @@
 
 #define LOOK_S 0.002
 
-static void link_last(struct txn_cache *tc)
+void cache_list_add(struct cache_list *all, struct txn_cache *tc)
 {
-    struct cache_waiters *all = &tc->t->worker->cache_waiters;
     tc->next = NULL;
     tc->prev = all->last;
     if (all->last)
@@ -22,9 +21,8 @@ static void link_last(struct txn_cache *tc)
     all->last = tc;
 }
 
-static void unlink_one(struct txn_cache *tc)
+void cache_list_remove(struct cache_list *all, struct txn_cache *tc)
 {
-    struct cache_waiters *all = &tc->t->worker->cache_waiters;
     if (tc->prev)
         tc->prev->next = tc->next;
     else
@@ -40,7 +38,7 @@ void cache_wait_end(struct txn_cache *tc)
     struct worker *w = tc->t->worker;
     if (!tc->waiting)
         return;
-    unlink_one(tc);
+    cache_list_remove(&w->cache_waiters.list, tc);
     tc->waiting = false;
     if (--w->cache_waiters.count == 0)
         ev_timer_stop(w->loop, &w->cache_waiters.timer);
@@ -75,11 +73,12 @@ static const struct txn_wait waiting = {over, cancel};
 static void on_look(struct ev_loop *loop UNUSED, struct ev_timer *timer, int revents UNUSED)
 {
     struct worker *w = CONTAINER_OF(timer, struct worker, cache_waiters.timer);
-    for (uint32_t n = w->cache_waiters.count; n > 0 && w->cache_waiters.first; n--) {
-        struct txn_cache *tc = w->cache_waiters.first;
+    struct cache_list *all = &w->cache_waiters.list;
+    for (uint32_t n = w->cache_waiters.count; n > 0 && all->first; n--) {
+        struct txn_cache *tc = all->first;
         if (cache_claim_stands(w->table, tc->claim_hash, tc->claim)) {
-            unlink_one(tc);
-            link_last(tc);
+            cache_list_remove(all, tc);
+            cache_list_add(all, tc);
         } else {
             go_on(tc);
         }
@@ -93,7 +92,7 @@ void cache_wait(struct txn_cache *tc)
     if (!tc->waited)
         account_cache_waits(w);
     tc->waited = tc->waiting = true;
-    link_last(tc);
+    cache_list_add(&w->cache_waiters.list, tc);
     if (w->cache_waiters.count++ == 0) {
         ev_timer_init(&w->cache_waiters.timer, on_look, LOOK_S, LOOK_S);
         ev_timer_start(w->loop, &w->cache_waiters.timer);

@@ -1,6 +1,7 @@
 /* worker/compress_head.c: which answers are compressed, and what their heads say. */
 #include <string.h>
 #include <strings.h>
+#include "base/http_cache.h"
 #include "conf/route.h"
 #include "worker/accept_encoding.h"
 #include "worker/coder.h"
@@ -71,8 +72,15 @@ static bool ties_bytes(const struct http1_header *f, const char *base)
 {
     return IS(f, base, "content-encoding") || IS(f, base, "content-range") ||
            IS(f, base, "content-digest") || IS(f, base, "repr-digest") || IS(f, base, "digest") ||
-           IS(f, base, "content-md5") ||
+           IS(f, base, "content-md5") || (f->id == HTTP1_H_TRAILER && holds(f, base, "digest")) ||
            (f->id == HTTP1_H_CACHE_CONTROL && holds(f, base, "no-transform"));
+}
+
+/* Of the names in a Vary: one that says nothing about codings. */
+static bool is_other(void *arg UNUSED, const char *name, size_t len)
+{
+    return !(len == 15 && strncasecmp(name, "accept-encoding", 15) == 0) &&
+           !(len == 1 && *name == '*');
 }
 
 static struct facts look(const struct txn *t, const struct http1_head *h, const char *base)
@@ -85,7 +93,8 @@ static struct facts look(const struct txn *t, const struct http1_head *h, const 
         if (IS(f, base, "content-type"))
             facts.type = f;
         else if (IS(f, base, "vary") && keeps_vary)
-            facts.varies |= holds(f, base, "accept-encoding") || holds(f, base, "*");
+            facts.varies |=
+                !http_cache_each_name(base + f->value.off, f->value.len, is_other, NULL);
         else if (f->id == HTTP1_H_CONTENT_LENGTH)
             facts.has_length = true;
         else if (ties_bytes(f, base))

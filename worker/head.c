@@ -66,8 +66,8 @@ static void copy_fields(struct buf *out, const struct http1_head *h, const char 
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
         bool drop = f->id != HTTP1_H_OTHER || f->hop ? dropped(t, f) : named_with(f, base, but);
-        if (UNLIKELY(t->revalidates)) /* the conditions are ours */
-            drop |= named_with(f, base, "if-");
+        if (UNLIKELY(t->cache != NULL))
+            drop |= cache_drops(t, f, base);
         if (edits)
             drop |= edits_drop(edits, f, base);
         if (UNLIKELY(t->recoded))

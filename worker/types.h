@@ -321,8 +321,11 @@ struct worker {
     struct slab side_slab;
     uint32_t side_count; /* requests of our own */
     struct slab cache_slab;
-    struct cache_waiters {
+    struct cache_list {
         struct txn_cache *first, *last;
+    } cache_fills; /* requests whose answers are being kept, the one that grew longest ago first */
+    struct cache_waiters {
+        struct cache_list list;
         uint32_t count;
         struct ev_timer timer;
     } cache_waiters;              /* requests that wait for the fetch of another */

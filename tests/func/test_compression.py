@@ -280,6 +280,7 @@ def test_what_is_left_alone(web):
         "part": answers(PROSE, ("Content-Range", f"bytes 0-{len(PROSE) - 1}/9999999"), status=206),
         "range": answers(PROSE, ("Content-Range", "bytes */3"), status=416),
         "digest": answers(PROSE, ("Repr-Digest", "sha-256=:x:")),
+        "digest-behind": answers(PROSE, ("Trailer", "Content-Digest")),
         "nothing": b"HTTP/1.1 204 No Content\r\nContent-Type: text/plain\r\n\r\n",
     }
     for name, answer in cases.items():
@@ -348,7 +349,8 @@ def test_head_says_what_get_says(web):
 @pytest.mark.parametrize("sent, expected", [
     ([], ["Accept-Encoding"]), (["Origin"], ["Origin, Accept-Encoding"]),
     (["Origin", "Cookie, X"], ["Origin, Cookie, X, Accept-Encoding"]), (["accept-encoding"], ["accept-encoding"]),
-    (["Origin, Accept-Encoding"], ["Origin, Accept-Encoding"]), (["*"], ["*"])])
+    (["Origin, Accept-Encoding"], ["Origin, Accept-Encoding"]), (["*"], ["*"]),
+    (["X-Accept-Encoding"], ["X-Accept-Encoding, Accept-Encoding"])])
 def test_vary_once(web, sent, expected):
     b = web()
     b.origin.script["/"] = answers(PROSE, *[("Vary", v) for v in sent])

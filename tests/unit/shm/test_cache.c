@@ -19,6 +19,7 @@ static struct table *make_cache(uint32_t workers, uint64_t bytes)
 static struct cache_key key_of(const struct table *t, const char *text)
 {
     return (struct cache_key){.hash = hash_bytes(t->header->key, text, strlen(text)),
+                              .address = (unsigned char)text[0],
                               .text = text,
                               .len = (uint32_t)strlen(text),
                               .vary = ""};
@@ -56,6 +57,7 @@ static bool put(struct table *t, uint32_t slot, const char *key, uint32_t body, 
                                              .body_bytes = body,
                                              .key_bytes = k.len,
                                              .head_bytes = 4,
+                                             .epoch = cache_guard_of(t, k.address).epoch,
                                              .status = 200});
     return true;
 }
@@ -234,17 +236,17 @@ TEST(purging)
     put(t, 0, "a2", 10000, 1);
     put(t, 0, "b", 1, 1);
     struct cache_key k = key_of(t, "a1");
-    struct cache_guard before = cache_guard_of(t, k.hash);
+    struct cache_guard before = cache_guard_of(t, k.address);
     CHECK_EQ(cache_purge(t, 0, begins_with, nothing), 0);
-    CHECK(!cache_guard_holds(t, k.hash, before));
-    before = cache_guard_of(t, k.hash);
+    CHECK(!cache_guard_holds(t, k.address, before));
+    before = cache_guard_of(t, k.address);
     CHECK_EQ(cache_purge(t, 0, begins_with, a), 2);
     CHECK_EQ(get(t, 0, "a1"), -1);
     CHECK_EQ(get(t, 0, "b"), 1);
     CHECK_EQ(used(t), 1);
-    before = cache_guard_of(t, k.hash);
+    before = cache_guard_of(t, k.address);
     cache_invalidate(t, 0, &k); /* not there, and still what is on its way is not kept */
-    CHECK(!cache_guard_holds(t, k.hash, before));
+    CHECK(!cache_guard_holds(t, k.address, before));
 }
 
 TEST(claims)
@@ -263,6 +265,24 @@ TEST(claims)
     CHECK_EQ(cache_claim(t, 1, hash, 3, &theirs), CACHE_CLAIMED);
     cache_claim_release(t, hash, mine); /* of the dead: too late */
     CHECK(cache_claim_stands(t, hash, theirs));
+    uint64_t first = theirs, second = theirs;
+    CHECK(cache_claim_take(t, 0, hash, 4, &first)); /* one of those that waited */
+    CHECK(!cache_claim_take(t, 0, hash, 5, &second));
+    CHECK(!cache_claim_stands(t, hash, theirs) && cache_claim_stands(t, hash, first));
+    cache_claim_release(t, hash, theirs);
+    CHECK(cache_claim_stands(t, hash, first));
+}
+
+TEST(a_change_counts_for_all_keys_of_an_address)
+{
+    struct table *t = make_cache(1, MIB);
+    CHECK(put(t, 0, "a1", 1, 1) && put(t, 0, "a2", 2, 1) && put(t, 0, "b", 3, 1));
+    struct cache_key other = key_of(t, "a3");
+    cache_invalidate(t, 0, &other);
+    CHECK(get(t, 0, "a1") == -1 && get(t, 0, "a2") == -1 && get(t, 0, "b") == 3);
+    CHECK(put(t, 0, "a1", 4, 2));
+    CHECK_EQ(get(t, 0, "a1"), 4);
+    CHECK_EQ(used(t), 3); /* a2 is there until its room is wanted */
 }
 
 TEST(passes)
