@@ -1,6 +1,7 @@
 """The response cache under people and backends that mean it no good: nobody gets what was made for another."""
 
 import os
+import signal
 import socket
 import threading
 from email.utils import formatdate
@@ -290,7 +291,7 @@ def test_many_who_ask_anew_are_not_served_one_after_the_other(web):
 
 def test_a_reader_who_stops_does_not_keep_others_from_it(web):
     """Who fetches and does not read holds the others up for `wait` once; then another's fetch is kept."""
-    w = web(app='cache = { wait = "200ms" }')
+    w = web(workers=1, app='cache = { wait = "200ms" }')
     body = os.urandom(6 << 20)
     w.origin.script["/a"] = reply(200, body, fresh())
     with socket.socket() as slow:
@@ -307,3 +308,45 @@ def test_one_answer_to_the_question_what_happened(web):
     w = web()
     w.origin.script["/a"] = reply(200, b"hello", fresh(60, ("X-Cache", "HIT from behind")))
     assert get(w).all("X-Cache") == ["MISS"] and get(w).all("X-Cache") == ["HIT"]
+
+
+# ---- workers that die ----
+
+
+def peers_of(pid, port):
+    """Ports of the other side of a process's TCP connections that have this port at one end, ours or theirs."""
+    inodes = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            inodes.add(os.readlink(f"/proc/{pid}/fd/{fd}").removeprefix("socket:[").rstrip("]"))
+        except OSError:
+            continue
+    with open(f"/proc/{pid}/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f][1:]
+    ends = [[int(end.split(":")[1], 16) for end in (row[1], row[2])] for row in rows if row[9] in inodes and row[3] == "01"]
+    return {there for here, there in ends if port in (here, there)}
+
+
+def test_only_those_at_the_dead_worker_lose_something(web):
+    """The one who fetches is killed while others, in all workers, wait for it; then the configuration is read again."""
+    w = web(workers=4)
+    w.origin.script["/a"] = reply(200, b"x" * 100000, fresh())
+    w.origin.hold()
+    clients = [http.Client(w.port, timeout=30) for _ in range(24)]
+    for c in clients:
+        c.send(http.build_request("GET", "/a"))
+    wait_until(lambda: w.origin.waiting == 1 and w.admin("/lb/cache?limit=0")["collapsed"] == 23)
+    fetching = [pid for pid in w.worker_pids.values() if peers_of(pid, w.origin.port)]
+    assert len(fetching) == 1
+    os.kill(fetching[0], signal.SIGSTOP)
+    lost = peers_of(fetching[0], w.port)
+    os.kill(fetching[0], signal.SIGKILL)
+    wait_until(lambda: w.origin.waiting == 2)  # the next one fetches
+    w.reload()
+    w.origin.release()
+    for c in clients:
+        if c.sock.getsockname()[1] not in lost:
+            assert c.read().body == b"x" * 100000
+            assert x(c.get("/a")) == "HIT"
+        c.close()
+    assert w.origin.count == 2 and len(lost) < 24
