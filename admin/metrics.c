@@ -4,9 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include "admin/api.h"
 
 /* ---- a growing text; 10,000 backends make 40 MB, so no printf per line ---- */
+
+#define CHUNK_BYTES   65536u
+#define OBJECT_BYTES  3500u /* what there is to say of a backend; a guess too low costs a copy */
+#define OBJECTS_AHEAD 8u
+#define HUGE_BYTES    (2u << 20)
 
 struct text {
     char *buf;
@@ -14,21 +20,33 @@ struct text {
     bool failed;
 };
 
-static bool text_reserve(struct text *t, size_t more)
+/* A long text in huge pages where there are any: the kernel takes longer to find 8,000 small ones
+ * than we to fill them. */
+static bool text_grow(struct text *t, size_t cap)
 {
-    if (t->buf && t->cap - t->len >= more)
-        return true;
-    size_t cap = t->cap ? t->cap : 65536;
-    while (cap - t->len < more)
-        cap *= 2;
-    char *grown = realloc(t->buf, cap);
-    if (!grown) {
+    void *grown = NULL;
+    if (posix_memalign(&grown, cap >= HUGE_BYTES ? HUGE_BYTES : sizeof(void *), cap) != 0) {
         t->failed = true;
         return false;
     }
+    if (cap >= HUGE_BYTES)
+        (void)madvise(grown, cap / HUGE_BYTES * HUGE_BYTES, MADV_HUGEPAGE);
+    if (t->len)
+        memcpy(grown, t->buf, t->len);
+    free(t->buf);
     t->buf = grown;
     t->cap = cap;
     return true;
+}
+
+static inline bool text_reserve(struct text *t, size_t more)
+{
+    if (t->buf && t->cap - t->len >= more)
+        return true;
+    size_t cap = t->cap;
+    while (cap - t->len < more)
+        cap *= 2;
+    return text_grow(t, cap);
 }
 
 static inline void put(struct text *t, const char *s, size_t len)
@@ -79,8 +97,9 @@ struct sample {
     size_t label_len;
 };
 
-static void put_sample(struct text *t, const struct sample *s, const struct metrics_labels *labels,
-                       uint64_t value, uint32_t decimals)
+static inline void put_sample(struct text *t, const struct sample *s,
+                              const struct metrics_labels *labels, uint64_t value,
+                              uint32_t decimals)
 {
     if (!text_reserve(t, s->name_len + labels->len + s->label_len + 48))
         return;
@@ -94,7 +113,10 @@ static void put_sample(struct text *t, const struct sample *s, const struct metr
         put(t, "}", 1);
     }
     put(t, " ", 1);
-    put_decimal(t, value, decimals);
+    if (value < 10 && decimals == 0)
+        t->buf[t->len++] = (char)('0' + value);
+    else
+        put_decimal(t, value, decimals);
     put(t, "\n", 1);
 }
 
@@ -106,6 +128,15 @@ static struct sample sample_of(const char *name, const char *label)
 static const char *object_at(const struct metrics_set *s, uint32_t index)
 {
     return s->objects + s->stride_bytes * index;
+}
+
+/* Each family of metrics walks over all objects: megabytes, of which it needs two lines each. */
+static inline void expect_object(const struct metrics_set *s, uint32_t index, size_t offset)
+{
+    if (index < s->count) {
+        __builtin_prefetch(object_at(s, index));
+        __builtin_prefetch(object_at(s, index) + offset);
+    }
 }
 
 static uint64_t value_at(const char *object, size_t offset)
@@ -124,6 +155,7 @@ static void put_values(struct text *t, const struct metrics_set *s, const struct
         samples[k] = sample_of(name, row->series[k].label);
     for (uint32_t i = 0; i < s->count; i++) {
         const char *object = object_at(s, i);
+        expect_object(s, i + OBJECTS_AHEAD, row->series[0].offset);
         for (uint32_t k = 0; k < row->series_count && k < ARRAY_LEN(samples); k++)
             put_sample(t, &samples[k], (const struct metrics_labels *)(const void *)object,
                        value_at(object, row->series[k].offset), row->decimals);
@@ -177,7 +209,7 @@ static void put_header(struct text *t, const struct metrics_row *row, bool openm
 
 char *metrics_text(const struct metrics_copy *m, bool openmetrics, size_t *len_bytes)
 {
-    struct text t = {.buf = NULL};
+    struct text t = {.cap = CHUNK_BYTES + (size_t)m->sets[SCOPE_BACKEND].count * OBJECT_BYTES};
     size_t count;
     const struct metrics_row *rows = metrics_rows(&count);
     for (size_t i = 0; i < count; i++) {

@@ -78,17 +78,27 @@ void out_reset(struct out *o)
 
 /* ---- text ---- */
 
+static void indent(struct out *o)
+{
+    static const char spaces[] = "                                ";
+    for (unsigned left = o->depth * INDENT, n; left > 0; left -= n) {
+        n = left < sizeof spaces - 1 ? left : (unsigned)sizeof spaces - 1;
+        append(o, spaces, n);
+    }
+}
+
 /* What stands before a value: separator or line start, and its key. */
 static void begin_value(struct out *o, const char *key)
 {
     if (o->flat && !o->first)
         append(o, ", ", 2);
     else if (!o->flat)
-        for (unsigned i = 0; i < o->depth * INDENT; i++)
-            append(o, " ", 1);
+        indent(o);
     o->first = false;
-    if (key)
-        out_text(o, "%s = ", key);
+    if (key) {
+        append(o, key, strlen(key));
+        append(o, " = ", 3);
+    }
 }
 
 static void end_value(struct out *o)
@@ -97,17 +107,23 @@ static void end_value(struct out *o)
         append(o, "\n", 1);
 }
 
+static bool is_plain(unsigned char c)
+{
+    return c >= ' ' && c != 0x7f && c != '"' && c != '\\';
+}
+
 static void append_quoted(struct out *o, const char *s)
 {
     append(o, "\"", 1);
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            out_text(o, "\\%c", c);
-        else if (c < ' ' || c == 0x7f)
-            out_text(o, "\\x%02x", c);
-        else
-            append(o, s, 1);
+    for (size_t n; *s; s += n) {
+        for (n = 0; is_plain((unsigned char)s[n]); n++)
+            ;
+        append(o, s, n);
+        if (n == 0) {
+            unsigned char c = (unsigned char)*s;
+            out_text(o, c == '"' || c == '\\' ? "\\%c" : "\\x%02x", c);
+            n = 1;
+        }
     }
     append(o, "\"", 1);
 }
@@ -274,8 +290,13 @@ void out_number(struct out *o, const char *key, uint64_t value)
         json_uint(&o->json, value);
         return;
     }
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
     begin_value(o, key);
-    out_text(o, "%" PRIu64, value);
+    append(o, digits + at, sizeof digits - at);
     end_value(o);
 }
 

@@ -51,9 +51,25 @@ const char *plan_render(struct out *o, const struct conf_row *row, const void *f
     return equals ? equals + 2 : "none";
 }
 
+/* Sure to be written alike; false: who knows. Most things do not change, and writing is slow. */
+static bool same_leaf(const struct conf_row *row, const void *from, const void *to)
+{
+    void (*write)(struct out *, const struct conf_row *, const void *) =
+        conf_types[row->type].write;
+    if (write == write_string) {
+        const char *const *a = from, *const *b = to;
+        return *a == *b || (*a && *b && strcmp(*a, *b) == 0);
+    }
+    bool plain = write == write_number || write == write_bool || write == write_duration ||
+                 write == write_size || write == write_factor || write == write_enum;
+    return plain && memcmp(from, to, row->width) == 0;
+}
+
 static void plan_leaf(struct plan *p, const char *prefix, const struct conf_row *row,
                       const void *from, const void *to)
 {
+    if (same_leaf(row, from, to))
+        return;
     const char *a = dump_is_unset(row, from) ? "nothing" : plan_render(&p->a, row, from);
     const char *b = dump_is_unset(row, to) ? "nothing" : plan_render(&p->b, row, to);
     if (strcmp(a, b) != 0)
@@ -135,9 +151,22 @@ static void plan_backend_health(struct plan *p, const char *below, const struct 
         plan_add(p, below, to ? "health: its own" : "health: as the pool's");
 }
 
+/* Ten thousand backends are the same as before: no text is made for them. */
+static bool same_backend(const struct conf_backend *from, const struct conf_backend *to)
+{
+    for (const struct conf_row *row = conf_section_backend.rows; row->name; row++) {
+        const char *a = (const char *)from + row->offset, *b = (const char *)to + row->offset;
+        if (conf_types[row->type].write && !is_collection(row) && !same_leaf(row, a, b))
+            return false;
+    }
+    return !from->health && !to->health && net_addr_equal(&from->addr, &to->addr);
+}
+
 static void plan_backend(struct plan *p, const char *prefix, const struct conf_backend *from,
                          const struct conf_backend *to)
 {
+    if (same_backend(from, to))
+        return;
     const char *below = arena_printf(&p->scratch, "%sbackend %s: ", prefix, to->name);
     plan_section(p, below, &conf_section_backend, from, to);
     plan_backend_health(p, below, from->health, to->health);
