@@ -238,14 +238,26 @@ static void format_unix(const struct net_addr *a, char *out, size_t cap)
         snprintf(out, cap, UNIX_PREFIX "%.*s", (int)strnlen(path, len), path);
 }
 
-static char *put_byte(char *at, uint8_t n)
+/* Each byte in decimal from the left, then its length: one load and one store per byte. */
+#define DECIMAL_1(n)                                                                               \
+    {(n) >= 100  ? '0' + (n) / 100                                                                 \
+     : (n) >= 10 ? '0' + (n) / 10                                                                  \
+                 : '0' + (n),                                                                      \
+     (n) >= 100 ? '0' + (n) / 10 % 10 : '0' + (n) % 10, '0' + (n) % 10,                            \
+     (n) >= 100  ? 3                                                                               \
+     : (n) >= 10 ? 2                                                                               \
+                 : 1}
+#define DECIMAL_4(n)  DECIMAL_1(n), DECIMAL_1((n) + 1), DECIMAL_1((n) + 2), DECIMAL_1((n) + 3)
+#define DECIMAL_16(n) DECIMAL_4(n), DECIMAL_4((n) + 4), DECIMAL_4((n) + 8), DECIMAL_4((n) + 12)
+#define DECIMAL_64(n)                                                                              \
+    DECIMAL_16(n), DECIMAL_16((n) + 16), DECIMAL_16((n) + 32), DECIMAL_16((n) + 48)
+static const char decimal[256][4] = {DECIMAL_64(0), DECIMAL_64(64), DECIMAL_64(128),
+                                     DECIMAL_64(192)};
+
+static inline char *put_byte(char *at, uint8_t n)
 {
-    if (n >= 100)
-        *at++ = (char)('0' + n / 100);
-    if (n >= 10)
-        *at++ = (char)('0' + n / 10 % 10);
-    *at++ = (char)('0' + n % 10);
-    return at;
+    memcpy(at, decimal[n], 4);
+    return at + decimal[n][3];
 }
 
 uint32_t net_ip_format(int family, const void *ip, char out[INET6_ADDRSTRLEN])

@@ -1,5 +1,8 @@
 #include "base/traceparent.h"
 
+#include <string.h>
+#include "base/digits.h"
+
 /* Lower case hexadecimal digits; false: others. */
 static bool read_hex(const char *s, uint32_t digits, uint64_t *value)
 {
@@ -27,25 +30,18 @@ bool traceparent_read(const char *value, uint32_t len, uint64_t id[2])
     return ends && version != 0xff && (id[0] || id[1]) && parent;
 }
 
-static void write_hex(char *out, uint32_t digits, uint64_t value)
-{
-    for (uint32_t i = digits; i > 0; i--, value >>= 4)
-        out[i - 1] = "0123456789abcdef"[value & 15];
-}
-
 void traceparent_write_id(char out[TRACE_ID_BYTES], const uint64_t id[2])
 {
-    write_hex(out, 16, id[0]);
-    write_hex(out + 16, 16, id[1]);
+    digits_hex(out, id[0]);
+    digits_hex(out + 16, id[1]);
 }
 
 void traceparent_write(char out[TRACEPARENT_BYTES], const uint64_t id[2], uint64_t parent,
                        bool sampled)
 {
-    write_hex(out, 2, 0);
-    out[2] = '-';
+    memcpy(out, "00-", 3);
     traceparent_write_id(out + 3, id);
     out[35] = out[52] = '-';
-    write_hex(out + 36, 16, parent);
-    write_hex(out + 53, 2, sampled);
+    digits_hex(out + 36, parent);
+    memcpy(out + 53, sampled ? "01" : "00", 2);
 }

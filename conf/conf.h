@@ -133,6 +133,7 @@ struct conf_access_log {
 
 struct conf_listener {
     const char *name;
+    uint32_t name_len;
     enum conf_protocol protocol;
     uint32_t max_connections; /* clients; 0: only the instance's limit */
     struct conf_bind *binds;
@@ -246,6 +247,7 @@ struct conf_backend {
 
 struct conf_pool {
     const char *name;
+    uint32_t name_len;
     const char *balance;  /* a name of worker/lb's rows; checked at load against conf_algorithms */
     const char *hash_key; /* "client_ip", "uri", "path", "host", "header:NAME", "cookie:NAME" */
     struct conf_backend *backends;

@@ -85,6 +85,7 @@ static void read_listener(struct walk *w, const struct node *n, const struct wal
 {
     *l = w->listener_defaults;
     l->name = arena_strdup(w->arena, n->name);
+    l->name_len = (uint32_t)strlen(l->name);
     l->pos = walk_keep_pos(w, n->pos);
     l->row = l->pool = INDEX_NONE;
     check_name(w, n, at);
@@ -169,6 +170,7 @@ void object_read_pools(struct walk *w, const struct conf_row *row UNUSED, const 
         struct conf_pool *p = &c->pools[c->pool_count++];
         *p = w->pool_defaults;
         p->name = arena_strdup(w->arena, child->name);
+        p->name_len = (uint32_t)strlen(p->name);
         p->pos = walk_keep_pos(w, child->pos);
         p->row = INDEX_NONE;
         check_name(w, child, &below);

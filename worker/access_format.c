@@ -1,11 +1,13 @@
 /* worker/access_format.c */
 #include "worker/access_format.h"
 
+#include <endian.h>
 #include <string.h>
 #include <time.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
+#include "base/digits.h"
 
 /* How much of the line a value may take, escaped. All together they leave room for what is fixed.
  */
@@ -13,8 +15,12 @@
 #define AGENT_CAP  450u /* and the referer */
 #define HOST_CAP   280u
 #define ID_CAP     160u /* of the request, of the trace */
-#define NAME_CAP   90u  /* and eight short ones */
-#define FIXED      600u /* keys and numbers */
+#define NAME_CAP   90u  /* four with the head, four at the end */
+#define HEAD_FIXED 160u /* keys, for JSON */
+#define FIXED      600u /* all keys, and numbers */
+_Static_assert(TARGET_CAP + 2 * AGENT_CAP + HOST_CAP + ID_CAP + 4 * NAME_CAP + HEAD_FIXED <=
+                   ACCESS_HEAD_BYTES,
+               "what is known with the head fits");
 _Static_assert(TARGET_CAP + 2 * AGENT_CAP + HOST_CAP + 2 * ID_CAP + 8 * NAME_CAP + FIXED <=
                    ACCESS_LINE_BYTES,
                "a line fits");
@@ -23,7 +29,7 @@ struct line {
     char *at;
 };
 
-static void put(struct line *o, const char *text, size_t len)
+static inline void put(struct line *o, const char *text, size_t len)
 {
     memcpy(o->at, text, len);
     o->at += len;
@@ -31,28 +37,21 @@ static void put(struct line *o, const char *text, size_t len)
 
 #define PUT(o, literal) put((o), literal, sizeof(literal) - 1)
 
-static void put_uint(struct line *o, uint64_t v)
+static inline void put_uint(struct line *o, uint64_t v)
 {
-    char digits[20];
-    size_t n = sizeof digits;
-    do
-        digits[--n] = (char)('0' + v % 10);
-    while (v /= 10);
-    put(o, digits + n, sizeof digits - n);
+    o->at = digits_uint(o->at, v);
 }
 
 /* Microseconds as milliseconds. */
 static void put_ms(struct line *o, uint64_t us)
 {
-    char fraction[4] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
-                        (char)('0' + us % 10)};
     put_uint(o, us / 1000);
-    put(o, fraction, sizeof fraction);
+    *o->at++ = '.';
+    digits_three(o->at, (uint32_t)(us % 1000));
+    o->at += 3;
 }
 
 /* ---- escaping ---- */
-
-static const char hex[] = "0123456789abcdef";
 
 /* Length of the UTF-8 sequence at s, 0: it is none (RFC 3629: no overlong forms, no surrogates). */
 static uint32_t utf8_len(const unsigned char *s, uint32_t left)
@@ -77,67 +76,136 @@ static void put_json_byte(struct line *o, unsigned char c)
         put(o, two, sizeof two);
         return;
     }
-    char six[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-    put(o, six, sizeof six);
+    char digits[8];
+    uint64_t all = digits_of_word(c);
+    memcpy(digits, &all, sizeof digits);
+    PUT(o, "\\u");
+    put(o, digits + 4, 4);
 }
 
 static void put_plain_byte(struct line *o, unsigned char c)
 {
-    char four[4] = {'\\', 'x', hex[c >> 4], hex[c & 15]};
-    put(o, four, sizeof four);
+    char digits[8];
+    uint64_t all = digits_of_word(c);
+    memcpy(digits, &all, sizeof digits);
+    PUT(o, "\\x");
+    put(o, digits + 6, 2);
 }
 
-/* Bytes that stand as they are, in all formats. */
+/* ---- bytes that stand as they are, in all formats: visible ASCII and the space, but for " and \ */
+
+/* Sets the high bit of each byte of eight that does not; those above the first may be wrong. */
+static inline uint64_t odd_of_8(uint64_t x)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    uint64_t quote = x ^ ones * '"', slash = x ^ ones * '\\', last = x ^ ones * 0x7f;
+    uint64_t low = x - ones * ' ';
+    return (((low | (quote - ones) | (slash - ones) | (last - ones)) & ~x) | x) & highs;
+}
+
+/* Copies eight bytes; returns how many of them are before the first that does not stand. */
+static inline uint32_t copy_8(char *to, const char *from)
+{
+    uint64_t x;
+    memcpy(&x, from, sizeof x);
+    memcpy(to, &x, sizeof x);
+    uint64_t odd = odd_of_8(le64toh(x));
+    return odd ? (uint32_t)__builtin_ctzll(odd) / 8 : 8;
+}
+
+/* The same with sixteen. */
+static inline uint32_t copy_16(char *to, const char *from)
+{
+#ifdef __SSE2__
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)from);
+    _mm_storeu_si128((__m128i *)(void *)to, v);
+    /* signed: what is not ASCII is below a space as well */
+    __m128i low = _mm_cmplt_epi8(v, _mm_set1_epi8(' '));
+    __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                 _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    __m128i last = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f));
+    int odd = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(low, marks), last));
+    return odd ? (uint32_t)__builtin_ctz((unsigned)odd) : 16;
+#else
+    uint32_t n = copy_8(to, from);
+    return n < 8 ? n : 8 + copy_8(to + 8, from + 8);
+#endif
+}
+
 static const bool plain[256] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
 
-/* How many bytes from here on stand as they are. */
-static uint32_t plain_run(const char *s, uint32_t len)
+/* Fewer than sixteen. */
+static inline uint32_t copy_few(char *to, const char *from, uint32_t len)
 {
     uint32_t n = 0;
-#ifdef __SSE2__
-    for (; len - n >= sizeof(__m128i); n += (uint32_t)sizeof(__m128i)) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s + n));
-        /* signed: what is not ASCII is below a space as well */
-        __m128i low = _mm_cmplt_epi8(v, _mm_set1_epi8(' '));
-        __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-                                     _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
-        __m128i last = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f));
-        int odd = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(low, marks), last));
-        if (odd)
-            return n + (uint32_t)__builtin_ctz((unsigned)odd);
+    if (len >= 8) { /* the two may overlap: what the first let pass, the second does as well */
+        n = copy_8(to, from);
+        return n < 8 ? n : len - 8 + copy_8(to + len - 8, from + len - 8);
     }
-#endif
-    while (n < len && plain[(unsigned char)s[n]])
-        n++;
+    for (; n < len && plain[(unsigned char)from[n]]; n++)
+        to[n] = from[n];
     return n;
 }
 
-/* Puts at most cap bytes. */
-static void put_escaped(struct line *o, struct access_text t, uint32_t cap, bool json)
+/* Copies what stands as it is and returns its length; up to len bytes are written. */
+static inline uint32_t copy_plain(char *to, const char *from, uint32_t len)
 {
-    const char *end = o->at + cap;
-    for (uint32_t i = 0; i < t.len;) {
-        uint32_t run = plain_run(t.at + i, t.len - i);
-        uint32_t left = (uint32_t)(end - o->at), n = run < left ? run : left;
-        put(o, t.at + i, n);
-        i += n;
-        if (i == t.len || end - o->at < 6)
+    uint32_t n = 0, got = 16;
+    if (len < 16)
+        return copy_few(to, from, len);
+    for (; len - n >= 16 && got == 16; n += got)
+        got = copy_16(to + n, from + n);
+    return n == len || got < 16 ? n : len - 16 + copy_16(to + len - 16, from + len - 16);
+}
+
+/* Puts at most cap bytes of what does not all stand as it is. */
+static void put_odd(struct line *o, struct access_text t, const char *end, bool json)
+{
+    while (t.len) {
+        uint32_t left = (uint32_t)(end - o->at);
+        uint32_t n = copy_plain(o->at, t.at, t.len < left ? t.len : left);
+        o->at += n;
+        t.at += n;
+        t.len -= n;
+        if (t.len == 0 || end - o->at < 6)
             return;
-        const unsigned char *s = (const unsigned char *)t.at + i;
-        uint32_t len = json ? utf8_len(s, t.len - i) : 0;
+        uint32_t len = json ? utf8_len((const unsigned char *)t.at, t.len) : 0;
         if (len)
-            put(o, t.at + i, len);
+            put(o, t.at, len);
         else if (json)
-            put_json_byte(o, *s);
+            put_json_byte(o, (unsigned char)*t.at);
         else
-            put_plain_byte(o, *s);
-        i += len ? len : 1;
+            put_plain_byte(o, (unsigned char)*t.at);
+        t.at += len ? len : 1;
+        t.len -= len ? len : 1;
     }
 }
 
-static struct access_text text_of(const char *s)
+/* Puts at most cap bytes. */
+static inline void put_escaped(struct line *o, struct access_text t, uint32_t cap, bool json)
 {
-    return (struct access_text){s, s ? (uint32_t)strlen(s) : 0};
+    const char *end = o->at + cap;
+    uint32_t n = copy_plain(o->at, t.at, t.len < cap ? t.len : cap);
+    o->at += n;
+    if (UNLIKELY(n < t.len))
+        put_odd(o, (struct access_text){t.at + n, t.len - n}, end, json);
+}
+
+/* A word of ours: short, and nothing in it is to be escaped. */
+static inline void put_word(struct line *o, struct access_text t)
+{
+    uint32_t len = t.len < NAME_CAP ? t.len : NAME_CAP;
+    if (len > 16 || len < 4) {
+        put(o, t.at, len);
+    } else if (len >= 8) { /* the two may overlap */
+        memcpy(o->at, t.at, 8);
+        memcpy(o->at + len - 8, t.at + len - 8, 8);
+        o->at += len;
+    } else {
+        memcpy(o->at, t.at, 4);
+        memcpy(o->at + len - 4, t.at + len - 4, 4);
+        o->at += len;
+    }
 }
 
 /* ---- JSON ---- */
@@ -148,23 +216,20 @@ static void json_text(struct line *o, struct access_text t, uint32_t cap)
         PUT(o, "null");
         return;
     }
-    PUT(o, "\"");
+    *o->at++ = '"';
     put_escaped(o, t, cap, true);
-    PUT(o, "\"");
+    *o->at++ = '"';
 }
 
-/* A word of our own: names of listeners and pools, addresses, protocols. Nothing in it is to be
- * escaped. */
-static void json_word(struct line *o, const char *s)
+static inline void json_word(struct line *o, struct access_text t)
 {
-    if (!s) {
+    if (!t.at) {
         PUT(o, "null");
         return;
     }
-    size_t len = strlen(s);
-    PUT(o, "\"");
-    put(o, s, len < NAME_CAP ? len : NAME_CAP);
-    PUT(o, "\"");
+    *o->at++ = '"';
+    put_word(o, t);
+    *o->at++ = '"';
 }
 
 static void json_ms(struct line *o, uint64_t us)
@@ -176,6 +241,32 @@ static void json_ms(struct line *o, uint64_t us)
 }
 
 #define KEY(o, name) PUT((o), ",\"" name "\":")
+
+static void json_front(struct line *o, const struct access_head *h)
+{
+    PUT(o, "\",\"request_id\":");
+    json_text(o, h->request_id, ID_CAP);
+    KEY(o, "client");
+    json_word(o, h->client);
+    KEY(o, "listener");
+    json_word(o, h->listener);
+    KEY(o, "method");
+    json_text(o, h->method, NAME_CAP);
+    KEY(o, "host");
+    json_text(o, h->host, HOST_CAP);
+    KEY(o, "path");
+    json_text(o, h->target, TARGET_CAP);
+    KEY(o, "protocol");
+    json_word(o, h->protocol);
+}
+
+static void json_back(struct line *o, const struct access_head *h)
+{
+    KEY(o, "user_agent");
+    json_text(o, h->user_agent, AGENT_CAP);
+    KEY(o, "referer");
+    json_text(o, h->referer, AGENT_CAP);
+}
 
 static const struct tm *broken_down(uint64_t wall_ms, time_t *cached, struct tm *tm)
 {
@@ -191,36 +282,23 @@ static void put_rfc3339(struct line *o, uint64_t wall_ms)
     static time_t cached = -1;
     static struct tm tm;
     static char text[32];
+    static size_t len;
     time_t before = cached;
-    uint32_t ms = (uint32_t)(wall_ms % 1000);
     const struct tm *now = broken_down(wall_ms, &cached, &tm);
     if (before != cached)
-        (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", now);
-    char fraction[5] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
-                        (char)('0' + ms % 10), 'Z'};
-    put(o, text, strlen(text));
-    put(o, fraction, sizeof fraction);
+        len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", now);
+    memcpy(o->at, text, sizeof text);
+    o->at += len;
+    digits_three(o->at, (uint32_t)(wall_ms % 1000));
+    o->at[3] = 'Z';
+    o->at += 4;
 }
 
-static void format_json(struct line *o, const struct access_line *l)
+static void format_json(struct line *o, const struct access_parts *p, const struct access_line *l)
 {
     PUT(o, "{\"time\":\"");
     put_rfc3339(o, l->wall_ms);
-    PUT(o, "\"");
-    KEY(o, "request_id");
-    json_text(o, l->request_id, ID_CAP);
-    KEY(o, "client");
-    json_word(o, l->client);
-    KEY(o, "listener");
-    json_word(o, l->listener);
-    KEY(o, "method");
-    json_text(o, l->method, NAME_CAP);
-    KEY(o, "host");
-    json_text(o, l->host, HOST_CAP);
-    KEY(o, "path");
-    json_text(o, l->target, TARGET_CAP);
-    KEY(o, "protocol");
-    json_word(o, l->protocol);
+    put(o, p->text, p->len[ACCESS_FRONT]);
     KEY(o, "status");
     put_uint(o, l->status);
     KEY(o, "bytes_in");
@@ -232,19 +310,16 @@ static void format_json(struct line *o, const struct access_line *l)
     KEY(o, "pool");
     json_word(o, l->pool);
     KEY(o, "backend");
-    json_text(o, text_of(l->backend), NAME_CAP);
+    json_text(o, l->backend, NAME_CAP);
     KEY(o, "backend_ms");
     json_ms(o, l->backend_us);
     KEY(o, "attempts");
     put_uint(o, l->attempts);
     KEY(o, "termination");
-    json_text(o, text_of(l->termination), NAME_CAP);
+    json_word(o, l->termination);
     KEY(o, "tls");
     json_word(o, l->tls);
-    KEY(o, "user_agent");
-    json_text(o, l->user_agent, AGENT_CAP);
-    KEY(o, "referer");
-    json_text(o, l->referer, AGENT_CAP);
+    put(o, p->text + p->len[ACCESS_FRONT], p->len[ACCESS_BACK]);
     if (l->trace_id.at) {
         KEY(o, "trace_id");
         json_text(o, l->trace_id, ID_CAP);
@@ -262,6 +337,28 @@ static void put_or_dash(struct line *o, struct access_text t, uint32_t cap)
         PUT(o, "-");
 }
 
+static void common_request(struct line *o, const struct access_head *h)
+{
+    PUT(o, " \"");
+    put_or_dash(o, h->method, NAME_CAP);
+    if (h->method.len) {
+        PUT(o, " ");
+        put_escaped(o, h->target, TARGET_CAP, false);
+        PUT(o, " ");
+        put_word(o, h->protocol);
+    }
+    PUT(o, "\" ");
+}
+
+static void combined_back(struct line *o, const struct access_head *h)
+{
+    PUT(o, " \"");
+    put_or_dash(o, h->referer, AGENT_CAP);
+    PUT(o, "\" \"");
+    put_or_dash(o, h->user_agent, AGENT_CAP);
+    PUT(o, "\"");
+}
+
 static void put_common_time(struct line *o, uint64_t wall_ms)
 {
     static time_t cached = -1;
@@ -274,43 +371,60 @@ static void put_common_time(struct line *o, uint64_t wall_ms)
     put(o, text, strlen(text));
 }
 
-static void format_common(struct line *o, const struct access_line *l)
+static void format_common(struct line *o, const struct access_parts *p, const struct access_line *l)
 {
-    put_or_dash(o, text_of(l->client), NAME_CAP);
-    PUT(o, " - - ");
+    const char *request = p->text + p->len[ACCESS_FRONT];
+    put(o, p->text, p->len[ACCESS_FRONT]);
     put_common_time(o, l->wall_ms);
-    PUT(o, " \"");
-    put_or_dash(o, l->method, NAME_CAP);
-    if (l->method.len) {
-        PUT(o, " ");
-        put_escaped(o, l->target, TARGET_CAP, false);
-        PUT(o, " ");
-        put_escaped(o, text_of(l->protocol), NAME_CAP, false);
-    }
-    PUT(o, "\" ");
+    put(o, request, p->len[ACCESS_REQUEST]);
     if (l->status)
         put_uint(o, l->status);
     else
         PUT(o, "-");
     PUT(o, " ");
     put_uint(o, l->bytes_out);
+    put(o, request + p->len[ACCESS_REQUEST], p->len[ACCESS_BACK]);
+    PUT(o, "\n");
 }
 
-size_t access_format(enum conf_access_format format, const struct access_line *l, char *out)
+/* ---- both ---- */
+
+static uint16_t close_part(const struct line *o, const char **from)
+{
+    uint16_t len = (uint16_t)(o->at - *from);
+    *from = o->at;
+    return len;
+}
+
+void access_format_head(enum conf_access_format format, const struct access_head *h,
+                        struct access_parts *p)
+{
+    struct line o = {p->text};
+    const char *from = p->text;
+    p->format = format;
+    if (format == ACCESS_JSON) {
+        json_front(&o, h);
+        p->len[ACCESS_FRONT] = close_part(&o, &from);
+        p->len[ACCESS_REQUEST] = 0;
+        json_back(&o, h);
+    } else {
+        put_word(&o, h->client);
+        PUT(&o, " - - ");
+        p->len[ACCESS_FRONT] = close_part(&o, &from);
+        common_request(&o, h);
+        p->len[ACCESS_REQUEST] = close_part(&o, &from);
+        if (format == ACCESS_COMBINED)
+            combined_back(&o, h);
+    }
+    p->len[ACCESS_BACK] = close_part(&o, &from);
+}
+
+size_t access_format(const struct access_parts *p, const struct access_line *l, char *out)
 {
     struct line o = {out};
-    if (format == ACCESS_JSON) {
-        format_json(&o, l);
-        return (size_t)(o.at - out);
-    }
-    format_common(&o, l);
-    if (format == ACCESS_COMBINED) {
-        PUT(&o, " \"");
-        put_or_dash(&o, l->referer, AGENT_CAP);
-        PUT(&o, "\" \"");
-        put_or_dash(&o, l->user_agent, AGENT_CAP);
-        PUT(&o, "\"");
-    }
-    PUT(&o, "\n");
+    if (p->format == ACCESS_JSON)
+        format_json(&o, p, l);
+    else
+        format_common(&o, p, l);
     return (size_t)(o.at - out);
 }

@@ -5,18 +5,14 @@
 #ifndef BALLAST_WORKER_ACCESS_LOG_H
 #define BALLAST_WORKER_ACCESS_LOG_H
 
+#include "worker/access_format.h"
 #include "worker/types.h"
-
-#define ACCESS_NOTE_BYTES 3072u /* what is remembered of a head, at most */
 
 struct access_note {
     uint32_t entry, incarnation; /* the backend that was asked last */
-    struct peer client;          /* or whom a trusted proxy names */
     uint64_t backend_us;         /* from request to response head; UINT64_MAX: none came */
-    uint16_t method_len, target_len, host_len, agent_len, referer_len, id_len;
-    uint8_t minor;
-    bool head; /* there was one that could be parsed */
-    char text[ACCESS_NOTE_BYTES];
+    bool head;                   /* there was one that could be parsed */
+    struct access_parts parts;   /* then it is in here */
 };
 
 /* A request or tunnel begins, its listener known. */

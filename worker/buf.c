@@ -114,10 +114,3 @@ ssize_t buf_recv(struct buf *b, int fd)
         b->end += (uint32_t)n;
     return n;
 }
-
-void buf_append(struct buf *b, const void *bytes, size_t len)
-{
-    assert(len <= buf_room(b));
-    memcpy(b->data + b->end, bytes, len);
-    b->end += (uint32_t)len;
-}

@@ -61,8 +61,9 @@ static void put_pipe(struct handover_pipe *out, const struct pipe *p, int *fds, 
 
 uint32_t handover_note_bytes(const struct access_note *n)
 {
-    return (uint32_t)(offsetof(struct access_note, text) + n->method_len + n->target_len +
-                      n->host_len + n->agent_len + n->referer_len + n->id_len);
+    const uint16_t *len = n->parts.len;
+    return (uint32_t)(offsetof(struct access_note, parts.text) + len[ACCESS_FRONT] +
+                      len[ACCESS_REQUEST] + len[ACCESS_BACK]);
 }
 
 static uint32_t route_of(const struct txn *t)

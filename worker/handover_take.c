@@ -164,11 +164,11 @@ static void restore_note(struct txn *t, const struct offer *o)
 {
     struct access_note *n = t->note;
     uint32_t len = o->r->tunnel.note_bytes;
-    if (!n || len < offsetof(struct access_note, text))
+    if (!n || len < offsetof(struct access_note, parts.text))
         return;
     memcpy(n, o->note, len);
     if (handover_note_bytes(n) != len)
-        memset(n, 0, offsetof(struct access_note, text));
+        memset(n, 0, offsetof(struct access_note, parts.text));
     n->entry = o->entry;
     n->incarnation = o->incarnation;
 }

@@ -1,6 +1,7 @@
 #include "worker/vars.h"
 
 #include <string.h>
+#include "base/digits.h"
 #include "conf/route_hosts.h"
 #include "worker/peer.h"
 
@@ -74,7 +75,6 @@ const char *vars_scheme(const struct txn *t, const struct http1_head *h, const c
 const char *vars_request_id(struct txn *t, const struct http1_head *h, const char *base,
                             uint32_t *len)
 {
-    static const char hex[] = "0123456789abcdef";
     const struct http1_header *theirs = http1_find(h, HTTP1_H_X_REQUEST_ID);
     if (theirs && theirs->value.len > 0 && theirs->value.len <= REQUEST_ID_MAX) {
         *len = theirs->value.len;
@@ -83,9 +83,9 @@ const char *vars_request_id(struct txn *t, const struct http1_head *h, const cha
     *len = sizeof t->made_id;
     if (t->made_id[0])
         return t->made_id;
-    uint64_t r[2] = {worker_random(t->worker), worker_random(t->worker)};
-    for (unsigned i = 0; i < sizeof t->made_id; i++)
-        t->made_id[i] = hex[(r[i / 16] >> (i % 16 * 4)) & 15];
+    _Static_assert(sizeof t->made_id == 32, "two words");
+    digits_hex(t->made_id, worker_random(t->worker));
+    digits_hex(t->made_id + 16, worker_random(t->worker));
     return t->made_id;
 }
 

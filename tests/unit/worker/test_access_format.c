@@ -12,31 +12,42 @@ static struct access_text text(const char *s)
     return (struct access_text){s, (uint32_t)strlen(s)};
 }
 
-static struct access_line usual(void)
+/* What the two steps are given. */
+struct both {
+    struct access_head head;
+    struct access_line end;
+};
+
+static struct both usual(void)
 {
-    return (struct access_line){.wall_ms = 1769862896789,
-                                .request_id = text("id-1"),
-                                .method = text("GET"),
-                                .host = text("a.example"),
-                                .target = text("/x?y=1"),
-                                .user_agent = text("curl/8"),
-                                .client = "192.0.2.1",
-                                .listener = "web",
-                                .protocol = "HTTP/1.1",
-                                .pool = "app",
-                                .backend = "b1",
-                                .termination = "finished",
+    return (struct both){
+        .head = {.request_id = text("id-1"),
+                 .method = text("GET"),
+                 .host = text("a.example"),
+                 .target = text("/x?y=1"),
+                 .user_agent = text("curl/8"),
+                 .client = text("192.0.2.1"),
+                 .listener = text("web"),
+                 .protocol = text("HTTP/1.1")},
+        .end = {.wall_ms = 1769862896789,
+                                .pool = text("app"),
+                                .backend = text("b1"),
+                                .termination = text("finished"),
                                 .status = 200,
                                 .attempts = 1,
                                 .bytes_in = 10,
                                 .bytes_out = 20,
                                 .duration_us = 1234567,
-                                .backend_us = 89};
+                                .backend_us = 89}};
 }
 
-static const char *format(enum conf_access_format f, const struct access_line *l)
+static const char *format(enum conf_access_format f, const struct both *l)
 {
-    size_t len = access_format(f, l, line);
+    static struct access_parts parts;
+    access_format_head(f, &l->head, &parts);
+    CHECK(parts.len[ACCESS_FRONT] + parts.len[ACCESS_REQUEST] + parts.len[ACCESS_BACK] <=
+          (int)sizeof parts.text);
+    size_t len = access_format(&parts, &l->end, line);
     CHECK(len > 0 && len <= ACCESS_LINE_BYTES);
     CHECK(line[len - 1] == '\n');
     CHECK(memchr(line, '\n', len) == line + len - 1); /* one line */
@@ -46,7 +57,7 @@ static const char *format(enum conf_access_format f, const struct access_line *l
 
 TEST(each_format)
 {
-    struct access_line l = usual();
+    struct both l = usual();
     CHECK_STR(format(ACCESS_COMMON, &l),
               "192.0.2.1 - - [31/Jan/2026:12:34:56 +0000] \"GET /x?y=1 HTTP/1.1\" 200 20\n");
     CHECK_STR(format(ACCESS_COMBINED, &l),
@@ -64,13 +75,13 @@ TEST(each_format)
 
 TEST(what_is_not_there)
 {
-    struct access_line l = {.client = "unix", .backend_us = UINT64_MAX};
+    struct both l = {.head = {.client = text("unix")}, .end = {.backend_us = UINT64_MAX}};
     CHECK_STR(format(ACCESS_COMBINED, &l),
               "unix - - [01/Jan/1970:00:00:00 +0000] \"-\" - 0 \"-\" \"-\"\n");
     CHECK(strstr(format(ACCESS_JSON, &l), "\"backend_ms\":null") != NULL);
 }
 
-static json_t *parsed(const struct access_line *l)
+static json_t *parsed(const struct both *l)
 {
     json_error_t error;
     json_t *root = json_loads(format(ACCESS_JSON, l), JSON_REJECT_DUPLICATES, &error);
@@ -82,18 +93,18 @@ static json_t *parsed(const struct access_line *l)
 
 TEST(nothing_can_end_a_string_or_a_line)
 {
-    struct access_line l = usual();
-    l.user_agent = text("a\"b\\c\nd\re\tf\x7fg\x01h");
+    struct both l = usual();
+    l.head.user_agent = text("a\"b\\c\nd\re\tf\x7fg\x01h");
     CHECK(strstr(format(ACCESS_COMBINED, &l), "\"a\\x22b\\x5cc\\x0ad\\x0de\\x09f\\x7fg\\x01h\"\n"));
     json_t *root = parsed(&l);
-    CHECK_STR(json_string_value(json_object_get(root, "user_agent")), l.user_agent.at);
+    CHECK_STR(json_string_value(json_object_get(root, "user_agent")), l.head.user_agent.at);
     json_decref(root);
 }
 
 TEST(utf8_stays_and_what_is_none_is_escaped)
 {
-    struct access_line l = usual();
-    l.user_agent = text("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+    struct both l = usual();
+    l.head.user_agent = text("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
     CHECK(strstr(format(ACCESS_JSON, &l), "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"") != NULL);
     CHECK(strstr(format(ACCESS_COMMON, &l), "\xc3") == NULL);
     static const char *const bad[] = {"\x80",         "\xc3",
@@ -101,7 +112,7 @@ TEST(utf8_stays_and_what_is_none_is_escaped)
                                       "\xe0\x80\x80", "\xf5\x80\x80\x80",
                                       "\xff",         "\xf0\x80\x80\x80"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        l.user_agent = text(bad[i]);
+        l.head.user_agent = text(bad[i]);
         json_decref(parsed(&l));
         CHECK(strstr(line, "\\u00") != NULL);
     }
@@ -109,7 +120,7 @@ TEST(utf8_stays_and_what_is_none_is_escaped)
 
 TEST(each_byte_at_each_place)
 {
-    struct access_line l = usual();
+    struct both l = usual();
     for (unsigned byte = 1; byte < 256; byte++)
         for (unsigned at = 0; at < 50; at++) {
             char agent[51], escaped[8];
@@ -118,7 +129,7 @@ TEST(each_byte_at_each_place)
             agent[at] = (char)byte;
             bool stays = byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
             snprintf(escaped, sizeof escaped, stays ? "%c" : "\\x%02x", byte);
-            l.user_agent = text(agent);
+            l.head.user_agent = text(agent);
             format(ACCESS_COMBINED, &l);
             const char *shown = strstr(line, "\"-\" \"") + 5;
             CHECK(strncmp(shown, agent, at) == 0);
@@ -140,27 +151,27 @@ TEST(any_line_fits)
         struct access_text most = {large, 70000};
         char name[64] = "";
         memset(name, 'n', 63);
-        struct access_line l = {.wall_ms = UINT64_MAX / 1000000,
-                                .request_id = most,
-                                .method = most,
-                                .host = most,
-                                .target = most,
-                                .user_agent = most,
-                                .referer = most,
-                                .trace_id = most,
-                                .client = name,
-                                .listener = name,
-                                .protocol = name,
-                                .pool = name,
-                                .backend = name,
-                                .termination = name,
-                                .tls = name,
-                                .status = UINT32_MAX,
-                                .attempts = UINT32_MAX,
-                                .bytes_in = INT64_MAX,
-                                .bytes_out = INT64_MAX,
-                                .duration_us = UINT64_MAX - 1,
-                                .backend_us = UINT64_MAX - 1};
+        struct both l = {.head = {.request_id = most,
+                                  .method = most,
+                                  .host = most,
+                                  .target = most,
+                                  .user_agent = most,
+                                  .referer = most,
+                                  .client = text(name),
+                                  .listener = text(name),
+                                  .protocol = text(name)},
+                         .end = {.wall_ms = UINT64_MAX / 1000000,
+                                 .trace_id = most,
+                                 .pool = text(name),
+                                 .backend = text(name),
+                                 .termination = text(name),
+                                 .tls = text(name),
+                                 .status = UINT32_MAX,
+                                 .attempts = UINT32_MAX,
+                                 .bytes_in = INT64_MAX,
+                                 .bytes_out = INT64_MAX,
+                                 .duration_us = UINT64_MAX - 1,
+                                 .backend_us = UINT64_MAX - 1}};
         format(ACCESS_COMBINED, &l);
         format(ACCESS_COMMON, &l);
         json_decref(parsed(&l));
