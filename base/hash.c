@@ -41,6 +41,22 @@ static inline void sip_word(struct sip *s, uint64_t m)
     s->v0 ^= m;
 }
 
+/* Fewer than eight bytes, little-endian. */
+static inline uint64_t last_word(const unsigned char *p, size_t left)
+{
+    uint64_t m = 0;
+    uint32_t four;
+    size_t at = 0;
+    if (left >= sizeof four) {
+        memcpy(&four, p, sizeof four);
+        m = le32toh(four);
+        at = sizeof four;
+    }
+    for (; at < left; at++)
+        m |= (uint64_t)p[at] << (8 * at);
+    return m;
+}
+
 uint64_t hash_bytes(struct hash_key key, const void *data, size_t len_bytes)
 {
     const unsigned char *p = data;
@@ -52,10 +68,7 @@ uint64_t hash_bytes(struct hash_key key, const void *data, size_t len_bytes)
         memcpy(&m, p, 8);
         sip_word(&s, le64toh(m));
     }
-    m = (uint64_t)len_bytes << 56;
-    for (size_t i = 0; i < left; i++)
-        m |= (uint64_t)p[i] << (8 * i);
-    sip_word(&s, m);
+    sip_word(&s, (uint64_t)len_bytes << 56 | last_word(p, left));
     s.v2 ^= 0xff;
     for (int i = 0; i < 3; i++)
         sip_round(&s);

@@ -240,13 +240,15 @@ static void format_unix(const struct net_addr *a, char *out, size_t cap)
 
 /* Each byte in decimal from the left, then its length: one load and one store per byte. */
 #define DECIMAL_1(n)                                                                               \
-    {(n) >= 100  ? '0' + (n) / 100                                                                 \
-     : (n) >= 10 ? '0' + (n) / 10                                                                  \
-                 : '0' + (n),                                                                      \
-     (n) >= 100 ? '0' + (n) / 10 % 10 : '0' + (n) % 10, '0' + (n) % 10,                            \
-     (n) >= 100  ? 3                                                                               \
-     : (n) >= 10 ? 2                                                                               \
-                 : 1}
+    {                                                                                              \
+        (n) >= 100  ? '0' + (n) / 100                                                              \
+        : (n) >= 10 ? '0' + (n) / 10                                                               \
+                    : '0' + (n),                                                                   \
+            (n) >= 100 ? '0' + (n) / 10 % 10 : '0' + (n) % 10, '0' + (n) % 10,                     \
+            (n) >= 100  ? 3                                                                        \
+            : (n) >= 10 ? 2                                                                        \
+                        : 1                                                                        \
+    }
 #define DECIMAL_4(n)  DECIMAL_1(n), DECIMAL_1((n) + 1), DECIMAL_1((n) + 2), DECIMAL_1((n) + 3)
 #define DECIMAL_16(n) DECIMAL_4(n), DECIMAL_4((n) + 4), DECIMAL_4((n) + 8), DECIMAL_4((n) + 12)
 #define DECIMAL_64(n)                                                                              \

@@ -92,7 +92,8 @@ static void put_plain_byte(struct line *o, unsigned char c)
     put(o, digits + 6, 2);
 }
 
-/* ---- bytes that stand as they are, in all formats: visible ASCII and the space, but for " and \ */
+/* ---- bytes that stand as they are, in all formats: visible ASCII and the space, but for " and
+ * \ */
 
 /* Sets the high bit of each byte of eight that does not; those above the first may be wrong. */
 static inline uint64_t odd_of_8(uint64_t x)
@@ -121,8 +122,8 @@ static inline uint32_t copy_16(char *to, const char *from)
     _mm_storeu_si128((__m128i *)(void *)to, v);
     /* signed: what is not ASCII is below a space as well */
     __m128i low = _mm_cmplt_epi8(v, _mm_set1_epi8(' '));
-    __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-                                 _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    __m128i marks =
+        _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
     __m128i last = _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f));
     int odd = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(low, marks), last));
     return odd ? (uint32_t)__builtin_ctz((unsigned)odd) : 16;

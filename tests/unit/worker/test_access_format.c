@@ -20,25 +20,24 @@ struct both {
 
 static struct both usual(void)
 {
-    return (struct both){
-        .head = {.request_id = text("id-1"),
-                 .method = text("GET"),
-                 .host = text("a.example"),
-                 .target = text("/x?y=1"),
-                 .user_agent = text("curl/8"),
-                 .client = text("192.0.2.1"),
-                 .listener = text("web"),
-                 .protocol = text("HTTP/1.1")},
-        .end = {.wall_ms = 1769862896789,
-                                .pool = text("app"),
-                                .backend = text("b1"),
-                                .termination = text("finished"),
-                                .status = 200,
-                                .attempts = 1,
-                                .bytes_in = 10,
-                                .bytes_out = 20,
-                                .duration_us = 1234567,
-                                .backend_us = 89}};
+    return (struct both){.head = {.request_id = text("id-1"),
+                                  .method = text("GET"),
+                                  .host = text("a.example"),
+                                  .target = text("/x?y=1"),
+                                  .user_agent = text("curl/8"),
+                                  .client = text("192.0.2.1"),
+                                  .listener = text("web"),
+                                  .protocol = text("HTTP/1.1")},
+                         .end = {.wall_ms = 1769862896789,
+                                 .pool = text("app"),
+                                 .backend = text("b1"),
+                                 .termination = text("finished"),
+                                 .status = 200,
+                                 .attempts = 1,
+                                 .bytes_in = 10,
+                                 .bytes_out = 20,
+                                 .duration_us = 1234567,
+                                 .backend_us = 89}};
 }
 
 static const char *format(enum conf_access_format f, const struct both *l)
