@@ -10,24 +10,28 @@
 #include "base/log.h"
 #include "worker/link.h"
 #include "worker/tail.h"
+#include "worker/tunnel.h"
 
 #define MESSAGES_MAX 256u
 #define BYTES_MAX    131072u
 
 struct message {
     int fd;
-    uint32_t at, len;  /* in bytes */
-    struct conn *conn; /* of a client, else NULL */
-    ssize_t result;    /* as of send(2), but the error is negative */
+    uint32_t at, len;   /* in bytes */
+    struct conn *conn;  /* of a client, else NULL */
+    struct txn *tunnel; /* NULL: a whole message */
+    ssize_t result;     /* as of send(2), but the error is negative */
 };
 
 struct batch {
     struct io_uring ring;
     struct ev_loop *loop;
     struct ev_prepare before_wait;
+    struct ev_check after_wait;
     uint64_t *held; /* a bit for each descriptor */
     uint32_t held_max, used;
     bool broken; /* the ring: nothing is taken any more */
+    bool closed; /* nothing is taken: no flush would follow in this turn */
     struct message messages[MESSAGES_MAX];
     char bytes[BYTES_MAX];
 };
@@ -37,9 +41,17 @@ static struct batch *the_batch; /* NULL: nothing is taken */
 
 static void on_before_wait(struct ev_loop *loop, struct ev_prepare *watcher, int revents)
 {
-    (void)loop, (void)watcher, (void)revents;
+    (void)loop, (void)revents;
+    struct batch *b = CONTAINER_OF(watcher, struct batch, before_wait);
     if (batch_waiting)
         batch_flush();
+    b->closed = true;
+}
+
+static void on_after_wait(struct ev_loop *loop, struct ev_check *watcher, int revents)
+{
+    (void)loop, (void)revents;
+    CONTAINER_OF(watcher, struct batch, after_wait)->closed = false;
 }
 
 /* Newer kernels do less per call when they know that one thread uses the ring. */
@@ -71,11 +83,14 @@ static void open_batch(struct ev_loop *loop)
         return;
     }
     b->used = 0;
-    b->broken = false;
+    b->broken = b->closed = false;
     b->loop = loop;
     ev_prepare_init(&b->before_wait, on_before_wait);
     ev_set_priority(&b->before_wait, EV_MINPRI); /* behind those who still have something to say */
     ev_prepare_start(loop, &b->before_wait);
+    ev_check_init(&b->after_wait, on_after_wait);
+    ev_set_priority(&b->after_wait, EV_MAXPRI);
+    ev_check_start(loop, &b->after_wait);
     the_batch = b;
 }
 
@@ -84,6 +99,7 @@ static void close_batch(struct batch *b)
     batch_flush();
     the_batch = NULL;
     ev_prepare_stop(b->loop, &b->before_wait);
+    ev_check_stop(b->loop, &b->after_wait);
     io_uring_queue_exit(&b->ring);
     free(b->held);
     free(b);
@@ -112,20 +128,22 @@ static uint32_t copy(char *to, struct buf *from, uint32_t len)
     return len;
 }
 
-static bool take(int fd, struct conn *conn, struct buf *first, struct buf *second,
-                 uint32_t second_ready)
+static bool take(struct message m, struct buf *first, struct buf *second, uint32_t second_ready)
 {
     struct batch *b = the_batch;
+    int fd = m.fd;
     uint32_t head = first ? buf_len(first) : 0, len = head + second_ready;
     if (!b || len == 0 || len > BATCH_MESSAGE_BYTES || (uint32_t)fd >= b->held_max)
         return false;
     if (batch_waiting == MESSAGES_MAX || b->used + len > BYTES_MAX)
         batch_flush();
-    if (b->broken || batch_holds(fd)) /* the second of a turn would have to follow the first */
+    /* The second of a turn would have to follow the first. */
+    if (b->broken || b->closed || batch_holds(fd))
         return false;
     char *to = b->bytes + b->used;
-    b->messages[batch_waiting++] =
-        (struct message){.fd = fd, .at = b->used, .len = len, .conn = conn};
+    m.at = b->used;
+    m.len = len;
+    b->messages[batch_waiting++] = m;
     b->used += copy(to, first, head);
     b->used += copy(to + head, second, second_ready);
     b->held[fd / 64] |= (uint64_t)1 << (fd % 64);
@@ -135,13 +153,19 @@ static bool take(int fd, struct conn *conn, struct buf *first, struct buf *secon
 
 bool batch_conn(struct conn *c, struct buf *first, struct buf *second, uint32_t second_ready)
 {
-    return take(c->io.fd, c, first, second, second_ready);
+    return take((struct message){.fd = c->io.fd, .conn = c}, first, second, second_ready);
 }
 
 bool batch_upstream(struct upstream *u, struct buf *first, struct buf *second,
                     uint32_t second_ready)
 {
-    return take(u->io.fd, NULL, first, second, second_ready);
+    return take((struct message){.fd = u->io.fd}, first, second, second_ready);
+}
+
+bool batch_tunnel(struct txn *t, int fd, bool to_client, struct buf *b)
+{
+    struct conn *client = to_client ? t->conn : NULL;
+    return take((struct message){.fd = fd, .conn = client, .tunnel = t}, b, NULL, 0);
 }
 
 /* ---- sending ---- */
@@ -198,9 +222,21 @@ static bool is_broken(ssize_t result)
            result != -EINTR && result != -ECANCELED;
 }
 
+/* What may have been sent is not sent again. */
+static void settle_tunnel(const struct batch *b, const struct message *m, uint32_t sent)
+{
+    if (UNLIKELY(m->result == -ECANCELED))
+        (void)shutdown(m->fd, SHUT_RDWR);
+    tunnel_released(m->tunnel, m->conn != NULL, sent, b->bytes + m->at + sent, m->len - sent);
+}
+
 static void settle(const struct batch *b, const struct message *m)
 {
     uint32_t sent = m->result > 0 ? (uint32_t)m->result : 0;
+    if (m->tunnel) {
+        settle_tunnel(b, m, sent);
+        return;
+    }
     if (sent == m->len || is_broken(m->result) || (m->conn && m->conn->state == CONN_CLOSED))
         return;
     if (m->result == -ECANCELED || !m->conn ||

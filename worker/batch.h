@@ -1,14 +1,14 @@
 /*
  * worker/batch.h: what one turn of the event loop has to say leaves together. Whole small messages
- * (a request to a pooled backend connection, an answer that leaves the client connection open) are
- * kept until the loop is about to wait, and then all of them go with one system call (io_uring):
- * fewer entries into the kernel, and peers that are woken once for many messages. Where io_uring is
- * missing or forbidden, and for a single message, they go by send(2).
+ * (a request to a pooled backend connection, an answer that leaves the client connection open) and
+ * small chunks of tunnels are kept until the loop is about to wait, and then all of them go with one
+ * system call (io_uring): fewer entries into the kernel, and peers that are woken once for many
+ * messages. Where io_uring is missing or forbidden, and for a single message, they go by send(2).
  *
  * One batch per process. For a caller, what the batch took is sent. What the kernel then refuses is
  * found at the end of the turn: a client that does not read gets the rest later (worker/tail.h); a
- * backend connection is shut, and its requests are such as may be sent again. A broken connection
- * tells its owner by its descriptor, as ever.
+ * backend connection is shut, and its requests are such as may be sent again; a tunnel is told. A
+ * broken connection tells its owner by its descriptor, as ever.
  *
  * Whoever does anything else with a descriptor (send, splice, shutdown, close, hand over) calls
  * batch_settle first.
@@ -26,6 +26,8 @@ void batch_use(struct ev_loop *loop, bool wanted);
 bool batch_conn(struct conn *c, struct buf *first, struct buf *second, uint32_t second_ready);
 bool batch_upstream(struct upstream *u, struct buf *first, struct buf *second,
                     uint32_t second_ready);
+/* The same for a tunnel, which hears of the result in any case: tunnel_released(). */
+bool batch_tunnel(struct txn *t, int fd, bool to_client, struct buf *b);
 
 extern uint32_t batch_waiting; /* messages; for batch_settle alone */
 void batch_flush(void);

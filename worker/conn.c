@@ -393,12 +393,19 @@ static void writable(struct conn *c)
         relay_response_push(c->txn);
 }
 
+/* A tunnel knows itself what it holds. */
+static bool in_tunnel(const struct conn *c)
+{
+    return c->txn && c->txn->state == TXN_TUNNEL;
+}
+
 static void on_client_io(struct ev_loop *loop, struct ev_io *io, int revents)
 {
     (void)loop;
     struct conn *c = CONTAINER_OF(io, struct conn, io);
     MAGIC_CHECK(c, CONN_MAGIC);
-    batch_settle(conn_fd(c));
+    if (!in_tunnel(c))
+        batch_settle(conn_fd(c));
     if (c->link)
         revents = c->link->ops->ready(c->link, revents);
     if (revents & EV_WRITE)

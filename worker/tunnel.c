@@ -54,6 +54,7 @@ static int flush(struct txn *t, struct buf **at, bool to_client)
 /* One side is gone: the other is told in the same way, not by a clean end. */
 static void cut(struct txn *t, const char *why)
 {
+    tunnel_settle(t);
     upstream_reset(t);
     conn_reset(t->conn, why);
 }
@@ -77,7 +78,7 @@ static void pass_fin(struct link *l, int fd, bool eof, bool *shut)
         return; /* the peer is gone already: its own watcher says so */
 }
 
-static void set_watchers(struct txn *t)
+void tunnel_watch(struct txn *t)
 {
     bool to_backend = t->conn->in || t->to_backend, to_client = t->rbuf || t->to_client;
     conn_want(t->conn, (!t->client_eof && !to_backend ? EV_READ : 0) | (to_client ? EV_WRITE : 0));
@@ -87,6 +88,10 @@ static void set_watchers(struct txn *t)
 
 void tunnel_pump(struct txn *t)
 {
+    if (UNLIKELY(t->torn)) {
+        cut(t, "out of memory");
+        return;
+    }
     int backend = flush(t, &t->conn->in, false);
     int client = flush(t, &t->rbuf, true);
     if (client == -1) {
@@ -107,7 +112,7 @@ void tunnel_pump(struct txn *t)
         conn_close(t->conn, "finished");
         return;
     }
-    set_watchers(t);
+    tunnel_watch(t);
 }
 
 /* Reads into *at. False: the tunnel ended. */
@@ -166,19 +171,27 @@ static bool receive(struct txn *t, bool from_client, uint64_t *n)
 void tunnel_client_readable(struct txn *t)
 {
     uint64_t n = 0;
+    if (UNLIKELY(t->held_in))
+        tunnel_settle(t);
+    bool first = !t->conn->in;
     if (!receive(t, true, &n))
         return;
     account_client_in(t, n);
-    tunnel_pump(t);
+    if (!first || n == 0 || !tunnel_held(t, false))
+        tunnel_pump(t);
 }
 
 void tunnel_upstream_readable(struct txn *t)
 {
     uint64_t n = 0;
+    if (UNLIKELY(t->held_out))
+        tunnel_settle(t);
+    bool first = !t->rbuf;
     if (!receive(t, false, &n))
         return;
     account_backend_in(t, n);
-    tunnel_pump(t);
+    if (!first || n == 0 || !tunnel_held(t, true))
+        tunnel_pump(t);
 }
 
 void tunnel_start(struct txn *t)

@@ -12,6 +12,7 @@
 #include "worker/reply.h"
 #include "worker/retry.h"
 #include "worker/splice.h"
+#include "worker/tunnel.h"
 #include "worker/txn_start.h"
 #include "worker/upstream.h"
 #include "worker/worker_int.h"
@@ -78,6 +79,7 @@ static void drop_unsent_body(struct txn *t)
 /* What it holds, but for its place in the books. */
 static void let_go(struct txn *t)
 {
+    tunnel_settle(t);
     if (t->wait)
         txn_cancel_wait(t);
     txn_release_head(t);

@@ -18,11 +18,11 @@ from lib.wait import wait_until
 CLIENTS = 16
 
 
-def start(ballast, origin, top="", **options):
+def start(ballast, origin, top="", protocol="http", **options):
     port = free_port()
     instance = ballast(f"""
 {top}
-listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", protocol = "{protocol}", pool = "app" }} }}
 pools = {{ app = {{ backends = [ "{origin.address}" ], health = {{ type = "none" }} }} }}
 """, workers=1, **options)
     instance.port = port
@@ -63,9 +63,10 @@ def worker(instance):
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("protocol", ["http", "tcp"])
 @pytest.mark.parametrize("together", ["true", "false"])
-def test_four_data_calls_at_most_and_no_epoll_ctl_per_request(ballast, origin, tmp_path, together):
-    b = start(ballast, origin(keep_requests=False), f"io_uring = {together}")
+def test_four_data_calls_at_most_and_no_epoll_ctl_per_request(ballast, origin, tmp_path, together, protocol):
+    b = start(ballast, origin(keep_requests=False), f"io_uring = {together}", protocol)
     out = tmp_path / "strace"
     with Talk(b.port) as talk:
         tracer = subprocess.Popen(["strace", "-c", "-o", str(out), "-p", str(worker(b))], stderr=subprocess.PIPE)
@@ -91,7 +92,7 @@ def test_four_data_calls_at_most_and_no_epoll_ctl_per_request(ballast, origin, t
 
 
 @pytest.fixture
-def counted(ballast, origin, tmp_path):
+def counted(request, ballast, origin, tmp_path):
     """An instance and a function that says how often its worker has allocated."""
     if sanitized():
         pytest.skip("AddressSanitizer brings its own allocator, and slabs are off under it")
@@ -99,7 +100,8 @@ def counted(ballast, origin, tmp_path):
     source = os.path.join(os.path.dirname(__file__), "lib", "malloc_count.c")
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", str(library), source], check=True, timeout=60)
     counts.write_bytes(bytes(4096 * 8))
-    b = start(ballast, origin(keep_requests=False), env={"LD_PRELOAD": str(library), "MALLOC_COUNT_FILE": str(counts)})
+    b = start(ballast, origin(keep_requests=False), protocol=getattr(request, "param", "http"),
+              env={"LD_PRELOAD": str(library), "MALLOC_COUNT_FILE": str(counts)})
 
     def allocations():
         with open(counts, "rb") as f:
@@ -109,6 +111,7 @@ def counted(ballast, origin, tmp_path):
     return b, allocations
 
 
+@pytest.mark.parametrize("counted", ["http", "tcp"], indirect=True)
 def test_no_allocation_per_request(counted):
     b, allocations = counted
     with Talk(b.port) as talk:
