@@ -66,10 +66,11 @@ static bool has_jwt(const struct conf_auth *a)
     return a->jwt.jwks || a->jwt.secret_file;
 }
 
+/* n may be no group: what stands in a list has no name. */
 static const struct node *child(const struct node *n, const char *name)
 {
     for (uint32_t i = 0; i < n->count; i++)
-        if (strcmp(n->children[i].name, name) == 0)
+        if (n->children[i].name && strcmp(n->children[i].name, name) == 0)
             return &n->children[i];
     return NULL;
 }
