@@ -120,8 +120,8 @@ run:
 .PHONY: test
 test:
 	@.ci/deps build test
-	@$(SUBMAKE) all unit-programs
-	@$(SUBMAKE) $(SANITIZE) all unit-programs
+	@$(SUBMAKE) all unit-programs bench-programs
+	@$(SUBMAKE) $(SANITIZE) all unit-programs bench-programs
 	@/usr/bin/python3 tests/run.py $(BUILD) build-asan
 
 .PHONY: check-unit
@@ -129,12 +129,12 @@ check-unit: unit-programs
 	@/usr/bin/python3 tests/run.py --unit $(BUILD)
 
 .PHONY: check-func
-check-func: all
+check-func: all bench-programs
 	@/usr/bin/python3 tests/run.py --func $(BUILD) $(T)
 
 .PHONY: asan
 asan:
-	@$(SUBMAKE) $(SANITIZE) all unit-programs
+	@$(SUBMAKE) $(SANITIZE) all unit-programs bench-programs
 
 .PHONY: release
 release:

@@ -1,4 +1,4 @@
-# make bench [BENCH_ARGS="--short"]: ballast side by side with a blind relay and with the nginx and HAProxy of this system.
+# make bench [BENCH_ARGS="--short"]: ballast side by side with a blind relay and with nginx, HAProxy and h2o, which it installs.
 # make bench-growth: what grows with backends, routes, connections and reloads.
 # make bench-dns: what a DNS query costs through ballast, through a blind relay and through nginx.
 # make bench-udp: holds 100,000 sessions of datagrams.
@@ -34,6 +34,7 @@ bench-pick: $(BUILD)/tests/bench/bench_pick
 
 .PHONY: bench
 bench: all bench-programs
+	@.ci/deps bench
 	@/usr/bin/python3 tests/bench/bench.py --build $(BUILD) $(BENCH_ARGS)
 
 .PHONY: bench-growth

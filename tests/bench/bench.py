@@ -1,13 +1,13 @@
 #!/usr/bin/python3
-"""ballast side by side with a blind relay (the floor) and with the nginx and HAProxy of this system.
+"""ballast side by side with a blind relay (the floor) and with the nginx, HAProxy and h2o of this system.
 
     tests/bench/bench.py [--build DIR] [--rounds N] [--seconds S] [--scenarios small,close,big,tcp,tls,tlshs,tlsre,h2]
-                         [--proxies ballast,ballast-rules,floor,nginx,haproxy,haproxy-splice] [--json] [--short]
+                         [--proxies ballast,ballast-rules,floor,nginx,haproxy,haproxy-splice,h2o] [--json] [--short]
 
 The headline is processor time (user + system, all processes of a proxy) per request: it does not depend on who shares the
-machine as wall-clock figures do. Rounds are interleaved, proxy by proxy, and the median of the rounds is shown; compare only
-figures of one run. ballast-rules has ten routes, a rate limit and an access log as well; it takes part only when it is named. Each proxy has one worker on core 0; wrk and the origin are on core 1. --short runs everything for a
-second and fails when anything does not work; its figures mean nothing.
+machine as wall-clock figures do. Rounds are interleaved, proxy by proxy, and the median of the rounds is shown, and
+how far apart the rounds were; compare only figures of one run. ballast-rules has ten routes, a rate limit and an access log as well; it takes part only
+when it is named. Each proxy has one worker on core 0; wrk and the origin are on core 1. --short runs everything for a second and fails when anything does not work; its figures mean nothing.
 """
 
 import argparse
@@ -36,7 +36,7 @@ SCENARIOS = {
 }
 H2_CLIENTS, H2_STREAMS, HANDSHAKE_CLIENTS = 16, 16, 16
 ON_DEMAND = ("ballast-rules",)  # only when they are named
-PEERS = ("nginx", "haproxy", "haproxy-splice")
+PEERS = ("nginx", "haproxy", "haproxy-splice", "h2o")
 
 
 def arguments():
@@ -93,6 +93,7 @@ def median_of(rounds):
         values = [r[key] for r in rounds if r[key] is not None]
         out[key] = sum(values) if key in ("requests", "failed") else statistics.median(values) if values else None
     out["cpu_us_rounds"] = [round(r["cpu_us"], 2) for r in rounds]
+    out["spread"] = (max(out["cpu_us_rounds"]) - min(out["cpu_us_rounds"])) / max(out["cpu_us"], 0.01)
     return out
 
 
@@ -126,11 +127,11 @@ def cell(value, form):
 
 
 def table(scenario, results):
-    rows = [("proxy", "us/request", "user", "system", "x best peer", "x floor", "core %", "req/s", "p50 us", "p99 us",
+    rows = [("proxy", "us/request", "user", "system", "x best peer", "x floor", "spread", "core %", "req/s", "p50 us", "p99 us",
              "failed", "PSS MB")]
     for name, r in results.items():
         rows.append((name, cell(r["cpu_us"], "{:.2f}"), cell(r["user_us"], "{:.2f}"), cell(r["system_us"], "{:.2f}"),
-                     cell(r["to_best_peer"], "{:.2f}"), cell(r["to_floor"], "{:.2f}"),
+                     cell(r["to_best_peer"], "{:.2f}"), cell(r["to_floor"], "{:.2f}"), cell(r["spread"], "{:.0%}"),
                      cell(r["core_percent"], "{:.0f}"), cell(r["requests_per_s"], "{:.0f}"),
                      cell(r["p50_us"], "{:.0f}"), cell(r["p99_us"], "{:.0f}"),
                      str(r["failed"]), cell(r["pss_kb"] / 1024, "{:.1f}")))
@@ -164,6 +165,13 @@ def start_all(stack, chosen, directory, build, cores):
     return running
 
 
+def noise(results, rounds):
+    """How much one round differed from another: what is not apart by more than that may be the same."""
+    spreads = [row["spread"] for rows in results.values() for row in rows.values()]
+    return (f"\nThe costliest and the cheapest of {rounds} rounds were {statistics.median(spreads):.0%} of the cost apart, "
+            f"{max(spreads):.0%} at most. Load of the machine: {os.getloadavg()[0]:.1f}.")
+
+
 def broken(results):
     return [f"{scenario}: {name}: {row['requests']} requests, {row['failed']} failed"
             for scenario, rows in results.items() for name, row in rows.items() if row["failed"] or not row["requests"]]
@@ -182,6 +190,7 @@ def main():
     else:
         for scenario, rows in results.items():
             print(table(scenario, rows))
+        print(noise(results, args.rounds))
     problems = broken(results)
     for problem in problems:
         print(f"failed: {problem}", file=sys.stderr)

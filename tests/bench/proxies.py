@@ -79,6 +79,30 @@ listen tcp_in
     server origin 127.0.0.1:{origin}
 """
 
+H2O = """
+user: {user}
+num-threads: 1
+pid-file: {dir}/h2o.pid
+error-log: {dir}/h2o.errors
+max-connections: 4096
+listen:
+  host: 127.0.0.1
+  port: {http}
+listen:
+  host: 127.0.0.1
+  port: {tls}
+  ssl:
+    certificate-file: {pem}
+    key-file: {pem}
+    minimum-version: TLSv1.2
+proxy.preserve-host: ON
+hosts:
+  default:
+    paths:
+      "/":
+        proxy.reverse.url: "http://127.0.0.1:{origin}/"
+"""
+
 BALLAST = """
 workers = 1
 user = "{user}"
@@ -247,6 +271,8 @@ def available(build):
     if shutil.which("haproxy"):
         found["haproxy"] = (("http", "tcp", "tls"), haproxy_command)
         found["haproxy-splice"] = (("http", "tcp", "tls"), lambda p: haproxy_command(p, "option splice-request\n    option splice-response"))
+    if shutil.which("h2o"):
+        found["h2o"] = (("http", "tls"), lambda p: ["h2o", "-m", "worker", "-c", p.write(H2O)])
     return found
 
 
