@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -158,6 +159,18 @@ bool net_kernel_tls(void)
     int fd = open_stream(AF_INET);
     known = fd != -1 && setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") == -1 &&
             errno == ENOTCONN;
+    if (fd != -1)
+        (void)close(fd);
+    return known == 1;
+}
+
+bool net_udp_segments(void)
+{
+    static int known = -1;
+    if (known != -1)
+        return known == 1;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    known = fd != -1 && setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &(int){0}, sizeof(int)) == 0;
     if (fd != -1)
         (void)close(fd);
     return known == 1;

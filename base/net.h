@@ -69,6 +69,8 @@ int net_set_nonblock(int fd) MUST_CHECK;
 void net_set_nodelay(int fd); /* no-op for unix sockets */
 /* Can the kernel seal TLS records itself (kTLS)? Looks once. */
 bool net_kernel_tls(void);
+/* Can the kernel cut what is sent into datagrams (UDP_SEGMENT)? Looks once. */
+bool net_udp_segments(void);
 void net_set_linger0(int fd); /* the next close sends RST */
 void net_set_keepalive(int fd);
 

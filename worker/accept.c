@@ -135,6 +135,8 @@ static int add(struct worker *w, uint32_t listener_row, uint32_t bind_id)
     a->worker = w;
     a->bind_id = bind_id;
     a->listener_row = listener_row;
+    if (datagram)
+        udp_merge(child_listen_fd(w->child, bind_id));
     ev_io_init(&a->io, datagram ? udp_on_readable : on_accept, child_listen_fd(w->child, bind_id),
                EV_READ);
     a->next = w->acceptors;

@@ -20,6 +20,7 @@
 
 #define BUCKETS_FIRST 256u
 #define ANSWERS_MAX   16u /* of one session before the others have their turn */
+#define BURST         4u  /* answers at once: there may be more to come */
 #define DRAIN_MS      1000u
 #define LEAVE_BATCHES 8u
 #define SESSIONS_MANY 1024u    /* ports are shared between backends from here on */
@@ -122,6 +123,7 @@ static int open_socket(struct udp_session *s)
     int fd = udp_ports_open(&w->udp->ports, to, w->udp->count > SESSIONS_MANY, &s->port);
     if (fd == -1)
         return -1;
+    s->merged = false;
     ev_io_init(&s->io, on_backend, fd, EV_READ);
     ev_io_start(w->loop, &s->io);
     return 0;
@@ -288,45 +290,45 @@ static void rearm(struct conn *c)
 
 /* ---- there ---- */
 
-/* What a full buffer does not take is lost, as datagrams are; an error is the backend's. */
-static bool taken(struct udp_session *s, const char *bytes, size_t len)
+/* False: an error that is the backend's; the run is what it was not given. */
+static bool taken(struct udp_session *s, struct udp_run *run)
 {
-    ssize_t n = send(s->io.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n >= 0)
-        account_backend_out(s->conn->txn, (uint64_t)n);
-    return n >= 0 || errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE || errno == EINTR;
+    uint64_t sent_bytes = 0;
+    int result = udp_io_send(s->io.fd, run, &sent_bytes);
+    account_backend_out(s->conn->txn, sent_bytes);
+    return result == 0;
 }
 
-static void forward(struct udp_session *s, const char *bytes, size_t len)
+static void forward(struct udp_session *s, const struct udp_run *run)
 {
     struct conn *c = s->conn;
-    account_client_in(c->txn, len);
+    struct udp_run left = *run;
+    account_client_in(c->txn, run->len);
     for (;;) {
         if (s->io.fd == -1 && !choose(s)) {
             c->txn->failed = true;
             conn_close(c, "no backend for a datagram");
             return;
         }
-        if (taken(s, bytes, len))
+        if (taken(s, &left))
             break;
         leave(s, errno);
     }
-    s->asked++;
+    s->asked += udp_run_count(run);
     if (UNLIKELY(c->worker->now_us - s->noted_us > NOTE_US))
         note(s);
     rearm(c);
 }
 
-static void on_datagram(struct acceptor *a, const struct udp_key *key, const char *bytes,
-                        size_t len)
+static void on_datagrams(struct acceptor *a, const struct udp_key *key, const struct udp_run *run)
 {
     struct udp *u = a->worker->udp;
     uint64_t hash = hash_bytes(u->seed, key, sizeof *key);
     struct udp_session *s = *find(u, key, hash);
     if (!s)
-        s = begin(a, key, hash, bytes, len);
+        s = begin(a, key, hash, run->bytes, udp_run_first(run));
     if (s)
-        forward(s, bytes, len);
+        forward(s, run);
 }
 
 void udp_on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
@@ -334,7 +336,7 @@ void udp_on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
     (void)loop, (void)revents;
     struct acceptor *a = CONTAINER_OF(io, struct acceptor, io);
     MAGIC_CHECK(a, ACCEPTOR_MAGIC);
-    udp_io_receive(a->worker->udp, a, on_datagram);
+    udp_io_receive(a->worker->udp, a, on_datagrams);
 }
 
 /* ---- and back ---- */
@@ -362,21 +364,39 @@ static bool pass_on(struct udp_session *s, const char *bytes, size_t len)
     return false;
 }
 
+static bool pass_run(struct udp_session *s, struct udp_run *run)
+{
+    do {
+        if (!pass_on(s, run->bytes, udp_run_first(run)))
+            return false;
+    } while (udp_run_next(run));
+    return true;
+}
+
+/* The backend sends faster than we read: a system call more for this session pays now. */
+static void merge(struct udp_session *s)
+{
+    udp_merge(s->io.fd);
+    s->merged = true;
+}
+
 static void on_backend(struct ev_loop *loop, struct ev_io *io, int revents)
 {
     (void)loop, (void)revents;
     struct udp_session *s = CONTAINER_OF(io, struct udp_session, io);
     MAGIC_CHECK(s, UDP_MAGIC);
-    char *bytes = s->conn->worker->udp->in;
-    for (uint32_t i = 0; i < ANSWERS_MAX; i++) {
-        ssize_t n = recv(s->io.fd, bytes, UDP_DATAGRAM_BYTES, MSG_DONTWAIT);
-        if (n == -1) {
+    for (size_t taken = 0; taken < ANSWERS_MAX;) {
+        struct udp_run run;
+        if (udp_io_read(s, s->conn->worker->udp->in, &run) == -1) {
             if (errno != EAGAIN && errno != EINTR)
                 leave(s, errno);
             return;
         }
-        if (!pass_on(s, bytes, (size_t)n))
+        taken += udp_run_count(&run);
+        if (!pass_run(s, &run))
             return;
+        if (taken >= BURST && !s->merged)
+            merge(s);
     }
 }
 
@@ -384,7 +404,7 @@ void udp_leave(struct acceptor *a)
 {
     const struct worker *w = a->worker;
     for (uint32_t i = 0; i < LEAVE_BATCHES; i++)
-        udp_io_receive(w->udp, a, on_datagram);
+        udp_io_receive(w->udp, a, on_datagrams);
     int fd = w->child->orphaned ? -1 : fcntl(a->io.fd, F_DUPFD_CLOEXEC, 3);
     ev_io_set(&a->io, fd, EV_READ);
 }

@@ -19,6 +19,8 @@
 void udp_on_readable(struct ev_loop *loop, struct ev_io *io, int revents);
 /* Before the first socket of this kind: makes what sessions need. 0, or -1 no memory. */
 int udp_prepare(struct worker *w) MUST_CHECK;
+/* From now on the kernel may put datagrams of one sender to this socket together (Linux 5.0). */
+void udp_merge(int fd);
 /* The socket goes: its sessions can answer nobody any more. */
 void udp_forget(struct worker *w, const struct acceptor *a);
 /* The worker leaves, and its listening sockets are closed: takes what is queued on this one, and

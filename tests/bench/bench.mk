@@ -2,12 +2,13 @@
 # make bench-growth: what grows with backends, routes, connections and reloads.
 # make bench-dns: what a DNS query costs through ballast, through a blind relay and through nginx.
 # make bench-udp: holds 100,000 sessions of datagrams.
+# make bench-flows: what a datagram of a long flow costs.
 # make bench-health: what checking 10,000 backends every 10 s costs.
 # make bench-http1: nanoseconds per message head.
 # make bench-pick: nanoseconds per pick for each algorithm.
 # make bench-route: nanoseconds per routing decision in tables of 10 to 10,000 routes.
 BENCH_PROGRAMS := $(BUILD)/tests/bench/floor $(BUILD)/tests/bench/origin $(BUILD)/tests/bench/handshakes \
-	$(BUILD)/tests/bench/datagrams
+	$(BUILD)/tests/bench/datagrams $(BUILD)/tests/bench/flows
 
 $(BENCH_PROGRAMS): %: %.o
 	$(LINK) -o $@ $< $(if $(findstring handshakes,$@),-lssl -lcrypto)
@@ -41,7 +42,10 @@ bench: all bench-programs
 bench-growth: all bench-programs
 	@/usr/bin/python3 tests/bench/growth.py --build $(BUILD) $(BENCH_ARGS)
 
-.PHONY: bench-dns bench-udp
+.PHONY: bench-dns bench-udp bench-flows
+bench-flows: all bench-programs
+	@/usr/bin/python3 tests/bench/udp_flows.py --build $(BUILD) $(BENCH_ARGS)
+
 bench-dns: all bench-programs
 	@/usr/bin/python3 tests/bench/dns.py --build $(BUILD) $(BENCH_ARGS)
 
