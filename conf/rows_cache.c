@@ -61,8 +61,9 @@ static const struct conf_row cache_rows[] = {
      .fallback = "0s",
      .max = DURATION_MAX,
      .also = "proxy_cache_background_update updating",
-     .help = "For so long after it ceased to be fresh others get it at once while one request "
-             "fetches it anew; where a response does not say `stale-while-revalidate` itself"},
+     .help = "For so long after it ceased to be fresh a response is served at once and fetched "
+             "anew behind that, by a request of the balancer's own; where a response does not say "
+             "`stale-while-revalidate` itself"},
     {.name = "wait",
      .type = CONF_T_DURATION,
      FIELD(struct conf_cache, wait_ms),

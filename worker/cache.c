@@ -1,4 +1,4 @@
-/* worker/cache.c: see worker/cache.h. What becomes of a request, and of its response. */
+/* worker/cache.c: see worker/cache.h. What becomes of a request. */
 #include "worker/cache.h"
 
 #include <stdio.h>
@@ -9,7 +9,8 @@
 #include "worker/conn.h"
 #include "worker/reply.h"
 #include "worker/txn.h"
-#include "worker/verdict.h"
+
+#define REFRESHES_MAX 1024u /* of a worker at a time: a backend that hangs holds no more up */
 
 /* ---- small ones ---- */
 
@@ -49,8 +50,11 @@ void cache_end(struct txn *t)
 {
     struct txn_cache *tc = t->cache;
     struct worker *w = t->worker;
-    account_cache(t, (enum cache_result)tc->result);
+    account_cache(t, tc->quiet ? CACHE_UNSAID : (enum cache_result)tc->result);
     cache_store_end(tc);
+    w->cache_refreshes -= tc->quiet;
+    if (tc->quiet && !tc->kept) /* not again at once */
+        cache_pass(w->table, tc->claim_hash, w->now_us);
     cache_release_claim(tc);
     cache_wait_end(tc);
     cache_unpin_ref(tc);
@@ -82,6 +86,7 @@ static void read_fields(struct txn_cache *tc, const struct http1_head *h, const 
     http_cache_control_init(&tc->asked);
     tc->authorized = h->present & 1ull << HTTP1_H_AUTHORIZATION || tc->t->claims ||
                      tc->t->conn->identity; /* the backend is told who it is, one way or another */
+    tc->cookies = h->present & 1ull << HTTP1_H_COOKIE;
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
         const char *name = base + f->name.off;
@@ -136,8 +141,15 @@ static struct txn_cache *begin(struct txn *t, const struct conf_cache *rule,
     return t->cache = tc;
 }
 
-/* To the backend; what comes is kept when it may be. */
-static bool fetch(struct txn_cache *tc, const struct http1_head *h, const char *base)
+/* May the whole be asked for, although the client has conditions? Not where it is likely for that
+ * client alone, or known not to be kept: there its condition saves something. */
+static bool may_ask_whole(const struct txn_cache *tc)
+{
+    const struct worker *w = tc->t->worker;
+    return !tc->authorized && !tc->cookies && !cache_passes(w->table, tc->hash, w->now_us);
+}
+
+void cache_fetch(struct txn_cache *tc, const struct http1_head *h, const char *base)
 {
     struct worker *w = tc->t->worker;
     tc->result = tc->pinned ? CACHE_EXPIRED : CACHE_MISS;
@@ -151,8 +163,14 @@ static bool fetch(struct txn_cache *tc, const struct http1_head *h, const char *
         tc->fetches = false;
     if (tc->pinned && tc->fetches) {
         char conditions[CACHE_CONDITIONS_BYTES];
-        tc->whole = tc->t->revalidates = cache_conditions(tc->t, conditions) > 0;
+        tc->t->revalidates = cache_conditions(tc->t, conditions) > 0;
     }
+    tc->whole = tc->quiet || tc->t->revalidates || (tc->fetches && may_ask_whole(tc));
+}
+
+static bool fetch(struct txn_cache *tc, const struct http1_head *h, const char *base)
+{
+    cache_fetch(tc, h, base);
     return true;
 }
 
@@ -184,15 +202,6 @@ static bool is_stale(const struct txn_cache *tc)
     return cache_age_s(tc) >= cache_about(tc->t->worker->table, &tc->ref)->fresh_s;
 }
 
-/* Is it stale for less than this? Not when the client itself wants another. */
-static bool is_stale_within(const struct txn_cache *tc, uint32_t seconds)
-{
-    const struct cache_about *a = cache_about(tc->t->worker->table, &tc->ref);
-    uint64_t age = cache_age_s(tc);
-    return !a->must_revalidate && !tc->asked.no_cache && tc->asked.max_age == HTTP_CACHE_NONE &&
-           age < (uint64_t)a->fresh_s + seconds;
-}
-
 /* Only one of many asks the backend. */
 static bool fetch_for_many(struct txn_cache *tc, const struct http1_head *h, const char *base)
 {
@@ -202,8 +211,6 @@ static bool fetch_for_many(struct txn_cache *tc, const struct http1_head *h, con
     case CACHE_UNCLAIMED: return fetch(tc, h, base);
     case CACHE_CLAIMED: tc->claimed = true; break;
     case CACHE_HELD:
-        if (tc->pinned && is_stale_within(tc, cache_about(w->table, &tc->ref)->while_revalidate_s))
-            return serve_now(tc, CACHE_STALE);
         if (tc->rule->wait_ms == 0)
             return fetch(tc, h, base);
         cache_unpin_ref(tc);
@@ -230,7 +237,7 @@ static bool refuse(struct txn_cache *tc)
 static bool goes_alone(const struct txn_cache *tc, const struct http1_head *h)
 {
     const struct worker *w = tc->t->worker;
-    return tc->impatient || h->is_head || (tc->conditional && !tc->pinned) ||
+    return tc->impatient || h->is_head || (tc->conditional && !tc->pinned && !may_ask_whole(tc)) ||
            cache_passes(w->table, tc->hash, w->now_us);
 }
 
@@ -244,6 +251,29 @@ static bool fetch_alone(struct txn_cache *tc, const struct http1_head *h, const 
     return fetch(tc, h, base);
 }
 
+static bool may_be_stale(const struct txn_cache *tc)
+{
+    return cache_is_stale_within(tc,
+                                 cache_about(tc->t->worker->table, &tc->ref)->while_revalidate_s);
+}
+
+/* RFC 5861 3: who asks gets the stale one at once; behind that one fetches it anew. False: nobody
+ * can. */
+static bool is_refreshed(struct txn_cache *tc)
+{
+    struct worker *w = tc->t->worker;
+    if (cache_passes(w->table, tc->hash, w->now_us) || /* it was tried a moment ago */
+        w->cache_refreshes >= REFRESHES_MAX)
+        return true;
+    tc->claim_hash = tc->hash;
+    if (cache_claim(w->table, w->slot, tc->hash, ++w->cache_serial, &tc->claim) != CACHE_CLAIMED)
+        return true;
+    tc->claimed = true;
+    bool started = cache_refresh(tc);
+    cache_release_claim(tc);
+    return started;
+}
+
 static bool look(struct txn_cache *tc, const struct http1_head *h, const char *base)
 {
     if (tc->asked.no_store || tc->covered || (tc->conditional && is_strict(h, base)))
@@ -251,6 +281,8 @@ static bool look(struct txn_cache *tc, const struct http1_head *h, const char *b
     tc->pinned = cache_key_find(tc, h, base);
     if (tc->pinned && is_fresh(tc)) /* or stale, and the client does not mind */
         return serve_now(tc, is_stale(tc) ? CACHE_STALE : CACHE_HIT);
+    if (tc->pinned && may_be_stale(tc) && is_refreshed(tc))
+        return serve_now(tc, CACHE_STALE);
     if (tc->asked.only_if_cached)
         return refuse(tc);
     if (tc->ranged)
@@ -277,89 +309,6 @@ bool step_cache(struct txn *t, const struct http1_head *h, const char *base)
         return true;
     struct txn_cache *tc = t->cache ? t->cache : begin(t, rule, h, base);
     return !tc || tc->unsafe || look(tc, h, base);
-}
-
-/* ---- the response ---- */
-
-static bool is_error(unsigned status)
-{
-    return status == 500 || status == 502 || status == 503 || status == 504;
-}
-
-bool cache_stands_in(struct txn *t, unsigned status)
-{
-    struct txn_cache *tc = t->cache;
-    if (!tc->pinned || !is_error(status) || t->state == TXN_REPLY ||
-        !is_stale_within(tc, cache_about(t->worker->table, &tc->ref)->if_error_s))
-        return false;
-    cache_release_claim(tc);
-    t->failed = false;
-    cache_serve(tc, CACHE_STALE);
-    return true;
-}
-
-/* The backend has done its part, and its answer is not passed on. */
-static void drop_answer(struct txn *t, bool whole)
-{
-    struct worker *w = t->worker;
-    account_response(t, t->res->status);
-    verdict_response(t, t->res->status);
-    txn_leave_backend(t, whole);
-    slab_put(&w->head_slab, t->res);
-    buf_put(&w->bufs, t->rbuf);
-    t->res = NULL;
-    t->rbuf = NULL;
-    t->res_ready = 0;
-}
-
-static bool confirm(struct txn *t, bool whole)
-{
-    struct txn_cache *tc = t->cache;
-    cache_store_freshen(tc, t->res, buf_at(t->rbuf));
-    drop_answer(t, whole);
-    cache_release_claim(tc);
-    cache_serve(tc, CACHE_REVALIDATED);
-    return true;
-}
-
-static void invalidate(struct txn_cache *tc, unsigned status)
-{
-    struct worker *w = tc->t->worker;
-    struct cache_key k = cache_key_of(tc);
-    if (status >= 200 && status < 400)
-        cache_invalidate(w->table, w->slot, &k);
-}
-
-/* Not kept: those who wait need not, and for a while nobody does. A confirmation for the client
- * itself says nothing about that. */
-static void pass_on(struct txn_cache *tc, unsigned status)
-{
-    struct worker *w = tc->t->worker;
-    if (tc->fetches && tc->pinned && status < 500 && status != 304) /* it is not so any more */
-        cache_drop(w->table, w->slot, &tc->ref);
-    if (tc->fetches && status != 304)
-        cache_pass(w->table, tc->claim_hash, w->now_us);
-    cache_release_claim(tc);
-}
-
-bool cache_takes_answer(struct txn *t, bool whole)
-{
-    struct txn_cache *tc = t->cache;
-    unsigned status = t->res->status;
-    if (tc->unsafe)
-        invalidate(tc, status);
-    if (tc->pinned && t->revalidates && status == 304)
-        return confirm(t, whole);
-    if (tc->pinned && is_error(status) &&
-        is_stale_within(tc, cache_about(t->worker->table, &tc->ref)->if_error_s)) {
-        drop_answer(t, whole);
-        return cache_stands_in(t, status);
-    }
-    t->keeps = tc->fetches && cache_store_begin(tc, t->res, buf_at(t->rbuf));
-    if (!t->keeps)
-        pass_on(tc, status);
-    cache_unpin_ref(tc);
-    return false;
 }
 
 /* ---- what clients are told ---- */
@@ -405,7 +354,11 @@ bool cache_drops(const struct txn *t, const struct http1_header *f, const char *
     const struct txn_cache *tc = t->cache;
     const char *name = base + f->name.off;
     if (!t->res_head_done)
-        return tc->whole && f->name.len > 3 && strncasecmp(name, "if-", 3) == 0;
+        return tc->whole && ((f->name.len > 3 && strncasecmp(name, "if-", 3) == 0) ||
+                             cache_is_named(f, base, "range"));
+    if (tc->unmodified && (f->id == HTTP1_H_TRANSFER_ENCODING || f->id == HTTP1_H_TRAILER ||
+                           !cache_goes_with_304(f, base)))
+        return true;
     return tells(tc) && tc->rule->header == CONF_CACHE_HEADER_X_CACHE && f->name.len == 7 &&
            strncasecmp(name, "x-cache", 7) == 0;
 }

@@ -36,6 +36,10 @@ bool step_cache(struct txn *t, const struct http1_head *h, const char *base);
 bool cache_takes_answer(struct txn *t, bool whole);
 /* Bytes of its body, without framing. */
 void cache_keep(struct txn *t, const char *bytes, uint32_t len);
+/* Is the head all that is passed on, if that? */
+bool cache_discards(const struct txn *t);
+/* t->res is about to be passed on, and may become a 304. */
+void cache_shape(struct txn *t);
 /* The body is complete. */
 void cache_complete(struct txn *t);
 /* Answers instead of an error of our own with this status; false: it cannot. */

@@ -16,7 +16,11 @@ struct txn_cache {
     bool unsafe;    /* a success invalidates what is kept */
     bool authorized, conditional, ranged;
     bool covered; /* a field says that another method is meant */
-    bool whole;   /* the backend is asked without the client's conditions */
+    bool cookies;
+    bool quiet;      /* a request of our own */
+    bool unmodified; /* the answer is what the client has */
+    bool kept;       /* the response is in the cache */
+    bool whole;      /* the backend is asked without the client's conditions */
     bool claimed, waiting, impatient, waited;
     bool pinned, filling;
     struct http_cache_control asked;
@@ -79,6 +83,16 @@ bool cache_store_head(const struct txn_cache *tc, struct buf *out) MUST_CHECK;
 
 /* Answers with the pinned response. Nothing was sent yet. */
 void cache_serve(struct txn_cache *tc, enum cache_result how);
+/* What a client's conditions say about this response. */
+bool cache_is_unmodified(const struct http1_head *asked, const char *asked_base,
+                         const struct http1_head *h, const char *base) MUST_CHECK;
+
+bool cache_goes_with_304(const struct http1_header *f, const char *base);
+
+/* ---- cache_refresh.c ---- */
+
+/* Fetches the pinned response anew for nobody, with the claim of tc. False: it cannot. */
+bool cache_refresh(struct txn_cache *tc) MUST_CHECK;
 
 /* ---- cache_wait.c ---- */
 
@@ -90,6 +104,8 @@ void cache_list_remove(struct cache_list *all, struct txn_cache *tc);
 
 /* ---- cache.c ---- */
 
+/* To the backend; what comes is kept when it may be. */
+void cache_fetch(struct txn_cache *tc, const struct http1_head *h, const char *base);
 void cache_unpin_ref(struct txn_cache *tc);
 void cache_release_claim(struct txn_cache *tc);
 /* The client's head: parsed again when it is gone from the connection; base gets its bytes. Valid
@@ -107,6 +123,15 @@ static inline uint64_t cache_age_s(const struct txn_cache *tc)
     int64_t born_us = cache_about(tc->t->worker->table, &tc->ref)->born_us;
     int64_t age_us = (int64_t)tc->t->worker->now_us - born_us;
     return age_us > 0 ? (uint64_t)age_us / 1000000 : 0;
+}
+
+/* Is it stale for less than this? Not when the client itself wants another. */
+static inline bool cache_is_stale_within(const struct txn_cache *tc, uint32_t seconds)
+{
+    const struct cache_about *a = cache_about(tc->t->worker->table, &tc->ref);
+    uint64_t age = cache_age_s(tc);
+    return !a->must_revalidate && !tc->asked.no_cache && tc->asked.max_age == HTTP_CACHE_NONE &&
+           tc->asked.min_fresh == HTTP_CACHE_NONE && age < (uint64_t)a->fresh_s + seconds;
 }
 
 #endif

@@ -42,8 +42,8 @@ static bool same(struct field a, struct field b)
 }
 
 /* RFC 9110 13.2.2: If-None-Match goes before If-Modified-Since. */
-static bool is_unmodified(const struct http1_head *asked, const char *asked_base,
-                          const struct http1_head *h, const char *base)
+bool cache_is_unmodified(const struct http1_head *asked, const char *asked_base,
+                         const struct http1_head *h, const char *base)
 {
     int64_t now_s = (int64_t)(clock_wall_ms() / 1000), since_s, modified_s;
     struct field tags = find(asked, asked_base, "if-none-match"), etag = find(h, base, "etag");
@@ -89,7 +89,7 @@ static void make_plan(const struct txn_cache *tc, const struct http1_head *h, co
     const struct http1_head *asked;
     if (h->status != 200 || !(asked = cache_client_head(tc, &asked_base)))
         return;
-    if (tc->conditional && is_unmodified(asked, asked_base, h, base))
+    if (tc->conditional && cache_is_unmodified(asked, asked_base, h, base))
         *p = (struct plan){NOT_MODIFIED, 0, 0};
     else if (tc->ranged)
         plan_part(p, asked, asked_base, h, base);
@@ -98,7 +98,7 @@ static void make_plan(const struct txn_cache *tc, const struct http1_head *h, co
 /* ---- the head ---- */
 
 /* RFC 9110 15.4.5: what describes the body that is not sent is left out. */
-static bool goes_with_304(const struct http1_header *f, const char *base)
+bool cache_goes_with_304(const struct http1_header *f, const char *base)
 {
     const char *name = base + f->name.off;
     return f->name.len < 8 || strncasecmp(name, "content-", 8) != 0 ||
@@ -111,7 +111,7 @@ static void copy_fields(struct buf *out, const struct http1_head *h, const char 
 {
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
-        if (shape != PART && !goes_with_304(f, base))
+        if (shape != PART && !cache_goes_with_304(f, base))
             continue;
         buf_append(out, base + f->name.off, f->name.len);
         buf_append(out, ": ", 2);
@@ -211,6 +211,8 @@ void cache_serve(struct txn_cache *tc, enum cache_result how)
     const struct cache_about *a = cache_about(table, &tc->ref);
     struct plan p;
     release_answer(t);
+    t->req_is_head |= tc->quiet;
+    tc->unmodified = false;
     if (!write_head(tc, &p)) {
         conn_close(t->conn, "a stored response could not be read");
         return;

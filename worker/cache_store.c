@@ -212,6 +212,7 @@ static void publish(struct txn_cache *tc)
     }
     fill_done(tc);
     cache_fill_publish(w->table, w->slot, &tc->fill, &tc->about);
+    tc->kept = true;
     if (!cache_guard_holds(w->table, tc->address, tc->guard)) /* a purge may have gone by it */
         cache_fill_retract(w->table, w->slot, &tc->fill);
     cache_pass_end(w->table, tc->hash);

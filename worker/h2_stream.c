@@ -7,6 +7,8 @@
 
 #define CHUNK_ROOM 16u /* of a chunk's size line and its end */
 
+static const struct link_ops h2_stream_ops;
+
 static struct h2_stream *self(struct link *l)
 {
     return CONTAINER_OF(l, struct h2_stream, link);
@@ -34,7 +36,7 @@ static uint32_t waiting(const struct buf *b)
 static struct h2_stream *client_of(const struct h2_stream *st)
 {
     const struct conn *c = st->up && st->up->txn ? st->up->txn->conn : NULL;
-    return c && c->is_stream && c->link ? self(c->link) : NULL;
+    return c && c->link && c->link->ops == &h2_stream_ops ? self(c->link) : NULL;
 }
 
 static uint32_t held(const struct h2_stream *st)
@@ -232,7 +234,7 @@ static void stream_end(struct link *l, bool reset)
     h2_wake(st->session);
 }
 
-const struct link_ops h2_stream_ops = {
+static const struct link_ops h2_stream_ops = {
     .recv = stream_recv,
     .send = stream_send,
     .shut = stream_shut,

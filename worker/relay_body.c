@@ -14,7 +14,10 @@ static void take_length(struct txn *t)
     if (UNLIKELY(t->keeps))
         cache_keep(t, relay_raw_at(t), n);
     t->res_left -= n;
-    t->res_ready += n;
+    if (UNLIKELY(t->res_out == BODY_DISCARD) && n)
+        t->rbuf->start += n;
+    else
+        t->res_ready += n;
     t->res_done = t->res_left == 0;
 }
 
@@ -48,7 +51,7 @@ static bool take_chunks(struct txn *t)
             memmove(to, from + payload.off, payload.len);
             to += payload.len;
             t->res_ready += payload.len;
-        } else {
+        } else if (t->res_out != BODY_DISCARD) {
             t->res_ready += used;
         }
         from += used;
@@ -58,6 +61,8 @@ static bool take_chunks(struct txn *t)
         memmove(to, from, left); /* bytes behind the message: seen as such by the caller */
         t->rbuf->end = (uint32_t)(to - t->rbuf->data) + left;
     }
+    if (UNLIKELY(t->res_out == BODY_DISCARD) && t->rbuf)
+        t->rbuf->start = (uint32_t)(from - t->rbuf->data);
     return true;
 }
 
@@ -89,6 +94,8 @@ bool relay_take_body(struct txn *t)
             cache_keep(t, relay_raw_at(t), relay_raw_len(t));
         if (t->res_out == BODY_ENCHUNK)
             wrap_chunk(t);
+        else if (t->res_out == BODY_DISCARD)
+            t->rbuf->start = t->rbuf->end;
         else
             t->res_ready = buf_len(t->rbuf);
         return true;

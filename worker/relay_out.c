@@ -14,6 +14,8 @@ static uint32_t in_head(const struct txn *t)
 
 uint32_t relay_response_pending(const struct txn *t)
 {
+    if (UNLIKELY(t->res_out == BODY_DISCARD) && !t->res_done)
+        return 0; /* the head waits for the body */
     return in_head(t) + t->res_ready + splice_waiting(t->to_client) +
            compress_waiting(t->compressor);
 }
@@ -63,8 +65,20 @@ static int send_compressed(struct txn *t)
     }
 }
 
+/* Only the head goes, once the body has come: to those who have the body, or to nobody. */
+static void drop_quietly(struct txn *t)
+{
+    if (t->quiet && t->head_out)
+        t->head_out->start = t->head_out->end;
+}
+
 int relay_response_send(struct txn *t)
 {
+    if (UNLIKELY(t->res_out == BODY_DISCARD)) {
+        if (!t->res_done)
+            return 1;
+        drop_quietly(t);
+    }
     if (t->to_client) /* then no buffer holds anything */
         return send_spliced(t);
     if (UNLIKELY(t->compressor != NULL))

@@ -21,6 +21,7 @@
 #include "worker/verdict.h"
 
 #define STORED_ROUNDS 8
+#define DRAINED_BYTES 65536u
 
 static const struct http1_limits response_limits = {BUF_LARGE_BYTES - 4096, HTTP1_HEADERS_MAX};
 
@@ -66,11 +67,15 @@ static void choose_framing(struct txn *t, const struct http1_head *h)
         else
             t->res_out = BODY_ENCHUNK;
     }
+    if (UNLIKELY(t->cache != NULL) && cache_discards(t))
+        t->res_out = BODY_DISCARD;
 }
 
 static bool pass_head(struct txn *t)
 {
     const struct http1_head *h = t->res;
+    if (UNLIKELY(t->cache != NULL))
+        cache_shape(t);
     t->req_replayable = false;
     t->status = h->status;
     t->res_head_done = true;
@@ -189,6 +194,16 @@ static void response_complete(struct txn *t)
     t->up_head = NULL;
 }
 
+/* A body that goes nowhere, not even into the cache, is not waited for when it is long. */
+static void cut_discarded(struct txn *t)
+{
+    bool short_ = t->res_body == HTTP1_BODY_LENGTH && t->res_left <= DRAINED_BYTES;
+    if (t->keeps || t->res_done || short_)
+        return;
+    t->res_done = true;
+    t->res_upstream_keep = false;
+}
+
 /* Everything in rbuf is looked at. False: the txn was answered, ended, or is with another backend.
  */
 static bool take(struct txn *t)
@@ -204,6 +219,8 @@ static bool take(struct txn *t)
         txn_bad_response(t, "invalid chunk from backend");
         return false;
     }
+    if (UNLIKELY(t->res_out == BODY_DISCARD))
+        cut_discarded(t);
     if (t->res_done)
         response_complete(t);
     return true;

@@ -104,7 +104,8 @@ static void forget(struct txn *t)
 static void end(struct txn *t)
 {
     let_go(t);
-    account_txn(t);
+    if (LIKELY(!t->quiet))
+        account_txn(t);
     if (t->note)
         access_end(t);
     forget(t);

@@ -40,7 +40,6 @@ static void note_request(struct txn *t, const struct http1_head *h, struct buf *
         h->body == HTTP1_BODY_NONE || (h->body == HTTP1_BODY_LENGTH && h->content_length == 0);
     http1_chunked_reset(&t->req_chunked);
     t->client_close = !h->keep_alive || conn_must_go(t->conn);
-    account_client_in(t, h->head_bytes);
 }
 
 /* ---- the steps ---- */
@@ -136,10 +135,21 @@ void txn_start_http(struct conn *c)
     if (!t)
         return;
     note_request(t, c->head, c->in);
+    account_client_in(t, c->head->head_bytes);
     if (UNLIKELY(t->listener->traceparent))
         trace_begin(t, c->head, buf_at(c->in));
     if (t->note)
         access_note_head(t, c->head, buf_at(c->in));
+    txn_advance(t);
+}
+
+void txn_start_own(struct txn *t)
+{
+    t->quiet = true;
+    if (t->note)
+        access_drop(t);
+    note_request(t, t->conn->head, t->conn->in);
+    t->step = ARRAY_LEN(steps) - 1;
     txn_advance(t);
 }
 

@@ -21,4 +21,7 @@ void txn_advance(struct txn *t);
 /* The request's head is done with: its bytes are consumed. */
 void txn_release_head(struct txn *t);
 
+/* A request of our own, as route, pool and generation of the txn say: to the backend with it. */
+void txn_start_own(struct txn *t);
+
 #endif

@@ -190,7 +190,7 @@ struct txn_rate {
     uint32_t limit, remaining, reset_s, retry_after_s;
 };
 
-enum txn_body_out { BODY_AS_IS, BODY_DECHUNK, BODY_ENCHUNK };
+enum txn_body_out { BODY_AS_IS, BODY_DECHUNK, BODY_ENCHUNK, BODY_DISCARD };
 
 struct txn {
     uint32_t magic;
@@ -283,6 +283,7 @@ struct txn {
     bool keeps;               /* the body on its way is being kept */
     bool stored;              /* the answer comes from the cache */
     bool revalidates;         /* the request asks whether a stored response is still good */
+    bool quiet;               /* nobody asked for it: it is in no books but the backend's */
 };
 
 struct worker {
@@ -333,6 +334,7 @@ struct worker {
     } cache_waiters;              /* requests that wait for the fetch of another */
     uint64_t cache_filling_bytes; /* of bodies being kept */
     uint32_t cache_serial;        /* of the last fetch for many */
+    uint32_t cache_refreshes;     /* fetches for nobody under way */
     struct slab stream_slab, conn_slab, txn_slab, upstream_slab, head_slab, note_slab;
     struct access_buffer *access[CHILD_LOGS_MAX]; /* by sink */
     struct buf_pool bufs;
