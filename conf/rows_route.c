@@ -339,8 +339,8 @@ static const struct conf_row route_rows[] = {
      .also = "shadow copy",
      .help =
          "A pool that gets a copy of each request, without TLS. Its answers are dropped; a request "
-         "neither waits nor fails for it. Copied is what is there as a whole when the request "
-         "goes out: a body that comes later (larger than some 10 KiB) is not"},
+         "neither waits nor fails for it. Where the copy of a body falls back by more than the "
+         "system and 64 KiB here hold, it is broken off"},
     {.name = "timeouts",
      .type = CONF_T_GROUP,
      .flags = CONF_OMIT,

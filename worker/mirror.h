@@ -7,8 +7,12 @@
 
 #include "worker/types.h"
 
-/* t->up_head holds the request as it goes to its backend. Only one that is there as a whole, body
- * included, is copied. */
+/* The request goes to its backend: its head and what is here of its body are in t->up_head and at
+ * the front of the connection's input. Of the rest mirror_more tells, had bytes of which were
+ * ready before. */
 void mirror_copy(struct txn *t);
+void mirror_more(struct txn *t, uint32_t had);
+/* The request ended before its body did. */
+void mirror_end(struct txn *t);
 
 #endif

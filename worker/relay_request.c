@@ -4,6 +4,7 @@
 #include "worker/conn.h"
 #include "worker/dispatch.h"
 #include "worker/link.h"
+#include "worker/mirror.h"
 #include "worker/relay.h"
 #include "worker/splice.h"
 #include "worker/txn.h"
@@ -65,10 +66,8 @@ static bool refuse_body(struct txn *t, unsigned status, const char *text)
     return false;
 }
 
-bool relay_request_take(struct txn *t)
+static bool take(struct txn *t)
 {
-    if (t->req_done)
-        return true;
     if (t->req_body == HTTP1_BODY_LENGTH) {
         take_length(t);
         return true;
@@ -78,6 +77,18 @@ bool relay_request_take(struct txn *t)
     uint64_t limit = t->listener->limits.body_bytes;
     if (limit && t->req_body_bytes > limit)
         return refuse_body(t, 413, "Request body too large");
+    return true;
+}
+
+bool relay_request_take(struct txn *t)
+{
+    uint32_t had = t->req_ready;
+    if (t->req_done)
+        return true;
+    if (!take(t))
+        return false;
+    if (UNLIKELY(t->mirror != NULL))
+        mirror_more(t, had);
     return true;
 }
 

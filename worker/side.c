@@ -22,6 +22,7 @@ struct side {
     struct http1_head *head;
     side_done *done;
     void *data;
+    uint32_t timeout_ms;
     bool connecting, is_head;
 };
 
@@ -55,6 +56,11 @@ static void end(struct side *s, bool answered)
     gen_unref(w, gen);
 }
 
+void side_leave(struct side *s)
+{
+    s->done = NULL;
+}
+
 void side_cancel(struct side *s)
 {
     s->done = NULL;
@@ -72,6 +78,19 @@ static bool push(struct side *s)
     if (n == -1 && errno != EAGAIN)
         return false;
     link_watch(NULL, s->worker->loop, &s->io, EV_READ | (buf_len(s->out) ? EV_WRITE : 0));
+    return true;
+}
+
+bool side_append(struct side *s, const char *bytes, uint32_t len)
+{
+    struct worker *w = s->worker;
+    if (!buf_reserve(&w->bufs, &s->out, len))
+        return false;
+    buf_append(s->out, bytes, len);
+    s->timer.repeat = s->timeout_ms / 1000.;
+    ev_timer_again(w->loop, &s->timer);
+    if (!s->connecting)
+        link_watch(NULL, w->loop, &s->io, EV_READ | EV_WRITE);
     return true;
 }
 
@@ -185,6 +204,7 @@ struct side *side_start(struct worker *w, struct gen *g, struct pool_rt *pool, s
     s->done = done;
     s->data = data;
     s->connecting = true;
+    s->timeout_ms = timeout_ms;
     s->is_head = buf_len(out) > 5 && memcmp(buf_at(out), "HEAD ", 5) == 0;
     w->side_count++;
     ev_io_start(w->loop, &s->io);

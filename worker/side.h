@@ -18,6 +18,10 @@ typedef void side_done(void *data, const struct http1_head *h, const char *base)
  * all the same. done may be NULL. */
 struct side *side_start(struct worker *w, struct gen *g, struct pool_rt *pool, struct buf *out,
                         uint32_t timeout_ms, side_done *done, void *data);
+/* More of its body. False: more waits to be sent than it may keep. */
+bool side_append(struct side *s, const char *bytes, uint32_t len) MUST_CHECK;
+/* Nobody waits for it any longer: it goes on alone. */
+void side_leave(struct side *s);
 void side_cancel(struct side *s);
 
 #endif

@@ -45,7 +45,7 @@ static inline bool splice_request_fits(const struct txn *t)
 {
     return t->req_left >= (t->req_spliced ? 1u : SPLICE_MIN_BYTES) &&
            t->req_body == HTTP1_BODY_LENGTH && t->state == TXN_EXCHANGE && t->up && !t->conn->in &&
-           !t->up_head && !t->send_broken && !t->conn->link && !t->up->link;
+           !t->up_head && !t->send_broken && !t->conn->link && !t->up->link && !t->mirror;
 }
 
 #endif

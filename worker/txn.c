@@ -7,6 +7,7 @@
 #include "worker/compress.h"
 #include "worker/cache.h"
 #include "worker/conn.h"
+#include "worker/mirror.h"
 #include "worker/pick.h"
 #include "worker/relay.h"
 #include "worker/reply.h"
@@ -84,6 +85,8 @@ static void let_go(struct txn *t)
         txn_cancel_wait(t);
     txn_release_head(t);
     drop_unsent_body(t);
+    if (UNLIKELY(t->mirror != NULL))
+        mirror_end(t);
     txn_leave_backend(t, false);
     if (UNLIKELY(t->retrying))
         retry_end(t);

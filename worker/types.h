@@ -268,9 +268,9 @@ struct txn {
     /* tunnel */
     bool bulk_in, bulk_out; /* much came at once from the client, from the backend */
     bool client_eof, up_eof, client_shut, up_shut; /* FIN received from / sent to each side */
-    bool held_in, held_out; /* bytes for the backend, for the client wait in the batch */
-    bool torn;              /* some that the batch did not get rid of are lost */
-    uint64_t bytes_in, bytes_out;                  /* from and to the client */
+    bool held_in, held_out;       /* bytes for the backend, for the client wait in the batch */
+    bool torn;                    /* some that the batch did not get rid of are lost */
+    uint64_t bytes_in, bytes_out; /* from and to the client */
     struct txn_rate rate;
     bool failed;      /* no answer from a backend could be given */
     bool aborted;     /* the client gave up */
@@ -279,6 +279,7 @@ struct txn {
     struct txn *queue_prev;
     uint64_t queued_us;       /* since when it waits for a place */
     struct access_note *note; /* NULL: no access log */
+    struct side *mirror;      /* its copy, while the body comes; or NULL */
     struct txn_cache *cache;  /* NULL: nothing to do with the response cache */
     bool keeps;               /* the body on its way is being kept */
     bool stored;              /* the answer comes from the cache */

@@ -351,25 +351,6 @@ def test_a_question_takes_only_so_long(asking):
     assert not [r for r in b.app.requests if r.target != "/"]
 
 
-def test_copies_go_to_another_pool(ballast, origin):
-    port, app, copy = free_port(), origin(id="app"), origin(id="copy")
-    ballast(f'''listeners = {{ web = {{ bind = "127.0.0.1:{port}",
-              routes = ( {{ path = "/m/", pool = "app", mirror = "copy", strip_prefix = true }}, {{ path = "/", pool = "app" }} ) }} }}
-        pools = {{ app = {{ backends = [ "{app.address}" ], health = {{ type = "none" }} }}
-                   copy = {{ backends = [ "{copy.address}" ], health = {{ type = "none" }} }} }}''')
-    copy.script["/x"] = reply(500, "broken")
-    copy.hold()  # it may take its time
-    with http.Client(port) as c:
-        assert c.request("POST", "/m/echo?a=b", [], b"hello").body == b"hello"
-        assert c.get("/m/x").text == "app" and c.get("/y").text == "app"
-    copy.release()
-    wait_until(lambda: len(copy.requests) == 2, what="two copies")
-    first = next(r for r in copy.requests if r.method == "POST")
-    assert (first.target, first.body) == ("/echo?a=b", b"hello")
-    copy.stop()
-    assert http.get(port, "/m/x").text == "app"
-
-
 def test_bad_input_of_side_requests(tmp_path):
     path = tmp_path / "c.conf"
     path.write_text('''pools = { app = { backends = [ "127.0.0.1:1" ] }, safe = { backends = [ "127.0.0.1:2" ], tls = { verify = false } } }
