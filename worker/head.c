@@ -328,6 +328,21 @@ static void add_status_line(struct buf *out, const struct http1_head *h, const c
     ADD_LITERAL(out, "\r\n");
 }
 
+/* It has no body that anything could frame (RFC 9110 8.6, 15.2). */
+static bool interim_drops(const struct txn *t UNUSED, const struct http1_header *f)
+{
+    return f->hop || (BIT(f->id) & (CONNECTION_OWN | BIT(HTTP1_H_TRANSFER_ENCODING) |
+                                    BIT(HTTP1_H_CONTENT_LENGTH)));
+}
+
+void head_build_interim(struct txn *t, const struct http1_head *h)
+{
+    const char *base = buf_at(t->rbuf);
+    add_status_line(t->head_out, h, base);
+    copy_fields(t->head_out, h, base, interim_drops, t, NULL, NULL);
+    ADD_LITERAL(t->head_out, "\r\n");
+}
+
 uint32_t head_response_bytes(const struct txn *t, const struct http1_head *h)
 {
     const struct conf_edits *edits = t->route->response_edits;

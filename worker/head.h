@@ -13,6 +13,7 @@
     1024u /* what we add to a head at most, but for copies of its own fields                       \
            */
 
+#define HEAD_STATUS_BYTES   32u   /* a status line without its reason */
 #define HEAD_IDENTITY_BYTES 2048u /* who a client with a certificate is */
 
 /* Builds t->up_head from the parsed head at the start of conn->in. 0, or -1 no memory. */
@@ -24,6 +25,9 @@ uint32_t head_response_bytes(const struct txn *t, const struct http1_head *h);
 /* Appends the response head to t->head_out from the parsed head at the start of t->rbuf. 0, or -1
  * no memory. */
 int head_build_response(struct txn *t, const struct http1_head *h) MUST_CHECK;
+/* The same for an interim (1xx) response; there is room for it (head_bytes and
+ * HEAD_STATUS_BYTES). */
+void head_build_interim(struct txn *t, const struct http1_head *h);
 /* Strict-Transport-Security as the listener wants it, with its CRLF, or "". */
 const char *head_hsts(const struct txn *t);
 bool head_accepts_html(const struct http1_head *h, const char *bytes);

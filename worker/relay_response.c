@@ -40,14 +40,14 @@ static bool room_for_head(struct txn *t, uint32_t bytes)
 
 /* An interim response goes to the client at once (RFC 9110 15.2), but for HTTP/1.0 clients, who do
  * not know them. */
-static bool forward_interim(struct txn *t, uint32_t bytes)
+static bool forward_interim(struct txn *t)
 {
     if (!t->req_http10) {
-        if (!room_for_head(t, bytes))
+        if (!room_for_head(t, t->res->head_bytes + HEAD_STATUS_BYTES))
             return false;
-        buf_append(t->head_out, buf_at(t->rbuf), bytes);
+        head_build_interim(t, t->res);
     }
-    t->rbuf->start += bytes;
+    t->rbuf->start += t->res->head_bytes;
     http1_head_reset(t->res);
     return true;
 }
@@ -144,7 +144,7 @@ static enum took take_parsed(struct txn *t)
 {
     uint16_t status = t->res->status;
     if (status < 200 && status != 101)
-        return forward_interim(t, t->res->head_bytes) ? NEED_MORE : BAD_HEAD;
+        return forward_interim(t) ? NEED_MORE : BAD_HEAD;
     if (status == 101 && !switch_allowed(t))
         return BAD_HEAD;
     if (refuse_status(t, t->res))

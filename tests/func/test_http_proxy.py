@@ -217,6 +217,24 @@ def test_interim_responses_are_forwarded(web, recording_origin):
     assert data.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 ") and data.endswith(b"ok")
 
 
+def test_interim_responses_lose_what_is_of_one_connection(web, recording_origin):
+    fields = (b"Connection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=1\r\nUpgrade: x\r\nProxy-Connection: close\r\n"
+              b"Content-Length: 5\r\nLink: </a>\r\n")
+    o = recording_origin(b"HTTP/1.1 103 \r\n%s\r\nHTTP/1.1 102 Wait\r\nTE: trailers\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" % fields)
+    b = web(o)
+    data = http.exchange(b.port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert data.startswith(b"HTTP/1.1 103 \r\nLink: </a>\r\n\r\nHTTP/1.1 102 Wait\r\n\r\nHTTP/1.1 200 OK\r\n") and data.endswith(b"ok")
+
+
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 103 Early\r\n\r\n"])
+@pytest.mark.parametrize("fields", [b"", b"Connection: Upgrade\r\nUpgrade: websocket\r\n"])
+def test_nobody_switches_protocols_unasked(web, recording_origin, before, fields):
+    o = recording_origin(before + b"HTTP/1.1 101 Switching Protocols\r\n%s\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" % fields)
+    b = web(o)
+    data = http.exchange(b.port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b"HTTP/1.1 502 " in data and b" 101 " not in data and b"ok" not in data
+
+
 def test_expect_100_continue(web, origin):
     b = web(origin())
     with http.Client(b.port) as c:
