@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "base/digits.h"
 #include "conf/route.h"
 #include "worker/account.h"
 #include "worker/cache_int.h"
@@ -313,6 +314,13 @@ bool step_cache(struct txn *t, const struct http1_head *h, const char *base)
 
 /* ---- what clients are told ---- */
 
+static char *put(char *to, const char *text)
+{
+    size_t len = strlen(text);
+    memcpy(to, text, len);
+    return to + len;
+}
+
 static size_t x_cache(const struct txn_cache *tc, char *out)
 {
     static const char *const names[] = {[CACHE_HIT] = "HIT",
@@ -321,7 +329,7 @@ static size_t x_cache(const struct txn_cache *tc, char *out)
                                         [CACHE_STALE] = "STALE",
                                         [CACHE_REVALIDATED] = "REVALIDATED",
                                         [CACHE_BYPASS] = "BYPASS"};
-    return (size_t)snprintf(out, CACHE_FIELDS_BYTES / 2, "X-Cache: %s\r\n", names[tc->result]);
+    return (size_t)(put(put(put(out, "X-Cache: "), names[tc->result]), "\r\n") - out);
 }
 
 /* RFC 9211 */
@@ -342,6 +350,11 @@ static size_t cache_status(const struct txn_cache *tc, char *out)
         snprintf(more, sizeof more, "; stored");
     return (size_t)snprintf(out, CACHE_FIELDS_BYTES - 32, "Cache-Status: ballast; %s%s\r\n",
                             names[tc->result], more);
+}
+
+static size_t age(const struct txn_cache *tc, char *out)
+{
+    return (size_t)(put(digits_uint(put(out, "Age: "), cache_age_s(tc)), "\r\n") - out);
 }
 
 static bool tells(const struct txn_cache *tc)
@@ -368,7 +381,7 @@ size_t cache_fields(const struct txn *t, char out[CACHE_FIELDS_BYTES])
     const struct txn_cache *tc = t->cache;
     size_t len = 0;
     if (t->stored)
-        len = (size_t)snprintf(out, 32, "Age: %u\r\n", (unsigned)cache_age_s(tc));
+        len = age(tc, out);
     if (!tells(tc))
         return len;
     return len + (tc->rule->header == CONF_CACHE_HEADER_STATUS ? cache_status(tc, out + len)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/clock.h"
+#include "base/digits.h"
 #include "base/http_date.h"
 #include "worker/account.h"
 #include "worker/cache_int.h"
@@ -173,7 +174,7 @@ static bool write_head(struct txn_cache *tc, struct plan *p)
     struct txn *t = tc->t;
     struct worker *w = t->worker;
     const struct cache_about *a = cache_about(w->table, &tc->ref);
-    char line[48];
+    char line[DIGITS_UINT_MAX];
     uint32_t need = a->head_bytes + ADDED_BYTES;
     bool large = need + a->body_bytes > BUF_SMALL_BYTES - 128;
     *p = (struct plan){WHOLE, 0, a->body_bytes};
@@ -184,8 +185,10 @@ static bool write_head(struct txn_cache *tc, struct plan *p)
     if ((tc->conditional || tc->ranged) && !shape_head(tc, p, a->body_bytes))
         return false;
     if (p->shape != NOT_MODIFIED && a->status != 204) {
-        snprintf(line, sizeof line, "Content-Length: %" PRIu64 "\r\n", p->count);
-        add_text(t->rbuf, line);
+        add_text(t->rbuf, "Content-Length: ");
+        char *end = digits_uint(line, p->count);
+        buf_append(t->rbuf, line, (size_t)(end - line));
+        add_text(t->rbuf, "\r\n");
     }
     add_text(t->rbuf, "\r\n");
     return parse(t);
