@@ -296,20 +296,30 @@ void cache_fill_retract(struct table *t, uint32_t slot, const struct cache_fill 
 
 /* ---- reading ---- */
 
+const char *cache_run(const struct table *t, struct cache_ref *r, uint64_t most, uint32_t *len)
+{
+    if (r->at == CACHE_BLOCK_BYTES) {
+        r->block = r->block == INDEX_NONE ? INDEX_NONE : next_of(t, r->block);
+        r->at = 0;
+    }
+    if (r->block == INDEX_NONE)
+        return NULL;
+    const char *run = block_at(t, r->block) + r->at;
+    *len = CACHE_BLOCK_BYTES - r->at;
+    if (*len > most)
+        *len = (uint32_t)most;
+    r->at += *len;
+    return run;
+}
+
 uint32_t cache_read(const struct table *t, struct cache_ref *r, char *to, uint32_t len)
 {
-    uint32_t done = 0;
+    uint32_t done = 0, n = 0;
     while (done < len) {
-        if (r->at == CACHE_BLOCK_BYTES) {
-            r->block = r->block == INDEX_NONE ? INDEX_NONE : next_of(t, r->block);
-            r->at = 0;
-        }
-        if (r->block == INDEX_NONE)
+        const char *run = cache_run(t, r, len - done, &n);
+        if (!run)
             break;
-        uint32_t n = CACHE_BLOCK_BYTES - r->at;
-        n = n < len - done ? n : len - done;
-        memcpy(to + done, block_at(t, r->block) + r->at, n);
-        r->at += n;
+        memcpy(to + done, run, n);
         done += n;
     }
     return done;

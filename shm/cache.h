@@ -62,6 +62,9 @@ bool cache_find(struct table *t, uint32_t slot, const struct cache_key *k,
 void cache_unpin(struct table *t, uint32_t slot, const struct cache_ref *r);
 /* Copies the next len bytes; fewer: that was all there is. */
 uint32_t cache_read(const struct table *t, struct cache_ref *r, char *to, uint32_t len);
+/* The next bytes where they lie, at most so many, as far as they lie together: nothing is copied.
+ * NULL: there is no more. */
+const char *cache_run(const struct table *t, struct cache_ref *r, uint64_t most, uint32_t *len);
 /* Stands at this byte, counted from the beginning of the key. */
 void cache_seek(const struct table *t, struct cache_ref *r, uint64_t at);
 static inline struct cache_entry *cache_entry_of(const struct table *t, const struct cache_ref *r)

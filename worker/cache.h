@@ -46,6 +46,9 @@ void cache_complete(struct txn *t);
 bool cache_stands_in(struct txn *t, unsigned status);
 /* Copies more of a stored body to b; 0: there is no more. */
 uint32_t cache_more(struct txn *t, struct buf *b);
+/* Sends more of a stored body from where it lies, to a client's plain socket. Bytes, or -1 with
+ * errno. */
+ssize_t cache_send(struct txn *t) MUST_CHECK;
 /* The txn ends. */
 void cache_end(struct txn *t);
 

@@ -1,9 +1,12 @@
 /* worker/cache_serve.c: from a stored response to the client's: whole, a part, or "not modified".
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include "base/clock.h"
 #include "base/digits.h"
 #include "base/http_date.h"
@@ -13,6 +16,7 @@
 #include "worker/relay.h"
 #include "worker/txn.h"
 
+#define SENT_BLOCKS 32u  /* with one system call */
 #define ADDED_BYTES 256u /* what the stored head gets: length, range, the empty line */
 
 static const struct http1_limits limits = {BUF_LARGE_BYTES, HTTP1_HEADERS_MAX};
@@ -238,6 +242,49 @@ uint32_t cache_more(struct txn *t, struct buf *b)
     b->end += n;
     tc->left -= n;
     account_cache_served(w, n);
+    if (tc->left == 0)
+        cache_unpin_ref(tc);
+    return n;
+}
+
+static uint32_t gather(const struct txn_cache *tc, struct iovec iov[SENT_BLOCKS])
+{
+    struct cache_ref r = tc->ref;
+    uint32_t count = 0, n = 0;
+    for (uint64_t left = tc->left; left && count < SENT_BLOCKS; left -= n) {
+        const char *run = cache_run(tc->t->worker->table, &r, left, &n);
+        if (!run)
+            break;
+        iov[count++] = (struct iovec){(char *)(uintptr_t)run, n};
+    }
+    return count;
+}
+
+static void skip(struct txn_cache *tc, uint64_t len)
+{
+    uint32_t n = 0;
+    tc->left -= len;
+    for (; len && cache_run(tc->t->worker->table, &tc->ref, len, &n); len -= n)
+        continue;
+}
+
+ssize_t cache_send(struct txn *t)
+{
+    struct txn_cache *tc = t->cache;
+    struct iovec iov[SENT_BLOCKS];
+    struct msghdr m = {.msg_iov = iov, .msg_iovlen = gather(tc, iov)};
+    if (m.msg_iovlen == 0) {
+        errno = EIO; /* it is not all there */
+        return -1;
+    }
+    ssize_t n;
+    do
+        n = sendmsg(conn_fd(t->conn), &m, MSG_NOSIGNAL);
+    while (n == -1 && errno == EINTR);
+    if (n <= 0)
+        return n;
+    skip(tc, (uint64_t)n);
+    account_cache_served(t->worker, (uint64_t)n);
     if (tc->left == 0)
         cache_unpin_ref(tc);
     return n;

@@ -16,6 +16,8 @@ uint32_t relay_response_pending(const struct txn *t)
 {
     if (UNLIKELY(t->res_out == BODY_DISCARD) && !t->res_done)
         return 0; /* the head waits for the body */
+    if (UNLIKELY(t->stored) && !t->res_done)
+        return 1; /* or more: from where it lies */
     return in_head(t) + t->res_ready + splice_waiting(t->to_client) +
            compress_waiting(t->compressor);
 }

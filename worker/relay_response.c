@@ -326,14 +326,35 @@ static bool refill(struct txn *t)
     return b && cache_more(t, b) > 0 && relay_take_body(t);
 }
 
+/* May it go from where it lies? */
+static bool goes_plain(const struct txn *t)
+{
+    return t->res_out == BODY_AS_IS && !t->compressor && !t->conn->link;
+}
+
+static int send_from_cache(struct txn *t)
+{
+    release_sent(t); /* who reads slowly has no buffer */
+    ssize_t n = cache_send(t);
+    if (n == -1)
+        return errno == EAGAIN ? 0 : -1;
+    account_client_out(t, (uint64_t)n);
+    t->res_left -= (uint64_t)n;
+    t->res_done = t->res_left == 0;
+    return 1;
+}
+
 /* Some of it at a time, so that one client who reads fast does not stop the others. */
 static int send_stored(struct txn *t)
 {
     for (int rounds = 0; rounds < STORED_ROUNDS; rounds++) {
         int r = relay_response_send(t);
+        bool plain = r == 1 && !t->res_done && goes_plain(t);
+        if (plain)
+            r = send_from_cache(t);
         if (r != 1 || t->res_done)
             return r;
-        if (!refill(t))
+        if (!plain && !refill(t))
             return -1;
     }
     return 0;
