@@ -191,14 +191,16 @@ static void check_company(struct walk *w, const struct node *n, const struct wal
                  {"rewrite", "pool", "split"},    {"strip_prefix", "pool", "split"},
                  {"timeouts", "pool", "split"},   {"auth", "pool", "split"},
                  {"mirror", "pool", "split"},     {"request_headers", "pool", "split"},
-                 {"rate_limit", "pool", "split"}, {"cache", "pool", "split"},
-                 {"compression", "pool", "split"}};
+                 {"rate_limit", "pool", "split"}, {"cache", "pool", "split"}};
     for (unsigned i = 0; i < ARRAY_LEN(rules); i++)
         if (child(n, rules[i].name) && !child(n, rules[i].beside) &&
             !(rules[i].or &&child(n, rules[i].or)))
             walk_error(w, pos_of(n, rules[i].name), at, "\"%s\" means nothing without \"%s\"%s%s%s",
                        rules[i].name, rules[i].beside, rules[i].or ? " or \"" : "",
                        rules[i].or ? rules[i].or : "", rules[i].or ? "\"" : "");
+    if (child(n, "compression") && child(n, "redirect"))
+        walk_error(w, pos_of(n, "compression"), at,
+                   "\"compression\" means nothing with \"redirect\": there is no body");
     if (child(n, "rewrite") && child(n, "strip_prefix"))
         walk_error(w, pos_of(n, "strip_prefix"), at,
                    "\"rewrite\" and \"strip_prefix\" both make the path: keep one");

@@ -31,6 +31,12 @@ bool compress_drops(const struct txn *t, const struct http1_header *f, const cha
 void compress_append(const struct txn *t, struct buf *out, const struct http1_head *h,
                      const char *base);
 
+/* A reply of our own, whole: 0: it is not of those that are compressed; else COMPRESS_VARY, and
+ * with COMPRESS_ENCODED *body has it in t->coding: the caller's. */
+struct reply;
+unsigned compress_reply(struct txn *t, const struct reply *r, struct buf **body) MUST_CHECK;
+bool compress_fits_type(const struct conf_compression *c, const char *type, uint32_t len);
+
 /* ---- the body: compress.c ---- */
 
 struct coder;

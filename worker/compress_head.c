@@ -103,7 +103,7 @@ static struct facts look(const struct txn *t, const struct http1_head *h, const 
     return facts;
 }
 
-static bool type_fits(const struct conf_compression *c, const char *type, uint32_t len)
+bool compress_fits_type(const struct conf_compression *c, const char *type, uint32_t len)
 {
     uint32_t end = 0;
     while (end < len && !strchr("; \t,", type[end]))
@@ -128,7 +128,8 @@ static bool fits(const struct txn *t, const struct http1_head *h, const char *ba
         return false;
     if (h->status == 304 && !facts->type)
         return t->holds_weak;
-    if (!facts->type || !type_fits(c, base + facts->type->value.off, facts->type->value.len))
+    if (!facts->type ||
+        !compress_fits_type(c, base + facts->type->value.off, facts->type->value.len))
         return false;
     if (h->status == 304)
         return true;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "conf/compress.h"
 #include "conf/route.h"
 #include "worker/compress.h"
 #include "worker/conn.h"
@@ -52,7 +53,8 @@ static void add_text(struct buf *out, const char *text)
     buf_append(out, text, strlen(text));
 }
 
-static void add_head(struct txn *t, struct buf *out, const struct reply *r)
+/* coded: enum compress_head */
+static void add_head(struct txn *t, struct buf *out, const struct reply *r, unsigned coded)
 {
     char line[80];
     const struct conf_template *added = added_fields(t, r);
@@ -66,6 +68,10 @@ static void add_head(struct txn *t, struct buf *out, const struct reply *r)
         add_own(out, edits, "Cache-Control", "no-store");
     if (r->fields)
         buf_append(out, r->fields, r->fields_len);
+    if (coded & COMPRESS_VARY && !(added && t->route->says_vary))
+        add_own(out, NULL, "Vary", "Accept-Encoding");
+    if (coded & COMPRESS_ENCODED)
+        add_own(out, NULL, "Content-Encoding", conf_coding_name(t->coding));
     add_text(out, head_hsts(t));
     if (added)
         edits_append(t, out, added);
@@ -88,24 +94,47 @@ static bool make_room(struct txn *t, uint32_t bytes)
     buf_put(p, t->rbuf);
     t->rbuf = NULL;
     t->res_ready = 0;
-    if (t->compressor) /* of an answer that is not given */
-        compress_end(t);
     if (t->head_out)
         t->head_out->start = t->head_out->end = 0;
     return buf_reserve(p, &t->head_out, bytes);
+}
+
+static bool write_reply(struct txn *t, const struct reply *r, unsigned coded)
+{
+    if (!make_room(t, bytes_needed(t, r)))
+        return false;
+    add_head(t, t->head_out, r, coded);
+    if (!t->req_is_head && r->body_len && r->status != 204 && r->status != 304)
+        buf_append(t->head_out, r->body, r->body_len);
+    return true;
+}
+
+/* In the coding that the client takes, where the route says so. */
+static bool write_coded(struct txn *t, const struct reply *r)
+{
+    struct buf *body = NULL;
+    struct reply as = *r;
+    unsigned coded = compress_reply(t, r, &body);
+    if (coded & COMPRESS_ENCODED) {
+        as.body = buf_at(body);
+        as.body_len = buf_len(body);
+    }
+    bool written = write_reply(t, &as, coded);
+    buf_put(&t->worker->bufs, body);
+    return written;
 }
 
 void reply_send(struct txn *t, const struct reply *r)
 {
     if (!t->req_done || t->conn->draining)
         t->client_close = true;
-    if (!make_room(t, bytes_needed(t, r))) {
+    if (t->compressor) /* of an answer that is not given */
+        compress_end(t);
+    bool coded = UNLIKELY(t->route && t->route->compress);
+    if (!(coded ? write_coded(t, r) : write_reply(t, r, 0))) {
         conn_close(t->conn, "out of memory");
         return;
     }
-    add_head(t, t->head_out, r);
-    if (!t->req_is_head && r->body_len && r->status != 204 && r->status != 304)
-        buf_append(t->head_out, r->body, r->body_len);
     t->status = (uint16_t)r->status;
     t->res_done = true;
     txn_set_state(t, TXN_REPLY);

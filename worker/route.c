@@ -162,6 +162,8 @@ static bool act(struct txn *t, const struct vars *v)
         txn_fail(t, 503, "Out of memory");
         return false;
     }
+    if (UNLIKELY(r->compress != NULL))
+        compress_request(t, v->head, v->base);
     if (r->redirect) {
         redirect(t, v);
     } else if (r->respond) {
@@ -170,8 +172,6 @@ static bool act(struct txn *t, const struct vars *v)
         txn_fail(t, 404, "No route");
     } else {
         t->pool = &t->gen->pools[r->split_count ? choose_part(t, v) : r->pool];
-        if (UNLIKELY(r->compress != NULL))
-            compress_request(t, v->head, v->base);
         return !(r->strip_prefix || r->rewrite) || write_target(t, v);
     }
     return false;

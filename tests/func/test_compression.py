@@ -409,6 +409,43 @@ def test_clients_that_want_it_as_it_is(web):
     assert r.body == PROSE and r.header("Content-Encoding") is None and varies(r) == ["accept-encoding"]
 
 
+def test_replies_of_our_own(web, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_bytes(b"<p>" + PROSE[:20000])
+    big = tmp_path / "big.html"
+    big.write_bytes(NOISE.hex().encode()[:60000])
+    b = web(listener=f'''error_pages = ( {{ status = "404", file = "{page}" }}, {{ status = "403", file = "{big}" }} )
+        routes = ( {{ path = "/said", respond = 200, body = "{"said and done " * 200}" }},
+                   {{ path = "/short", respond = 200, body = "short" }},
+                   {{ path = "/page", respond = 404 }}, {{ path = "/big", respond = 403 }},
+                   {{ path = "/off", respond = 404, compression = "off" }},
+                   {{ path = "/own", respond = 200, body = "{"own " * 300}", content_type = "image/x", compression = {{ types = "*/*" }} }},
+                   {{ path = "/moved", redirect = "https://a.example/" }} )''')
+    whole = {"/said": b"said and done " * 200, "/page": page.read_bytes()}
+    with http.Client(b.port) as c:
+        for path, body in whole.items():
+            for coding in (*CODINGS, None, "gzip;q=0"):
+                ask_for = [("Accept-Encoding", coding)] if coding else []
+                r, head = c.get(path, ask_for), c.request("HEAD", path, ask_for)
+                expected = coding if coding in CODINGS else None
+                assert r.header("Content-Encoding") == expected and varies(r) == ["accept-encoding"], (path, coding)
+                assert r.all("Content-Length") == head.all("Content-Length") == [str(len(r.body))]
+                assert head.header("Content-Encoding") == expected
+                if expected is None:
+                    assert r.body == body
+                else:
+                    assert len(r.body) < len(body)
+            assert zlib.decompress(c.get(path, [("Accept-Encoding", "gzip")]).body, 31) == body
+            decoded, _ = curl(b.port, path, "br")
+            assert decoded == body
+        assert c.get("/own", [("Accept-Encoding", "gzip")]).header("Content-Encoding") == "gzip"
+        assert len(c.get("/big", [("Accept-Encoding", "gzip")]).body) < 40000
+        for path in ("/short", "/off", "/moved"):
+            r = c.get(path, [("Accept-Encoding", "gzip")])
+            assert not r.all("Content-Encoding") and not r.all("Vary"), path
+        assert c.get("/big").body == big.read_bytes()
+
+
 # ---- HTTP/2
 
 
@@ -501,7 +538,7 @@ def test_only_for_http_and_pools(tmp_path):
                     f'{pools}')
     r = run("check", "-c", path)
     assert r.returncode == 1 and "compression" in r.stderr
-    path.write_text('listeners = { web = { bind = "127.0.0.1:1"\nroutes = ( { path = "/", respond = 200, compression = { } } '
+    path.write_text('listeners = { web = { bind = "127.0.0.1:1"\nroutes = ( { path = "/", redirect = "/x", compression = { } } '
                     f') }} }}\n{pools}')
     r = run("check", "-c", path)
-    assert r.returncode == 1 and '"compression" means nothing without "pool"' in r.stderr
+    assert r.returncode == 1 and '"compression" means nothing with "redirect"' in r.stderr
