@@ -104,8 +104,10 @@ static const struct conf_row top_rows[] = {
      FIELD(struct conf, io_uring),
      .fallback = "true",
      .also = "iouring uring",
-     .help = "Workers send what one turn of their loop has to say with one system call, where the "
-             "kernel offers io_uring; where it does not, or with `false`, message by message"},
+     .help =
+         "Workers receive what has come for one turn of their loop with one system call, and send "
+         "what they have to say with another, where the kernel offers io_uring; where it does "
+         "not, or with `false`, message by message"},
     {.name = "resolvers",
      .type = CONF_T_RESOLVERS,
      FIELD(struct conf, resolvers),

@@ -1,6 +1,7 @@
 /* worker/batch.c */
 #include "worker/batch.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
@@ -105,12 +106,13 @@ static void close_batch(struct batch *b)
     free(b);
 }
 
-void batch_use(struct ev_loop *loop, bool wanted)
+bool batch_use(struct ev_loop *loop, bool wanted)
 {
     if (wanted && !the_batch)
         open_batch(loop);
     else if (!wanted && the_batch)
         close_batch(the_batch);
+    return the_batch != NULL;
 }
 
 /* ---- taking ---- */
@@ -177,6 +179,12 @@ static void send_alone(const struct batch *b, struct message *m)
         n = send(m->fd, b->bytes + m->at, m->len, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n == -1 && errno == EINTR);
     m->result = n == -1 ? -errno : n;
+}
+
+static void send_one_by_one(struct batch *b, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        send_alone(b, &b->messages[i]);
 }
 
 static void take_results(struct batch *b)
@@ -250,13 +258,53 @@ void batch_flush(void)
     uint32_t count = batch_waiting;
     if (!b || count == 0)
         return;
-    if (count == 1)
-        send_alone(b, &b->messages[0]);
-    else
+    if (count > 1 && !b->broken)
         send_together(b, count);
+    else
+        send_one_by_one(b, count);
     batch_waiting = b->used = 0;
     for (uint32_t i = 0; i < count; i++)
         b->held[b->messages[i].fd / 64] &= ~((uint64_t)1 << (b->messages[i].fd % 64));
     for (uint32_t i = 0; i < count; i++)
         settle(b, &b->messages[i]);
+}
+
+/* ---- receiving ---- */
+
+static void take_receipts(struct batch *b, const struct batch_receipt *receipts)
+{
+    struct io_uring_cqe *cqe;
+    unsigned at, seen = 0;
+    io_uring_for_each_cqe(&b->ring, at, cqe)
+    {
+        receipts[cqe->user_data].into->ahead = cqe->res == -EINTR ? -EAGAIN : cqe->res;
+        seen++;
+    }
+    io_uring_cq_advance(&b->ring, seen);
+}
+
+/* MSG_DONTWAIT, as for sending. One that was taken and not decided may have received: it is as good
+ * as reset. Those that were not taken are told by their descriptors again. */
+bool batch_receive(const struct batch_receipt *receipts, uint32_t count)
+{
+    struct batch *b = the_batch;
+    if (!b || b->broken)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
+        struct buf *into = receipts[i].into;
+        assert(sqe); /* the ring is empty between two calls, and larger */
+        io_uring_prep_recv(sqe, receipts[i].fd, into->data, into->cap, MSG_DONTWAIT);
+        io_uring_sqe_set_data64(sqe, i);
+        into->ahead = -ECONNRESET;
+    }
+    int taken;
+    do
+        taken = io_uring_submit_and_wait(&b->ring, count);
+    while (taken == -EINTR);
+    take_receipts(b, receipts);
+    b->broken = taken != (int)count;
+    for (uint32_t i = taken > 0 ? (uint32_t)taken : 0; i < count; i++)
+        receipts[i].into->ahead = -EAGAIN;
+    return true;
 }

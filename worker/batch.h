@@ -1,8 +1,8 @@
 /*
  * worker/batch.h: what one turn of the event loop has to say leaves together. Whole small messages
  * (a request to a pooled backend connection, an answer that leaves the client connection open) and
- * small chunks of tunnels are kept until the loop is about to wait, and then all of them go with one
- * system call (io_uring): fewer entries into the kernel, and peers that are woken once for many
+ * small chunks of tunnels are kept until the loop is about to wait, and then all of them go with
+ * one system call (io_uring): fewer entries into the kernel, and peers that are woken once for many
  * messages. Where io_uring is missing or forbidden, and for a single message, they go by send(2).
  *
  * One batch per process. For a caller, what the batch took is sent. What the kernel then refuses is
@@ -20,14 +20,23 @@
 
 #define BATCH_MESSAGE_BYTES 4096u
 
-/* Begins, or ends, to take messages; says nothing when the kernel does not offer io_uring. */
-void batch_use(struct ev_loop *loop, bool wanted);
+/* Begins, or ends, to take messages; says nothing when the kernel does not offer io_uring. True: it
+ * takes them. */
+bool batch_use(struct ev_loop *loop, bool wanted);
 /* True: all bytes of the two runs (either may be NULL) were taken, and consumed. */
 bool batch_conn(struct conn *c, struct buf *first, struct buf *second, uint32_t second_ready);
 bool batch_upstream(struct upstream *u, struct buf *first, struct buf *second,
                     uint32_t second_ready);
 /* The same for a tunnel, which hears of the result in any case: tunnel_released(). */
 bool batch_tunnel(struct txn *t, int fd, bool to_client, struct buf *b);
+
+/* Receives into each buffer, which is empty, what its descriptor has: found by buf_recv. False:
+ * nothing was received. */
+struct batch_receipt {
+    int fd;
+    struct buf *into;
+};
+bool batch_receive(const struct batch_receipt *receipts, uint32_t count) MUST_CHECK;
 
 extern uint32_t batch_waiting; /* messages; for batch_settle alone */
 void batch_flush(void);

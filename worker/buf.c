@@ -37,6 +37,7 @@ struct buf *buf_get(struct buf_pool *p, bool large)
     }
     b->start = b->end = 0;
     b->next = NULL;
+    b->ahead = BUF_NOTHING_AHEAD;
     p->in_use++;
     return b;
 }
@@ -104,8 +105,22 @@ bool buf_reserve(struct buf_pool *p, struct buf **at, uint32_t bytes)
     return buf_room(large) >= bytes;
 }
 
+static ssize_t take_ahead(struct buf *b)
+{
+    int32_t n = b->ahead;
+    b->ahead = BUF_NOTHING_AHEAD;
+    if (n < 0) {
+        errno = -n;
+        return -1;
+    }
+    b->end += (uint32_t)n;
+    return n;
+}
+
 ssize_t buf_recv(struct buf *b, int fd)
 {
+    if (b->ahead != BUF_NOTHING_AHEAD)
+        return take_ahead(b);
     ssize_t n;
     do
         n = recv(fd, b->data + b->end, buf_room(b), 0);

@@ -10,13 +10,15 @@
 #include <sys/types.h>
 #include "base/base.h"
 
-#define BUF_SMALL_BYTES (16u * 1024)
-#define BUF_LARGE_BYTES (72u * 1024) /* a head of 64 KiB and what we add to it */
-#define BUF_SLACK_BYTES 16u          /* behind cap: the end of a chunk always fits */
+#define BUF_SMALL_BYTES   (16u * 1024)
+#define BUF_LARGE_BYTES   (72u * 1024) /* a head of 64 KiB and what we add to it */
+#define BUF_NOTHING_AHEAD INT32_MIN
+#define BUF_SLACK_BYTES   16u /* behind cap: the end of a chunk always fits */
 
 struct buf {
     struct buf *next;
     uint32_t start, end, cap;
+    int32_t ahead; /* received already (worker/ahead.h): as of recv(2), but the error is negative */
     bool large;
     char data[];
 };
@@ -48,7 +50,8 @@ static inline uint32_t buf_room(const struct buf *b)
 bool buf_reserve(struct buf_pool *p, struct buf **at, uint32_t bytes) MUST_CHECK;
 /* Moves the content to the front. */
 void buf_compact(struct buf *b);
-/* recv(2) into the free part: bytes read, 0 at end of file, -1 with errno. */
+/* recv(2), or what was received ahead, into the free part: bytes read, 0 at end of file, -1 with
+ * errno. */
 ssize_t buf_recv(struct buf *b, int fd) MUST_CHECK;
 /* Appends; the caller made sure of the room (checked by assert). Inline: most of what heads are put
  * together from is of constant length. */

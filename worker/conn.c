@@ -1,5 +1,6 @@
 /* worker/conn.c */
 #include "shm/clients.h"
+#include "worker/ahead.h"
 #include "worker/client_limit.h"
 #include "worker/conn.h"
 
@@ -372,8 +373,8 @@ static void readable(struct conn *c)
             relay_request_readable(c->txn);
         break;
     case CONN_LINGER: linger_readable(c); break;
-    case CONN_TAIL:
     case CONN_H2: h2_readable(c); break;
+    case CONN_TAIL: /* nothing is read before that has gone */
     case CONN_HANDED:
     case CONN_CLOSED: break;
     }
@@ -399,11 +400,8 @@ static bool in_tunnel(const struct conn *c)
     return c->txn && c->txn->state == TXN_TUNNEL;
 }
 
-static void on_client_io(struct ev_loop *loop, struct ev_io *io, int revents)
+void conn_event(struct conn *c, int revents)
 {
-    (void)loop;
-    struct conn *c = CONTAINER_OF(io, struct conn, io);
-    MAGIC_CHECK(c, CONN_MAGIC);
     if (!in_tunnel(c))
         batch_settle(conn_fd(c));
     if (c->link)
@@ -413,6 +411,15 @@ static void on_client_io(struct ev_loop *loop, struct ev_io *io, int revents)
     if (revents & EV_READ)
         readable(c);
     conn_continue(c);
+}
+
+static void on_client_io(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+    (void)loop;
+    struct conn *c = CONTAINER_OF(io, struct conn, io);
+    MAGIC_CHECK(c, CONN_MAGIC);
+    if (revents != EV_READ || !ahead_conn(c))
+        conn_event(c, revents);
 }
 
 void conn_drain_all(struct worker *w)

@@ -41,6 +41,8 @@ void conn_to_idle(struct conn *c);
 /* Looks at bytes already here after a request finished; the last call of every event handler that
  * got this far. */
 void conn_continue(struct conn *c);
+/* The watcher's event, at once or later in its turn (worker/ahead.h). */
+void conn_event(struct conn *c, int revents);
 /* What the watcher waits for: EV_READ (never again after the client's end), EV_WRITE, both or 0.
  * Costs a system call only when it changes between iterations. */
 void conn_want(struct conn *c, int events);

@@ -168,14 +168,20 @@ static bool receive(struct txn *t, bool from_client, uint64_t *n)
     return true;
 }
 
+static bool is_empty(const struct buf *b)
+{
+    return !b || buf_len(b) == 0;
+}
+
 void tunnel_client_readable(struct txn *t)
 {
     uint64_t n = 0;
     if (UNLIKELY(t->held_in))
         tunnel_settle(t);
-    bool first = !t->conn->in;
+    bool first = is_empty(t->conn->in);
     if (!receive(t, true, &n))
         return;
+    t->small_in = n > 0 && n <= BATCH_MESSAGE_BYTES;
     account_client_in(t, n);
     if (!first || n == 0 || !tunnel_held(t, false))
         tunnel_pump(t);
@@ -186,9 +192,10 @@ void tunnel_upstream_readable(struct txn *t)
     uint64_t n = 0;
     if (UNLIKELY(t->held_out))
         tunnel_settle(t);
-    bool first = !t->rbuf;
+    bool first = is_empty(t->rbuf);
     if (!receive(t, false, &n))
         return;
+    t->small_out = n > 0 && n <= BATCH_MESSAGE_BYTES;
     account_backend_in(t, n);
     if (!first || n == 0 || !tunnel_held(t, true))
         tunnel_pump(t);

@@ -269,6 +269,7 @@ struct txn {
     bool bulk_in, bulk_out; /* much came at once from the client, from the backend */
     bool client_eof, up_eof, client_shut, up_shut; /* FIN received from / sent to each side */
     bool held_in, held_out;       /* bytes for the backend, for the client wait in the batch */
+    bool small_in, small_out;     /* little came last: it may wait (worker/ahead.h) */
     bool torn;                    /* some that the batch did not get rid of are lost */
     uint64_t bytes_in, bytes_out; /* from and to the client */
     struct txn_rate rate;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/net.h"
+#include "worker/ahead.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
 #include "worker/h2_backend.h"
@@ -172,6 +173,12 @@ static void on_upstream_io(struct ev_loop *loop, struct ev_io *io, int revents)
     (void)loop;
     struct upstream *u = CONTAINER_OF(io, struct upstream, io);
     MAGIC_CHECK(u, UPSTREAM_MAGIC);
+    if (revents != EV_READ || !ahead_upstream(u))
+        upstream_event(u, revents);
+}
+
+void upstream_event(struct upstream *u, int revents)
+{
     if (u->h2) {
         h2_backend_io(u, revents);
         return;

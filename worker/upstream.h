@@ -23,6 +23,8 @@ struct upstream *upstream_open(struct txn *t) MUST_CHECK;
 void upstream_close(struct upstream *u);
 /* Closes so that the backend sees a cut, not an end. t->up becomes NULL. */
 void upstream_reset(struct txn *t);
+/* The watcher's event, at once or later in its turn (worker/ahead.h). */
+void upstream_event(struct upstream *u, int revents);
 void upstream_want(struct upstream *u, int events);
 
 static inline int upstream_fd(const struct upstream *u)

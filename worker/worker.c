@@ -14,6 +14,7 @@
 #include "proc/control.h"
 #include "worker/access_log.h"
 #include "worker/access_sink.h"
+#include "worker/ahead.h"
 #include "worker/batch.h"
 #include "worker/cache.h"
 #include "worker/conn.h"
@@ -161,7 +162,7 @@ static int worker_start(struct child *c, char *why, size_t why_cap)
         return -1;
     }
     start_watchers(w);
-    batch_use(w->loop, c->conf->io_uring);
+    ahead_use(w, batch_use(w->loop, c->conf->io_uring));
     return 0;
 }
 
@@ -194,7 +195,7 @@ static void worker_go(struct child *c, const struct conf *old)
     accept_drain_removed(w, w->offered->conf);
     w->gen = w->offered;
     w->offered = NULL;
-    batch_use(w->loop, c->conf->io_uring);
+    ahead_use(w, batch_use(w->loop, c->conf->io_uring));
     if (accept_sync(w) == -1)
         log_error("out of memory: a new listener is not served by this worker");
     child_listens_prune(c);

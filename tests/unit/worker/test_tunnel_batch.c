@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "tests/unit/harness.h"
+#include "worker/ahead.h"
 #include "worker/batch.h"
 #include "worker/conn.h"
 #include "worker/link.h"
@@ -58,7 +59,7 @@ static void make_worker(bool together)
     slab_init(&w->conn_slab, sizeof(struct conn));
     slab_init(&w->txn_slab, sizeof(struct txn));
     slab_init(&w->upstream_slab, sizeof(struct upstream));
-    batch_use(w->loop, together);
+    ahead_use(w, batch_use(w->loop, together));
 }
 
 static void free_retired(void)
@@ -413,6 +414,95 @@ TEST(nothing_is_held_behind_the_last_flush)
     late = make_tunnel();
     turn();
     CHECK(!ev_is_active(&watcher));
+    end_worker();
+}
+
+/* As the loop says it, for both ends. */
+static void tell_readable(struct scene s)
+{
+    ev_invoke(w->loop, &s.t->conn->io, EV_READ);
+    ev_invoke(w->loop, &s.t->up->io, EV_READ);
+}
+
+static void make_three(struct scene *s)
+{
+    make_worker(true);
+    for (unsigned i = 0; i < 3; i++) {
+        s[i] = make_tunnel();
+        s[i].t->small_in = s[i].t->small_out = true;
+        write_chunk(s[i].client, 0);
+        write_chunk(s[i].backend, 0);
+        tell_readable(s[i]);
+    }
+    CHECK_EQ(batch_waiting, 0);
+    CHECK_EQ(w->bufs.in_use, 0);
+    CHECK_EQ(s[0].t->bytes_in, 0);
+}
+
+TEST(they_wait_and_are_received_together)
+{
+    struct scene s[3];
+    make_three(s);
+    for (unsigned round = 0; round < 3; round++, turn())
+        for (unsigned i = 0; i < 3; i++) {
+            CHECK_EQ(read_chunks(s[i].backend, 0), round == 1 ? CHUNK : 0);
+            CHECK_EQ(read_chunks(s[i].client, 0), round == 1 ? CHUNK : 0);
+        }
+    CHECK_EQ(w->bufs.in_use, 0);
+    end_worker();
+}
+
+TEST(who_is_closed_while_it_waits_is_left_alone)
+{
+    struct scene s[3];
+    make_three(s);
+    conn_close(s[1].t->conn, "test");
+    ev_io_stop(w->loop, &s[2].t->up->io); /* as one that is given away */
+    turn();
+    turn();
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(read_chunks(s[i].backend, 0), i == 1 ? 0 : CHUNK);
+        CHECK_EQ(read_chunks(s[i].client, 0), i == 0 ? CHUNK : 0);
+    }
+    free_retired();
+    end_worker();
+}
+
+TEST(ends_and_resets_are_received_as_well)
+{
+    struct scene s[3];
+    make_three(s);
+    turn();
+    turn();
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(read_chunks(s[i].backend, 0), CHUNK);
+        if (i != 1)
+            CHECK_EQ(read_chunks(s[i].client, 0), CHUNK);
+    }
+    CHECK_EQ(shutdown(s[0].client, SHUT_WR), 0);
+    close(s[1].client); /* with something unread: a reset */
+    CHECK_EQ(shutdown(s[2].backend, SHUT_WR), 0);
+    for (unsigned i = 0; i < 3; i++)
+        tell_readable(s[i]);
+    turn();
+    turn();
+    CHECK(at_end(s[0].backend));
+    CHECK(!at_end(s[0].client));
+    CHECK(at_end(s[2].client));
+    CHECK_EQ(w->conn_count, 2);
+    free_retired();
+    end_worker();
+}
+
+TEST(off_while_they_wait)
+{
+    struct scene s[3];
+    make_three(s);
+    ahead_use(w, batch_use(w->loop, false));
+    turn();
+    turn();
+    for (unsigned i = 0; i < 3; i++)
+        CHECK_EQ(read_chunks(s[i].backend, 0), CHUNK);
     end_worker();
 }
 
