@@ -219,7 +219,7 @@ static int start(struct master *m)
 
 static void finish(struct master *m)
 {
-    if (m->saved.due && m->started)
+    if (m->started)
         saved_now(m);
     if (m->loop != NULL) {
         ev_timer_stop(m->loop, &m->saved.timer);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +13,9 @@
 #include "shm/override.h"
 #include "shm/pool.h"
 
-#define DEFAULT_PATH "/var/lib/ballast/state"
-#define SOON_S       0.1
-#define RETRY_S      30.0
-#define FILE_MAX     (64u << 20)
-#define PATH_BYTES   4200
+#define SOON_S   0.1
+#define RETRY_S  30.0
+#define FILE_MAX (64u << 20)
 
 /* An instance made from flags has no name that a file could belong to. */
 static const char *path_of(const struct master *m)
@@ -122,7 +119,7 @@ static char *read_file(const char *path, size_t *len)
 
 static void set_aside(const char *path, const char *why)
 {
-    char aside[PATH_BYTES];
+    char aside[SAVED_PATH_BYTES];
     (void)snprintf(aside, sizeof aside, "%s.damaged", path);
     if (rename(path, aside) == -1)
         log_warning(
@@ -179,66 +176,13 @@ void saved_load(struct master *m)
 
 /* ---- writing the file ---- */
 
-static int write_all(int fd, const char *text, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-        if (n == -1 && errno != EINTR)
-            return -1;
-        if (n > 0) {
-            text += n;
-            len -= (size_t)n;
-        }
-    }
-    return fsync(fd);
-}
-
-static void sync_directory(const char *path)
-{
-    char copy[PATH_BYTES];
-    (void)snprintf(copy, sizeof copy, "%s", path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd != -1) {
-        (void)fsync(fd);
-        (void)close(fd);
-    }
-}
-
-static int open_beside(const char *path, char *temporary)
-{
-    char copy[PATH_BYTES];
-    (void)snprintf(temporary, PATH_BYTES, "%s.new", path);
-    (void)snprintf(copy, sizeof copy, "%s", path);
-    if (strcmp(path, DEFAULT_PATH) == 0)
-        (void)mkdir(dirname(copy), 0755); /* if it fails, open says why */
-    (void)unlink(temporary);              /* what a killed master left */
-    return open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-}
-
-/* As a whole or not at all: whoever reads the path sees the old text or the new one. */
-static int replace(const char *path, const char *text)
-{
-    char temporary[PATH_BYTES];
-    int fd = open_beside(path, temporary);
-    if (fd == -1)
-        return -1;
-    int result = write_all(fd, text, strlen(text)), saved = errno;
-    (void)close(fd);
-    if (result == 0 && (result = rename(temporary, path)) == -1)
-        saved = errno;
-    if (result == 0)
-        sync_directory(path);
-    else
-        (void)unlink(temporary);
-    errno = saved;
-    return result;
-}
+static void write_if_changed(struct master *m, bool in_thread);
 
 static void on_due(struct ev_loop *loop UNUSED, ev_timer *w, int events UNUSED)
 {
     struct master *m = w->data;
     MAGIC_CHECK(m, MASTER_MAGIC);
-    saved_now(m);
+    write_if_changed(m, true);
 }
 
 static void arm(struct master *m, double after_s)
@@ -276,26 +220,60 @@ static void wrote(struct master *m, const char *path, char *text)
     m->saved.failing = false;
 }
 
-void saved_now(struct master *m)
+static void over(struct master *m, const char *path, char *text, int result)
 {
-    uint32_t records = 0;
-    const char *path = path_of(m);
-    m->saved.due = false;
-    char *text = path[0] == '\0' ? NULL : saved_format(&m->table, &records);
-    const char *before = m->saved.written;
-    bool same_file = strcmp(m->saved.path, path) == 0 || m->saved.path[0] == '\0';
-    bool needless =
-        text != NULL && (before == NULL ? records == 0 : same_file && strcmp(before, text) == 0);
-    if (text == NULL || needless) {
-        free(text);
-        return;
-    }
-    if (replace(path, text) == 0) {
+    if (result == 0) {
         wrote(m, path, text);
         return;
     }
     cannot_write(m, path);
     free(text);
+}
+
+static void on_written(struct saved_io *io)
+{
+    struct master *m = io->data;
+    MAGIC_CHECK(m, MASTER_MAGIC);
+    errno = io->error;
+    over(m, io->path, io->text, io->result);
+    if (m->saved.due && m->loop != NULL && !ev_is_active(&m->saved.timer))
+        arm(m, SOON_S);
+}
+
+/* What the file should say now; NULL: it does. */
+static char *changed_text(struct master *m, const char *path)
+{
+    uint32_t records = 0;
+    char *text = path[0] == '\0' ? NULL : saved_format(&m->table, &records);
+    const char *before = m->saved.written;
+    bool same_file = strcmp(m->saved.path, path) == 0 || m->saved.path[0] == '\0';
+    bool needless =
+        text != NULL && (before == NULL ? records == 0 : same_file && strcmp(before, text) == 0);
+    if (!needless)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static void write_if_changed(struct master *m, bool in_thread)
+{
+    const char *path = path_of(m);
+    if (m->saved.io.running) /* on_written looks again */
+        return;
+    m->saved.due = false;
+    char *text = changed_text(m, path);
+    if (text == NULL)
+        return;
+    m->saved.io.data = m;
+    if (!in_thread || !saved_io_begin(&m->saved.io, m->loop, path, text, on_written))
+        over(m, path, text, saved_io_replace(path, text));
+}
+
+void saved_now(struct master *m)
+{
+    saved_io_finish(&m->saved.io);
+    if (m->saved.due)
+        write_if_changed(m, false);
 }
 
 void saved_soon(struct master *m)

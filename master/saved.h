@@ -40,6 +40,7 @@ const char *saved_apply(struct table *t, const struct saved_record *r);
 /* At the start, when the first generation has its rows. */
 void saved_load(struct master *m);
 void saved_soon(struct master *m); /* something may have changed: looks in a moment */
-void saved_now(struct master *m);  /* at the end, when a look is due */
+/* At the end: waits for what is being written, and looks when a look is due. */
+void saved_now(struct master *m);
 
 #endif

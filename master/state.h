@@ -8,6 +8,7 @@
 #include <ev.h>
 #include <sys/types.h>
 #include "master/master.h"
+#include "master/saved_io.h"
 #include "proc/bundle.h"
 #include "proc/outbox.h"
 #include "proc/plan.h"
@@ -134,7 +135,8 @@ struct saved {
     bool due;        /* something may have changed since the file was written */
     bool failing;    /* it could not be written, and that was said */
     char *written;   /* its text; NULL: there is none */
-    char path[4200]; /* where that is */
+    char path[SAVED_PATH_BYTES]; /* where that is */
+    struct saved_io io;          /* what is being written */
 };
 
 /* ---- another program takes over: upgrade.c here, takeover.c there

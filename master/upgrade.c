@@ -90,8 +90,7 @@ static void become(const char *path, const char *letter)
 static void become_new(struct master *m)
 {
     char *letter = upgrade_format(m, false);
-    if (m->saved.due)
-        saved_now(m);
+    saved_now(m);
     if (letter != NULL && title_arguments() != NULL && keep_all(m, true) == 0)
         become(m->program, letter);
     int saved = errno;

@@ -2,8 +2,12 @@
 #include "tests/unit/harness.h"
 
 #include <stdlib.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "master/saved.h"
+#include "master/saved_io.h"
 #include "shm/override.h"
 #include "shm/pool.h"
 
@@ -219,4 +223,55 @@ TEST(an_added_backend_comes_back_once)
     r.name = "b8", r.address = "nowhere";
     CHECK(apply(r) != NULL);
     end();
+}
+
+/* ---- writing in a thread ---- */
+
+static int results[4];
+static unsigned result_count;
+
+static void count_result(struct saved_io *io)
+{
+    CHECK(!io->running);
+    CHECK_EQ(io->result == -1 ? io->error : 0, *(int *)io->data);
+    results[result_count++] = io->result;
+    free(io->text);
+}
+
+static void check_file(const char *path, const char *wanted)
+{
+    char text[64] = "";
+    FILE *in = fopen(path, "r");
+    CHECK(in != NULL);
+    CHECK(fgets(text, sizeof text, in) != NULL);
+    CHECK_STR(text, wanted);
+    CHECK_EQ(fclose(in), 0);
+}
+
+TEST(a_thread_replaces_the_file)
+{
+    char dir[] = "/tmp/ballast-saved-XXXXXX", path[64], beside[80];
+    int none = 0, missing = ENOENT;
+    struct saved_io io = {.data = &none};
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/state", dir);
+    snprintf(beside, sizeof beside, "%s.new", path);
+    CHECK(saved_io_begin(&io, loop, path, strdup("one"), count_result));
+    ev_run(loop, 0); /* ends when nothing is awaited any more */
+    CHECK_EQ(result_count, 1);
+    check_file(path, "one");
+    CHECK(saved_io_begin(&io, loop, path, strdup("two"), count_result));
+    saved_io_finish(&io);
+    saved_io_finish(&io); /* nothing runs any more */
+    CHECK_EQ(result_count, 2);
+    check_file(path, "two");
+    CHECK_EQ(access(beside, F_OK), -1);
+    CHECK(unlink(path) == 0 && rmdir(dir) == 0);
+    io.data = &missing;
+    CHECK(saved_io_begin(&io, loop, path, strdup("three"), count_result));
+    ev_run(loop, 0);
+    CHECK_EQ(result_count, 3);
+    CHECK_EQ(results[2], -1);
+    ev_loop_destroy(loop);
 }
