@@ -82,7 +82,7 @@ static bool status_field(struct h2_stream *st, const uint8_t *value, size_t len)
     return st->status >= 100 && st->status != 101 && h2_append_text(st, &st->head, line);
 }
 
-static bool take_length(struct h2_stream *st, const uint8_t *value, size_t len)
+bool h2_take_length(struct h2_stream *st, const uint8_t *value, size_t len)
 {
     st->has_length = true;
     st->in_left = 0;
@@ -104,7 +104,7 @@ bool h2_answer_field(struct h2_stream *st, const uint8_t *name, size_t name_len,
         return false;
     if (h2_is_connection_field(name, name_len))
         return true; /* not for anybody else */
-    if (h2_is(name, name_len, "content-length") && !take_length(st, value, value_len))
+    if (h2_is(name, name_len, "content-length") && !h2_take_length(st, value, value_len))
         return false;
     return h2_append_field(st, &st->head, name, name_len, value, value_len);
 }

@@ -48,10 +48,11 @@ struct h2_stream {
     uint8_t out_body; /* enum h2_body */
     bool head_sent, complete, deferred, ended;
 
+    uint64_t in_left; /* H2_LENGTH: of the body that comes, not yet read by the conn or upstream */
+
     /* to backends only */
-    uint64_t in_left; /* H2_LENGTH: of the body, not yet read by the upstream's owner */
-    bool waiting;     /* for the connection to be made */
-    bool final;       /* the fields of the answer were seen, interim ones aside */
+    bool waiting; /* for the connection to be made */
+    bool final;   /* the fields of the answer were seen, interim ones aside */
     uint16_t status;
 };
 
@@ -80,6 +81,8 @@ void h2_stream_input_end(struct h2_stream *st);
 /* It closed: its conn ends too. */
 void h2_stream_closed(struct h2_stream *st);
 void h2_feed(struct h2_stream *st, int events);
+/* The client's stream that a backend's answers; NULL: no such client. */
+struct h2_stream *h2_client_of(const struct h2_stream *st);
 /* Requests: h2_request.c. False: malformed, or too long. */
 bool h2_request_field(struct h2_stream *st, const uint8_t *name, size_t name_len,
                       const uint8_t *value, size_t value_len) MUST_CHECK;
@@ -90,6 +93,8 @@ bool h2_request_trailer(struct h2_stream *st, const uint8_t *name, size_t name_l
 bool h2_answer_field(struct h2_stream *st, const uint8_t *name, size_t name_len,
                      const uint8_t *value, size_t value_len) MUST_CHECK;
 bool h2_answer_end(struct h2_stream *st, bool end_stream) MUST_CHECK;
+/* What a content-length says. */
+bool h2_take_length(struct h2_stream *st, const uint8_t *value, size_t len) MUST_CHECK;
 /* The head of a request to a backend; bytes taken, or -1. */
 ssize_t h2_request_take_head(struct h2_stream *st, const char *text, uint32_t len) MUST_CHECK;
 /* Where data for the session comes from. */

@@ -120,7 +120,8 @@ bool h2_request_field(struct h2_stream *st, const uint8_t *name, size_t name_len
         return host_field(st, value, value_len);
     if (h2_is(name, name_len, "cookie"))
         return cookie_field(st, value, value_len);
-    st->has_length |= h2_is(name, name_len, "content-length");
+    if (h2_is(name, name_len, "content-length") && !h2_take_length(st, value, value_len))
+        return false;
     return h2_append_field(st, &st->head, name, name_len, value, value_len);
 }
 
@@ -151,9 +152,8 @@ bool h2_request_trailer(struct h2_stream *st, const uint8_t *name, size_t name_l
         h2_is_connection_field(name, name_len) || h2_is(name, name_len, "host") ||
         h2_is(name, name_len, "content-length"))
         return false;
-    bool beside = st->session->back && st->in_body == H2_LENGTH; /* h2_stream.c */
-    if (st->in_body != H2_CHUNKED && !beside)
-        return true; /* text has no place for them */
+    if (st->in_body != H2_CHUNKED && st->in_body != H2_LENGTH)
+        return true;
     return h2_append_field(st, &st->tail, name, name_len, value, value_len) &&
            buf_len(st->tail) < BUF_SMALL_BYTES - 512;
 }

@@ -68,12 +68,22 @@ static void taken(struct h2_stream *st)
         h2_feed(st, EV_WRITE);
 }
 
+/* Its own, or what a client sent behind a body of known length: that stays with the client's
+ * stream, the request may be sent again. */
+static struct buf *trailers_of(const struct h2_stream *st)
+{
+    const struct h2_stream *client = h2_client_of(st);
+    bool beside = client && client->in_body == H2_LENGTH && client->in_end;
+    return st->trailers || !beside ? st->trailers : client->tail;
+}
+
 static void end_data(struct h2_stream *st, uint32_t *flags)
 {
+    struct buf *trailers = trailers_of(st);
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (!st->trailers)
+    if (!trailers)
         return;
-    size_t count = collect_trailers(st->trailers);
+    size_t count = collect_trailers(trailers);
     if (count && nghttp2_submit_trailer(st->session->ng, st->id, h2_fields, count) == 0)
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     buf_put(&st->session->worker->bufs, st->trailers);

@@ -29,25 +29,33 @@ static uint32_t waiting(const struct buf *b)
 
 /* ---- trailers behind a body of known length ----
  *
- * Text has no place for them, so they go past it, from a backend's stream to a client's. The last
- * byte waits for them: with it the answer is complete. */
+ * Text has no place for them, so they go past it, from a backend's stream to a client's and the
+ * other way. The last byte waits for them: with it the message is complete. */
 
-/* The client's stream that a backend's answers; NULL: no such client. */
-static struct h2_stream *client_of(const struct h2_stream *st)
+struct h2_stream *h2_client_of(const struct h2_stream *st)
 {
     const struct conn *c = st->up && st->up->txn ? st->up->txn->conn : NULL;
     return c && c->link && c->link->ops == &h2_stream_ops ? self(c->link) : NULL;
 }
 
+/* Could the other side take trailers? A request without a pool may get one that can. */
+static bool past_text(const struct h2_stream *st)
+{
+    const struct txn *t = st->conn ? st->conn->txn : NULL;
+    if (!st->conn)
+        return h2_client_of(st) != NULL;
+    return !t || !t->pool || t->pool->conf->protocol != CONF_TO_HTTP1;
+}
+
 static uint32_t held(const struct h2_stream *st)
 {
-    bool last = st->up && st->in_body == H2_LENGTH && waiting(st->raw) == st->in_left;
-    return last && st->in_left && !st->in_end && client_of(st) ? 1 : 0;
+    bool last = st->in_body == H2_LENGTH && st->in_left && waiting(st->raw) == st->in_left;
+    return last && !st->in_end && past_text(st) ? 1 : 0;
 }
 
 static void hand_over(struct h2_stream *st)
 {
-    struct h2_stream *client = st->tail && st->in_body == H2_LENGTH ? client_of(st) : NULL;
+    struct h2_stream *client = st->tail && st->in_body == H2_LENGTH ? h2_client_of(st) : NULL;
     if (!client || client->trailers)
         return;
     client->trailers = st->tail;

@@ -23,6 +23,7 @@ class Backend:
 
     def __init__(self, answer):
         self.answer, self.open, self.requests, self.lock = answer, 0, {}, threading.Lock()
+        self.got = []  # (data, trailers) of each request, in the order of their ends
 
     def __call__(self, sock, number):
         with self.lock:
@@ -38,8 +39,16 @@ class Backend:
         c = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
         c.initiate_connection()
         sock.sendall(c.data_to_send())
+        data_of, trailers_of = {}, {}
         while data := sock.recv(65536):
             for event in c.receive_data(data):
+                if isinstance(event, h2.events.DataReceived):
+                    data_of[event.stream_id] = data_of.get(event.stream_id, b"") + event.data
+                    c.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                elif isinstance(event, h2.events.TrailersReceived):
+                    trailers_of[event.stream_id] = [(k.decode(), v.decode()) for k, v in event.headers]
+                elif isinstance(event, h2.events.StreamEnded):
+                    self.got.append((data_of.get(event.stream_id, b""), trailers_of.get(event.stream_id, [])))
                 if isinstance(event, h2.events.StreamEnded):
                     self.requests[number] += 1
                     self.answer(c, event.stream_id)
@@ -78,6 +87,70 @@ def test_trailers_behind_a_body_of_known_length(web):
             assert s.status == 200 and s.data == b"hello" and s.header("content-length") == "5" and list(s.trailers) == TRAILERS
     r = http.get(b.port)  # text has no place for them
     assert r.status == 200 and r.body == b"hello"
+
+
+def post(c, data, length=True, trailers=(), at_once=False):
+    """A request whose trailers come behind its body, in a packet of their own or in one with it."""
+    n = c.start("POST", "/", [("content-length", str(len(data)))] if length else [], end=False)
+    if at_once:
+        c.h2.send_data(n, data, end_stream=not trailers)
+    else:
+        c.send(n, data, end=not trailers)
+        c.request("GET", "/meanwhile")
+    if trailers:
+        c.h2.send_headers(n, trailers, end_stream=True)
+    c.flush()
+    return c.finish(n)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("length", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 15_000])
+def test_trailers_of_a_request(web, size, length, at_once):
+    b = web()
+    with h2client.Client(b.port) as c:
+        for trailers in (TRAILERS, [], TRAILERS[1:]):
+            assert post(c, b"y" * size, length, trailers, at_once).status == 200
+            assert [got for got in b.backend.got if got[0]][-1] == (b"y" * size, trailers)
+
+
+def test_a_request_that_is_sent_again_keeps_its_trailers(ballast, tcp_origin):
+    """The first backend hangs up; what it was sent is sent to the second."""
+    there, port = Backend(plain), free_port()
+
+    def hang_up(sock, _):
+        sock.recv(65536)
+
+    instance = ballast(f"""
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}
+pools = {{ app = {{ backends = ( "{tcp_origin(hang_up).address}", "{tcp_origin(there).address}" ), health = {{ type = "none" }},
+                    protocol = "h2c", retry = {{ attempts = 3 }} }} }}
+""", workers=1)
+    assert instance
+    with h2client.Client(port) as c:
+        for _ in range(4):
+            n = c.start("PUT", "/", [("content-length", "3")], end=False)
+            c.send(n, b"abc")
+            c.h2.send_headers(n, TRAILERS, end_stream=True)
+            c.flush()
+            assert c.finish(n).status == 200
+    assert there.got == [(b"abc", TRAILERS)] * 4
+
+
+def test_no_trailers_are_awaited_for_an_http1_backend(ballast, recording_origin):
+    """Text has no place for them behind a body of known length."""
+    port = free_port()
+    origin = recording_origin(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    instance = ballast(f"""
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}
+pools = {{ app = {{ backends = [ "{origin.address}" ], health = {{ type = "none" }} }} }}
+""", workers=1)
+    assert instance
+    with h2client.Client(port) as c:
+        n = c.start("POST", "/", [("content-length", "5")], end=False)
+        c.send(n, b"hello")
+        c.until(lambda: c.streams[n].data == b"ok")  # the answer, before the client ended its half
+        assert c.request("GET", "/").status == 200
 
 
 @pytest.mark.parametrize("size", [1, 50_000])
