@@ -58,18 +58,24 @@ static struct access_text protocol_of(const struct txn *t, const struct http1_he
         return word_of(conf_protocol_name((enum conf_protocol)t->conn->protocol));
     if (t->conn->is_stream)
         return WORD("HTTP/2.0");
-    return h && h->minor == 0 ? WORD("HTTP/1.0") : WORD("HTTP/1.1");
+    if (h && h->minor == 0)
+        return WORD("HTTP/1.0");
+    return WORD("HTTP/1.1");
 }
 
+/* Without a head (h NULL) `said` is empty. */
 static void write_head(const struct txn *t, const struct http1_head *h, const struct peer *client,
-                       struct access_head *head)
+                       const struct access_head *said)
 {
+    struct access_head head = *said;
     char ip[INET6_ADDRSTRLEN];
     uint32_t ip_len = net_ip_format(client->family, client->ip, ip);
-    head->client = ip_len ? (struct access_text){ip, ip_len} : WORD("unix");
-    head->listener = (struct access_text){t->listener->name, t->listener->name_len};
-    head->protocol = protocol_of(t, h);
-    access_format_head(t->listener->access_log.format, head, &t->note->parts);
+    head.client = WORD("unix");
+    if (ip_len)
+        head.client = (struct access_text){ip, ip_len};
+    head.listener = (struct access_text){t->listener->name, t->listener->name_len};
+    head.protocol = protocol_of(t, h);
+    access_format_head(t->listener->access_log.format, &head, &t->note->parts);
     t->note->head = true;
 }
 
@@ -124,7 +130,7 @@ static void write_line(const struct txn *t, const struct conf_access_log *log, c
         .wall_ms = (uint64_t)(ev_now(w->loop) * 1000),
         .backend = word_of(backend_of(t)),
         .tls = word_of(t->conn->tls_version),
-        .termination = t->end ? word_of(t->end) : WORD("finished"),
+        .termination = WORD("finished"),
         .status = t->status,
         .attempts = t->attempts,
         .bytes_in = t->bytes_in,
@@ -132,6 +138,8 @@ static void write_line(const struct txn *t, const struct conf_access_log *log, c
         .duration_us = w->now_us > t->started_us ? w->now_us - t->started_us : 0,
         .backend_us = t->note->backend_us,
     };
+    if (UNLIKELY(t->end != NULL))
+        l.termination = word_of(t->end);
     if (t->pool)
         l.pool = (struct access_text){t->pool->conf->name, t->pool->conf->name_len};
     char trace[TRACE_ID_BYTES];
@@ -146,8 +154,9 @@ void access_end(struct txn *t)
 {
     const struct conf_access_log *log = &t->listener->access_log;
     char *room = access_sink_room(t->worker, log->sink);
+    struct access_head none = {0};
     if (!t->note->head)
-        write_head(t, NULL, &t->conn->peer, &(struct access_head){0});
+        write_head(t, NULL, &t->conn->peer, &none);
     if (room)
         write_line(t, log, room);
     access_drop(t);
