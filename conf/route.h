@@ -166,7 +166,7 @@ struct conf_routes {
     const struct route_node *any_host; /* NULL: none */
     const struct route_host *hosts;    /* open addressing; name NULL: free */
     uint32_t host_mask;                /* slots - 1; 0 with hosts NULL: none */
-    uint64_t wildcard_labels;          /* bit n: there is a wildcard of n labels */
+    uint64_t wildcard_labels;          /* bit n: there is a wildcard of n labels; 63: of more */
     const struct route_entry *const *by_rank;
     uint32_t entry_count;
 };

@@ -21,12 +21,17 @@ uint64_t route_host_hash(const char *name, size_t len)
     return hash_mix64(h ^ word);
 }
 
-uint32_t route_host_labels(const char *name, size_t len)
+static uint64_t bit_of(uint32_t labels)
 {
-    uint32_t n = len > 0;
+    return 1ull << (labels < 63 ? labels : 63);
+}
+
+uint64_t route_labels_bit(const char *name, size_t len)
+{
+    uint32_t labels = len > 0;
     for (size_t i = 0; i < len; i++)
-        n += name[i] == '.';
-    return n;
+        labels += name[i] == '.';
+    return bit_of(labels);
 }
 
 /* Eight bytes to lower case: bit 7 of what is ASCII and between A and Z, moved to bit 5. */
@@ -69,25 +74,37 @@ static const struct route_host *find(const struct conf_routes *r, const char *na
     return NULL;
 }
 
+/* From the end of the host as far as wildcards go. */
+static void find_suffixes(struct route_trees *t)
+{
+    uint64_t wanted = t->routes->wildcard_labels;
+    uint32_t labels = 1;
+    t->suffixes = 0;
+    for (uint32_t i = t->len; i-- > 0 && wanted >= bit_of(labels);) {
+        if (t->host[i] != '.')
+            continue;
+        if (wanted & bit_of(labels))
+            t->starts[t->suffixes++] = (uint8_t)(i + 1);
+        labels++;
+    }
+}
+
 void route_trees_begin(struct route_trees *t, const struct conf_routes *routes, const char *host,
                        uint32_t len)
 {
-    *t = (struct route_trees){.routes = routes, .host = host, .len = routes->hosts ? len : 0};
-    if (routes->wildcard_labels)
-        t->labels = route_host_labels(host, t->len);
+    t->routes = routes;
+    t->host = host;
+    t->len = routes->hosts ? len : 0;
+    t->begun = t->any = false;
+    find_suffixes(t);
 }
 
-/* The next wildcard that is there: one label less each time. */
+/* The next wildcard that is there: fewer labels each time. */
 static const struct route_node *next_wildcard(struct route_trees *t)
 {
-    while (t->labels > 1) {
-        do
-            t->len--;
-        while (*t->host++ != '.');
-        t->labels--;
-        if (!(t->routes->wildcard_labels & 1ull << (t->labels & 63)))
-            continue;
-        const struct route_host *found = find(t->routes, t->host, t->len);
+    while (t->suffixes) {
+        uint8_t start = t->starts[--t->suffixes];
+        const struct route_host *found = find(t->routes, t->host + start, t->len - start);
         if (found && found->wildcard)
             return found->wildcard;
     }

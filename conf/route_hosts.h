@@ -8,7 +8,8 @@
 
 /* name: lower case. */
 uint64_t route_host_hash(const char *name, size_t len);
-uint32_t route_host_labels(const char *name, size_t len);
+/* The bit of a wildcard with so many labels in conf_routes.wildcard_labels. */
+uint64_t route_labels_bit(const char *name, size_t len);
 /* The host of an authority ("Example.com:80") in lower case, without port and last dot, in out;
  * returns its length. Longer than any name is none: 0. */
 #define ROUTE_HOST_BYTES 256u
@@ -17,8 +18,10 @@ uint32_t route_host_of(const char *authority, size_t len, char out[ROUTE_HOST_BY
 struct route_trees {
     const struct conf_routes *routes;
     const char *host;
-    uint32_t len, labels;
+    uint32_t len;
     bool begun, any;
+    uint32_t suffixes;                /* of the host, as long as some wildcard */
+    uint8_t starts[ROUTE_HOST_BYTES]; /* the longest last */
 };
 void route_trees_begin(struct route_trees *t, const struct conf_routes *routes, const char *host,
                        uint32_t len);

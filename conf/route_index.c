@@ -242,7 +242,7 @@ static void add_host(struct conf_routes *routes, struct route_host *hosts, const
         routes->any_host = tree;
     } else if (*host == '*') {
         place_of(hosts, routes->host_mask, host + 2)->wildcard = tree;
-        routes->wildcard_labels |= 1ull << (route_host_labels(host + 2, strlen(host + 2)) & 63);
+        routes->wildcard_labels |= route_labels_bit(host + 2, strlen(host + 2));
     } else {
         place_of(hosts, routes->host_mask, host)->exact = tree;
     }

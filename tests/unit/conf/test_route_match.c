@@ -231,3 +231,33 @@ TEST(spelling_leads_nowhere_else)
     }
     CHECK_EQ(ask_path(c, "h", "/public/a;b/%2Fc//d"), 1);
 }
+
+/* Names of as many labels as there is room for, of wildcards and of who asks. */
+TEST(hosts_of_many_labels)
+{
+    char name[256] = "", routes[1024], host[260];
+    for (int i = 0; i < 70; i++)
+        strcat(name, i ? ".a" : "a");
+    snprintf(routes, sizeof routes,
+             "{ pool = \"p\" }, { host = \"*.%s\", pool = \"p\" }, { host = \"*.b.%s\", pool = "
+             "\"p\" }, { host = \"*.a.a\", pool = \"p\" }",
+             name, name);
+    const struct conf *c = load_routes(routes);
+    CHECK_EQ(ask_path(c, name, "/"), 3);
+    snprintf(host, sizeof host, "x.%s", name);
+    CHECK_EQ(ask_path(c, host, "/"), 1);
+    snprintf(host, sizeof host, "a.a.a.%s", name);
+    CHECK_EQ(ask_path(c, host, "/"), 1);
+    snprintf(host, sizeof host, "x.b.%s", name);
+    CHECK_EQ(ask_path(c, host, "/"), 2);
+    CHECK_EQ(ask_path(c, "a.a.a", "/"), 3);
+    CHECK_EQ(ask_path(c, "a.a", "/"), 0);
+    CHECK_EQ(ask_path(c, "A.b.a", "/"), 0);
+    for (unsigned len = 1; len < 256; len++) {
+        memset(host, 'a', len);
+        for (unsigned i = 1; i < len; i += 2)
+            host[i] = '.';
+        host[len] = '\0';
+        ask_path(c, host, "/");
+    }
+}
