@@ -79,6 +79,7 @@ struct gen {
     struct pool_rt *pools; /* by index of conf.pools */
     struct regex_set *regexes;
     void **jwt_keys;            /* EVP_PKEY, made when first used; NULL: none yet */
+    struct jwt_seen *jwt_seen;  /* signatures that were right; NULL: none yet */
     struct tls_server *servers; /* by index of conf.listeners; NULL: none speaks TLS */
     struct tls_client *clients; /* by index of conf.pools; NULL: none speaks TLS */
     const struct conf_listener *by_row[LISTENER_MAX];

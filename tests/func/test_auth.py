@@ -208,6 +208,28 @@ def test_tokens_of_every_algorithm(guarded, keys):
     assert r.status == 401 and r.header("WWW-Authenticate") == 'Bearer realm="api"'
 
 
+@pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA"])
+def test_a_token_that_was_right_is_still_judged(guarded, keys, alg):
+    """Signatures are remembered: not what the token says, not another signature, not beyond the keys."""
+    b = guarded(f'''pool = "app", auth = {{ jwt = {{ jwks = "{keys}/keys.json", leeway = "0s" }} }}''')
+    good = token({"sub": "a"}, alg)
+    for _ in range(8):
+        assert ask(b, good).status == 200
+    head, claims, signature = good.split(".")
+    other = token({"sub": "b"}, alg).split(".")
+    for wrong in (f"{head}.{claims}.{other[2]}", f"{head}.{other[1]}.{signature}", f"{head}.{claims}.{signature[:-4]}",
+                  f"{b64({'alg': 'HS256'})}.{claims}.{signature}"):
+        assert ask(b, wrong).status == 401
+        assert ask(b, good).status == 200
+    brief = token({"exp": int(time.time()) + 5}, alg)
+    assert ask(b, brief).status == 200
+    wait_until(lambda: ask(b, brief).status == 401, what="its end")
+    left = [k for k in jwks()["keys"] if k["kty"] == "RSA" and k["kid"] == "other" or k.get("crv") == "P-384"]
+    (keys / "keys.json").write_text(json.dumps({"keys": left}))
+    b.reload()
+    assert ask(b, good).status == 401
+
+
 def test_tokens_that_are_refused(guarded, keys):
     b = guarded(f'''pool = "app", auth = {{ jwt = {{ jwks = "{keys}/keys.json", issuer = "me", audience = [ "a", "b" ], leeway = "5s" }} }}''')
     good = {"iss": "me", "aud": "b"}
