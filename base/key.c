@@ -76,6 +76,16 @@ uint64_t key_hash_host(struct hash_key key, struct key_part host)
     return hash_bytes(key, lower, n);
 }
 
+uint64_t key_hash_part(struct key_part part)
+{
+    return hash_bytes(place, part.at, part.len);
+}
+
+uint64_t key_hash_part_host(struct key_part part)
+{
+    return key_hash_host(place, part);
+}
+
 uint64_t key_hash_request(const char *what, const struct http1_head *head, const char *base,
                           const uint8_t *ip, size_t ip_len)
 {
@@ -85,6 +95,6 @@ uint64_t key_hash_request(const char *what, const struct http1_head *head, const
     if (part.len == 0)
         return hash_bytes(place, ip, ip_len);
     if (strcmp(what, "host") == 0)
-        return key_hash_host(place, part);
-    return hash_bytes(place, part.at, part.len);
+        return key_hash_part_host(part);
+    return key_hash_part(part);
 }

@@ -17,6 +17,9 @@ struct key_part {
 struct key_part key_part_find(const struct http1_head *head, const char *base, const char *what);
 /* The value of a cookie; at NULL: there is none. */
 struct key_part key_cookie(const struct http1_head *head, const char *base, const char *name);
+/* What a hash algorithm is asked with for a part: as it is, or as a host name. */
+uint64_t key_hash_part(struct key_part part);
+uint64_t key_hash_part_host(struct key_part part);
 /* The hash of a host name, the same in any case. */
 uint64_t key_hash_host(struct hash_key key, struct key_part host);
 /* What a hash algorithm is asked with: the part, or the client's address (4 or 16 bytes) when the

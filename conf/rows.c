@@ -61,6 +61,14 @@ static const struct conf_row top_rows[] = {
      .max = 255,
      .help = "Started as root, everything but the master runs as this user. Where the default does "
              "not exist, it is `nobody`"},
+    {.name = "table_group",
+     .type = CONF_T_SYSTEM_GROUP,
+     FIELD(struct conf, table_group),
+     .fallback = "",
+     .help = "Group whose members may read the table of live state: programs that use the client "
+             "library, and `ballast top` and `ballast events` without being the user who started "
+             "it. They can read all of it, what the cache holds too; nobody else can write it. "
+             "Empty: only the user who started it, and root"},
     {.name = "pid_file",
      .type = CONF_T_PATH,
      FIELD(struct conf, pid_file),

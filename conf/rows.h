@@ -22,6 +22,7 @@ enum conf_type_id {
     CONF_T_NAME,
     CONF_T_LOG_TARGET,
     CONF_T_USER,
+    CONF_T_SYSTEM_GROUP,
     CONF_T_TOKEN_FILE,
     CONF_T_NUMBER, /* unsigned, of the field's width */
     CONF_T_FACTOR, /* 1.25; thousandths, of the field's width; min and max too; 0: off */

@@ -1,5 +1,6 @@
 /* How strings of all kinds are read. Whatever is kept is copied into the configuration's arena. */
 #include <ctype.h>
+#include <grp.h>
 #include <errno.h>
 #include <string.h>
 #include "base/http1.h"
@@ -185,6 +186,19 @@ void value_read_user(struct walk *w, const struct conf_row *row, const struct no
         walk_error(w, n->pos, at, "there is no user \"%.60s\"", text);
     else
         keep(w, field, missing ? "nobody" : text);
+}
+
+void value_read_system_group(struct walk *w, const struct conf_row *row, const struct node *n,
+                             const struct walk_at *at, void *field)
+{
+    const char *text = plain_string(w, row, n, at);
+    if (!text)
+        return;
+    /* cppcheck-suppress getgrnamCalled ; a process has one thread */
+    if (text[0] && !getgrnam(text))
+        walk_error(w, n->pos, at, "there is no group \"%.60s\"", text);
+    else
+        keep(w, field, text);
 }
 
 /* ---- the admin token ---- */

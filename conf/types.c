@@ -15,6 +15,7 @@ const struct conf_type conf_types[CONF_T_COUNT] = {
     [CONF_T_NAME] = {"string", NODE_STRING, value_read_name, write_string},
     [CONF_T_LOG_TARGET] = {"string", NODE_STRING, value_read_log_target, write_string},
     [CONF_T_USER] = {"string", NODE_STRING, value_read_user, write_string},
+    [CONF_T_SYSTEM_GROUP] = {"string", NODE_STRING, value_read_system_group, write_string},
     [CONF_T_TOKEN_FILE] = {"path", NODE_STRING, value_read_token_file, write_string},
     [CONF_T_NUMBER] = {"number", NODE_NUMBER, value_read_number, write_number},
     [CONF_T_FACTOR] = {"number", NODE_NUMBER, value_read_factor, write_factor},

@@ -34,7 +34,7 @@ void types_set(void *field, uint32_t width, uint64_t value);
 /* conf/strings.c */
 conf_read_fn value_read_string, value_read_path, value_read_uri_path, value_read_host,
     value_read_hash_key, value_read_rate_key, value_read_name, value_read_log_target,
-    value_read_user, value_read_token_file;
+    value_read_user, value_read_system_group, value_read_token_file;
 /* conf/values.c */
 conf_read_fn value_read_number, value_read_factor, value_read_bool, value_read_duration,
     value_read_size, value_read_enum, value_read_choice, value_read_workers;

@@ -322,6 +322,8 @@ static void commit_pool(struct table *t, const struct conf_pool *p, bool *config
     remove_others(t, p, configured);
     commit_policy(t, p);
     lb_prepare(t, p->row, lb_find(p->balance));
+    pool_set_policy(t, p->row, lb_key_kind(lb_find(p->balance), p->hash_key),
+                    p->all_down == CONF_ALL_DOWN_TRY);
     ramp_configure(t, p->row, p->slow_start_ms);
     pool_set_max_load(t, p->row, p->max_load_milli);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +138,7 @@ static int lock_pid_file(struct master *m)
     return pidfile_open(m, path, why, sizeof why) == 0 ? 0 : failed(why);
 }
 
-static int make_table(struct master *m)
+static int create_table(struct master *m)
 {
     char why[256];
     if (m->takeover.active) {
@@ -154,6 +155,22 @@ static int make_table(struct master *m)
         return failed(why);
     m->table_made = true;
     return 0;
+}
+
+static int make_table(struct master *m)
+{
+    const char *name = m->current->conf->table_group;
+    char why[256];
+    if (create_table(m) == -1)
+        return -1;
+    const struct group *group = name[0] != '\0' ? getgrnam(name) : NULL;
+    if (name[0] == '\0' && table_share(&m->table, TABLE_NO_GROUP) == 0)
+        return 0;
+    if (group != NULL && table_share(&m->table, group->gr_gid) == 0)
+        return 0;
+    (void)snprintf(why, sizeof why, "table_group \"%s\": %s", name,
+                   group != NULL || name[0] == '\0' ? strerror(errno) : "no such group");
+    return failed(why);
 }
 
 static void set_title(const struct master *m)

@@ -211,6 +211,7 @@ struct plan plan_make(const struct table *t, const struct conf *from, const stru
         p.superseded += line->superseded;
     if (from != NULL) {
         refuse(&p, arena, "user", from->user, to->user);
+        refuse(&p, arena, "table_group", from->table_group, to->table_group);
         refuse(&p, arena, "pid_file", from->pid_file, to->pid_file);
     }
     return p;

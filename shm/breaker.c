@@ -45,6 +45,13 @@ enum entry_breaker breaker_state(const struct entry *e)
     return (enum entry_breaker)unpack(count_get(&e->breaker)).state;
 }
 
+uint64_t breaker_open_until_us(const struct entry *e, uint64_t now_us)
+{
+    struct breaker b = unpack(count_get(&e->breaker));
+    int32_t left = (int32_t)(b.until - ticks(now_us));
+    return b.state == BREAKER_OPEN && left > 0 ? now_us + (uint64_t)left * TICK_US : 0;
+}
+
 const char *breaker_state_name(enum entry_breaker state)
 {
     static const char *const names[] = {

@@ -37,6 +37,9 @@ uint64_t breaker_tick(struct table *t, uint32_t entry, uint32_t slot, uint32_t t
 void breaker_clear(struct table *t, uint32_t entry);
 
 enum entry_breaker breaker_state(const struct entry *e);
+/* Until when it is open, in us of clock_mono_us; 0: it is not, or its time is over, whether or not
+ * a worker has looked since. */
+uint64_t breaker_open_until_us(const struct entry *e, uint64_t now_us);
 const char *breaker_state_name(enum entry_breaker state); /* "closed", "half_open", "open" */
 
 #endif

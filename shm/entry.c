@@ -116,6 +116,7 @@ static void fill(struct entry *e, uint32_t pool, const char *pool_name,
                  const struct entry_spec *spec)
 {
     word_set(&e->incarnation, word_get(&e->incarnation) + 1);
+    atomic_thread_fence(memory_order_release); /* who copies what follows sees it (shm/reader.h) */
     word_set(&e->pool, pool);
     word_set(&e->next, INDEX_NONE);
     word_set(&e->leaf, 0);

@@ -137,6 +137,7 @@ bool hashtable_open(const struct table *t, uint32_t pool, enum hashtable_kind ki
     out->count = word_get(&p->hash_count);
     out->base = t->hash + (size_t)unit * HASHTABLE_UNIT_BYTES;
     return (out->seq & 1) == 0 && built == (uint32_t)kind && out->count > 0 &&
+           (uint64_t)unit + units_of(kind, out->count) <= word_get(&t->header->hash_reserved) &&
            hashtable_current(t, pool, out);
 }
 

@@ -46,7 +46,7 @@ static uint64_t fed_with(uint64_t word, uint64_t took_us, uint64_t now_us)
 }
 
 /* An answer that is lost because others were faster does not matter. */
-static void feed(atom64 *word, uint64_t took_us, uint64_t now_us)
+void latency_feed_word(atom64 *word, uint64_t took_us, uint64_t now_us)
 {
     uint64_t old = count_get(word);
     for (unsigned i = 0; i < FEED_TRIES; i++)
@@ -60,8 +60,8 @@ void latency_feed(struct table *t, uint32_t entry, uint64_t took_us, uint64_t no
     uint32_t pool = word_get(&e->pool);
     if (pool >= POOL_MAX || word_get(&t->pools[pool].loads_kind) != LOADS_LATENCY)
         return;
-    feed(&e->latency, took_us, now_us);
-    feed(&t->pools[pool].latency, took_us, now_us);
+    latency_feed_word(&e->latency, took_us, now_us);
+    latency_feed_word(&t->pools[pool].latency, took_us, now_us);
     loads_update(t, entry, false);
 }
 
@@ -75,12 +75,19 @@ double latency_pool_us(const struct pool_row *p)
     return average_of(count_get(&p->latency));
 }
 
-float latency_expected(const struct table *t, const struct entry *e)
+uint64_t latency_newer(uint64_t a, uint64_t b)
 {
-    float us = (float)latency_us(e);
+    if (a >> 32 == 0 || b >> 32 == 0)
+        return a >> 32 == 0 ? b : a;
+    return (int32_t)((uint32_t)a - (uint32_t)b) >= 0 ? a : b;
+}
+
+float latency_expected_of(uint64_t word, uint64_t pool_word)
+{
+    float us = (float)average_of(word);
     uint32_t bits;
     if (us == 0)
-        us = (float)latency_pool_us(&t->pools[word_get(&e->pool)]);
+        us = (float)average_of(pool_word);
     if (us == 0)
         us = NEVER_FED_US;
     memcpy(&bits, &us, sizeof bits);
@@ -89,9 +96,14 @@ float latency_expected(const struct table *t, const struct entry *e)
     return us;
 }
 
-bool latency_is_due(const struct entry *e, uint64_t now_us)
+float latency_expected(const struct table *t, const struct entry *e)
 {
-    uint64_t word = count_get(&e->latency);
+    return latency_expected_of(count_get(&e->latency),
+                               count_get(&t->pools[word_get(&e->pool)].latency));
+}
+
+bool latency_is_due(uint64_t word, uint64_t now_us)
+{
     double wait_ms = DUE_TIMES * average_of(word) / US_PER_MS;
     if (word >> 32 == 0)
         return true;
@@ -99,9 +111,8 @@ bool latency_is_due(const struct entry *e, uint64_t now_us)
     return age_ms(word, now_us) >= wait_ms;
 }
 
-bool latency_ticket(struct table *t, uint32_t pool, uint64_t now_us, uint64_t interval_us)
+bool latency_ticket(atom64 *next, uint64_t now_us, uint64_t interval_us)
 {
-    atom64 *next = &t->pools[pool].probe_us;
     uint64_t at = count_get(next);
     return now_us >= at && atomic_compare_exchange_strong(next, &at, now_us + interval_us);
 }

@@ -41,7 +41,7 @@
 #include "base/net.h"
 
 #define TABLE_MAGIC   0x315453414C4C4142ull /* "BALLAST1" little endian */
-#define TABLE_VERSION 4u
+#define TABLE_VERSION 5u
 #define SLOT_MAX                                                                                   \
     64u /* processes with a place: workers first, then health, admin (see shm/slot.h) */
 #define LISTENER_MAX      256u
@@ -140,6 +140,8 @@ struct slot {
 /* ---- listeners, pools
  * -------------------------------------------------------------------------------------- */
 enum row_state { ROW_FREE, ROW_LIVE, ROW_REMOVED };
+/* What the pool's hash algorithm is asked with. */
+enum pool_key { POOL_KEY_NONE, POOL_KEY_BYTES, POOL_KEY_ADDRESS, POOL_KEY_HOST };
 
 struct listener_row {
     _Alignas(CACHE_LINE) atom32 state;
@@ -159,7 +161,9 @@ struct pool_row {
     atom32 count;      /* under the lock: members */
     atom64 recheck_us; /* any: the earliest time when something about a member changes by
                           itself (shm/pool.h pool_recheck); 0: never */
-    atom32 max_connections; /* master: of all members together; 0: no limit */
+    atom32 max_connections;   /* master: of all members together; 0: no limit */
+    atom32 balance, key_kind; /* master: lb_algorithms[balance - 1]; enum pool_key */
+    atom32 all_down_try;      /* master: 1: nobody usable, then everybody is asked */
     char name[NAME_MAX_BYTES];
     _Alignas(
         CACHE_LINE) atom64 cursor; /* workers: round robin position; multi-writer, fetch_add only */

@@ -57,15 +57,21 @@ static float weight_of(const struct table *t, const struct entry *e, enum loads_
 }
 
 /* The request to come counts in, but idle ones are equal: they take turns by weight. */
+float loads_rate(enum loads_kind kind, uint32_t load, float weight, float expected_us)
+{
+    if (kind == LOADS_LATENCY)
+        return expected_us * (1.0f + 0.1f * (float)load) / weight;
+    return load == 0 ? 0 : (float)(load + 1) / weight;
+}
+
 static float score_of(const struct table *t, const struct entry *e, enum loads_kind kind,
                       uint32_t load)
 {
     uint32_t limit = word_get(&e->max_connections);
     if (limit && load >= limit)
         return INFINITY;
-    if (kind == LOADS_LATENCY)
-        return latency_expected(t, e) * (1.0f + 0.1f * (float)load) / weight_of(t, e, kind);
-    return load == 0 ? 0 : (float)(load + 1) / weight_of(t, e, kind);
+    return loads_rate(kind, load, weight_of(t, e, kind),
+                      kind == LOADS_LATENCY ? latency_expected(t, e) : 0);
 }
 
 float loads_score(const struct table *t, uint32_t entry, enum loads_kind kind)

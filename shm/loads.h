@@ -59,5 +59,8 @@ enum loads_found loads_least(const struct table *t, uint32_t pool, const uint32_
 /* The score a leaf is made from, smaller is better; for tools and tests. Negative: not usable.
  * INFINITY: at its limit. */
 float loads_score(const struct table *t, uint32_t entry, enum loads_kind kind);
+/* The same from its parts. weight: times the share it has in a slow start; with LOADS_COUNT the
+ * share alone. */
+float loads_rate(enum loads_kind kind, uint32_t load, float weight, float expected_us);
 
 #endif

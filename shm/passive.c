@@ -23,6 +23,12 @@ bool passive_ejected(const struct entry *e)
     return (count_get(&e->passive) & EJECTED) != 0;
 }
 
+uint64_t passive_until_us(const struct entry *e)
+{
+    uint64_t word = count_get(&e->passive);
+    return word & EJECTED ? (word & TIME_MASK) * 1000 : 0;
+}
+
 static void announce(struct table *t, uint32_t entry, uint32_t slot, const char *from,
                      const char *to, const char *reason)
 {

@@ -14,6 +14,8 @@ bool passive_failed(struct table *t, uint32_t entry, uint32_t slot, uint32_t max
                     uint32_t fail_timeout_ms, uint64_t now_us, const char *reason);
 /* Is it taken out? */
 bool passive_ejected(const struct entry *e);
+/* Until when it is, in us of clock_mono_us; 0: it is not. */
+uint64_t passive_until_us(const struct entry *e);
 /* The passage of time, as breaker_tick. */
 uint64_t passive_tick(struct table *t, uint32_t entry, uint32_t slot, uint64_t now_us,
                       bool *changed);

@@ -224,6 +224,20 @@ void pool_set_max_load(struct table *t, uint32_t index, uint32_t milli)
     word_set(&t->pools[index].max_load_milli, milli);
 }
 
+void pool_set_balance(struct table *t, uint32_t index, uint32_t balance)
+{
+    if (word_get(&t->pools[index].balance) == balance)
+        return;
+    word_set(&t->pools[index].balance, balance);
+    pool_touch(t, index);
+}
+
+void pool_set_policy(struct table *t, uint32_t index, enum pool_key key, bool all_down_try)
+{
+    word_set(&t->pools[index].key_kind, key);
+    word_set(&t->pools[index].all_down_try, all_down_try);
+}
+
 /* ---- listeners
  * ---------------------------------------------------------------------------------------------- */
 

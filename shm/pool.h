@@ -53,6 +53,9 @@ static inline void pool_recheck(struct table *t, uint32_t index, uint32_t slot,
  * held.
  */
 void pool_set_max_load(struct table *t, uint32_t index, uint32_t milli);
+/* What those who only read the table need in order to choose as the workers do. Lock held. */
+void pool_set_balance(struct table *t, uint32_t index, uint32_t balance);
+void pool_set_policy(struct table *t, uint32_t index, enum pool_key key, bool all_down_try);
 /* Next position of the shared cursor, or of a reader's own. */
 static inline uint64_t cursor_next(atom64 *cursor)
 {

@@ -34,16 +34,29 @@ uint64_t ramp_step_us(const struct table *t, uint32_t pool)
     return (uint64_t)word_get(&t->pools[pool].slow_start_ms) * US_PER_MS / RAMP_FULL;
 }
 
+static uint32_t share_at(const struct table *t, uint32_t pool, const struct entry *e,
+                         uint64_t now_us)
+{
+    uint64_t step_us = ramp_step_us(t, pool), began_us = count_get(&e->ramp_us);
+    uint64_t steps = step_us && now_us > began_us ? (now_us - began_us) / step_us : 0;
+    if (step_us == 0 || steps >= RAMP_FULL)
+        return RAMP_FULL;
+    return steps < 1 ? 1 : (uint32_t)steps;
+}
+
+uint32_t ramp_share_at(const struct table *t, uint32_t pool, const struct entry *e, uint64_t now_us)
+{
+    uint32_t share = word_get(&e->ramp);
+    return share != 0 && share < RAMP_FULL ? share_at(t, pool, e, now_us) : RAMP_FULL;
+}
+
 bool ramp_follow(struct table *t, uint32_t entry, uint64_t now_us)
 {
     struct entry *e = &t->entries[entry];
-    uint64_t step_us = ramp_step_us(t, word_get(&e->pool)), began_us = count_get(&e->ramp_us);
-    uint32_t before = word_get(&e->ramp), share = RAMP_FULL;
-    uint64_t steps = step_us && now_us > began_us ? (now_us - began_us) / step_us : 0;
+    uint32_t before = word_get(&e->ramp);
     if (before == 0 || before >= RAMP_FULL)
         return false;
-    if (step_us && steps < RAMP_FULL)
-        share = steps < 1 ? 1 : (uint32_t)steps;
+    uint32_t share = share_at(t, word_get(&e->pool), e, now_us);
     if (share <= before) /* another worker's clock was ahead */
         return false;
     word_set(&e->ramp, share);

@@ -17,6 +17,9 @@ void ramp_configure(struct table *t, uint32_t pool, uint32_t slow_start_ms);
 void ramp_begin(struct table *t, uint32_t entry);
 /* The share of its weight it has, in parts of RAMP_FULL; at least 1. */
 uint32_t ramp_share(const struct table *t, const struct entry *e);
+/* The share as of now, whether or not a worker brought it up to date: for those who only read. */
+uint32_t ramp_share_at(const struct table *t, uint32_t pool, const struct entry *e,
+                       uint64_t now_us);
 /* Brings the share up to date; true when it changed. Any worker. */
 bool ramp_follow(struct table *t, uint32_t entry, uint64_t now_us);
 /* How long a step takes; 0: no slow start. */

@@ -117,6 +117,15 @@ static int map(struct table *t, size_t len_bytes, int protection)
     return 0;
 }
 
+int table_map_begin(struct table *t, size_t len_bytes)
+{
+    if (map(t, len_bytes, PROT_READ) == -1)
+        return -1;
+    (void)madvise(t->base, len_bytes, MADV_DONTDUMP); /* not into the core of whoever looks */
+    resolve(t);
+    return 0;
+}
+
 static void init_lock(pthread_mutex_t *lock)
 {
     pthread_mutexattr_t attr;
@@ -241,7 +250,7 @@ int table_open(uint32_t master_pid)
 {
     char name[32];
     object_name(master_pid, name, sizeof name);
-    return shm_open(name, O_RDONLY, 0);
+    return shm_open(name, O_RDONLY | O_NONBLOCK, 0); /* all may write there: perhaps a FIFO */
 }
 
 int table_remove(uint32_t master_pid)
@@ -377,6 +386,15 @@ void table_remove_aside(void)
     char path[64];
     aside_name(path, sizeof path);
     (void)unlink(path);
+}
+
+int table_share(struct table *t, gid_t group)
+{
+    if (group == TABLE_NO_GROUP)
+        return fchmod(t->fd, S_IRUSR | S_IWUSR);
+    if (fchown(t->fd, (uid_t)-1, group) == -1)
+        return -1;
+    return fchmod(t->fd, S_IRUSR | S_IWUSR | S_IRGRP);
 }
 
 void table_unlink(struct table *t)

@@ -1,9 +1,9 @@
 /*
  * shm/table.h: the segment itself: create, attach, grow, find. Master creates it before the first
  * fork and everybody inherits the mapping; tools attach read-only by name. The only file that calls
- * shm_open and mmap of the table. The object is "/ballast.<master pid>", mode 0600 (0640 later),
- * and is removed at a clean exit; after a crash it stays readable until the next start on this host
- * removes what dead masters left (table_sweep).
+ * shm_open and mmap of the table. The object is "/ballast.<master pid>", mode 0600, or 0640
+ * (table_share), and is removed at a clean exit; after a crash it stays readable until the next
+ * start on this host removes what dead masters left (table_sweep).
  */
 #ifndef BALLAST_SHM_TABLE_H
 #define BALLAST_SHM_TABLE_H
@@ -56,6 +56,10 @@ uint32_t table_find(const char *conf_path, bool *more);
 bool table_master_alive(const struct table *t);
 /* Removes objects of dead masters; returns how many. */
 unsigned table_sweep(void);
+/* Who may read the object besides its owner: the members of this group, or nobody. 0, or -1 with
+ * errno. */
+#define TABLE_NO_GROUP ((gid_t)-1)
+int table_share(struct table *t, gid_t group) MUST_CHECK;
 void table_unlink(struct table *t);
 void table_close(struct table *t);
 

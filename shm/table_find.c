@@ -4,7 +4,6 @@
 #include "shm/table_int.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <fcntl.h>
@@ -96,8 +95,7 @@ static uint32_t pid_of_name(const char *name)
     return *end || pid > INT32_MAX ? 0 : (uint32_t)pid;
 }
 
-/* Next object of ours in the directory: its pid, 0 at the end. */
-static uint32_t next_object(DIR *dir)
+uint32_t table_next_object(DIR *dir)
 {
     const struct dirent *d;
     while ((d = readdir(dir))) {
@@ -128,7 +126,7 @@ uint32_t table_find(const char *conf_path, bool *more)
     DIR *dir = opendir(TABLE_DIR);
     if (!dir)
         return 0;
-    for (uint32_t pid; (pid = next_object(dir)) != 0;) {
+    for (uint32_t pid; (pid = table_next_object(dir)) != 0;) {
         struct table_header h;
         if (!read_live(pid, &h) ||
             (conf_path && strncmp(conf_path, h.conf_path, sizeof h.conf_path - 1) != 0))
@@ -182,7 +180,7 @@ unsigned table_sweep(void)
     DIR *dir = opendir(TABLE_DIR);
     if (!dir)
         return 0;
-    for (uint32_t pid; (pid = next_object(dir)) != 0;)
+    for (uint32_t pid; (pid = table_next_object(dir)) != 0;)
         if (is_dead(pid) && table_remove(pid) == 0)
             removed++;
     removed += sweep_aside(dir);

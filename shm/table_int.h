@@ -4,6 +4,7 @@
 #ifndef BALLAST_SHM_TABLE_INT_H
 #define BALLAST_SHM_TABLE_INT_H
 
+#include <dirent.h>
 #include <sys/types.h>
 #include "shm/table.h"
 
@@ -16,6 +17,11 @@ int table_open(uint32_t master_pid) MUST_CHECK;
 /* Copies the header without mapping it, so that a file cut short is no SIGBUS. 0 when it is a table
  * this program reads; -1 with why. */
 int table_read_header(int fd, struct table_header *out, char *why, size_t why_cap) MUST_CHECK;
+/* Maps the first bytes of the object t->fd for reading. Sections behind them must not be touched.
+ * 0, or -1 with errno. */
+int table_map_begin(struct table *t, size_t len_bytes) MUST_CHECK;
+/* Next object of ours in an open TABLE_DIR: its pid, 0 at the end. */
+uint32_t table_next_object(DIR *dir);
 /* Removes the name. 0, or -1 with errno. */
 int table_remove(uint32_t master_pid);
 

@@ -4,13 +4,14 @@
  * off.
  */
 #include "worker/lb/algorithms.h"
+#include "worker/lb/own.h"
 
 static uint32_t select_first(const struct lb_view *v, const struct lb_request *r)
 {
     for (uint32_t m = 0; m < v->count; m++) {
         const struct entry *e = entry_at(v->table, v->members[m].entry);
         uint32_t limit = word_get(&e->max_connections);
-        bool full = limit && entry_inflight(v->table, v->members[m].entry) >= limit;
+        bool full = limit && lb_inflight(v, v->members[m].entry) >= limit;
         if (!full && !lb_tried(r, v->members[m].entry))
             return v->members[m].entry;
     }

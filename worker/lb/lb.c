@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "worker/lb/algorithms.h"
+#include "worker/lb/own.h"
 
 const struct lb_algorithm *const lb_algorithms[] = {
     &lb_round_robin,
@@ -30,8 +31,34 @@ const struct lb_algorithm *lb_find(const char *name)
     return NULL;
 }
 
+static uint32_t number_of(const struct lb_algorithm *a)
+{
+    uint32_t i = 0;
+    while (lb_algorithms[i] != a)
+        i++;
+    return i + 1;
+}
+
+const struct lb_algorithm *lb_of_pool(const struct table *t, uint32_t pool)
+{
+    uint32_t number = word_get(&pool_at(t, pool)->balance);
+    return number && number < ARRAY_LEN(lb_algorithms) ? lb_algorithms[number - 1] : NULL;
+}
+
+enum pool_key lb_key_kind(const struct lb_algorithm *a, const char *hash_key)
+{
+    bool address = strcmp(hash_key, "client_ip") == 0;
+    if (a->key == LB_KEY_NONE)
+        return POOL_KEY_NONE;
+    if (a->key == LB_KEY_CLIENT || (a->key == LB_KEY_CONFIGURED && address))
+        return POOL_KEY_ADDRESS;
+    return a->key == LB_KEY_CONFIGURED && strcmp(hash_key, "host") == 0 ? POOL_KEY_HOST
+                                                                        : POOL_KEY_BYTES;
+}
+
 void lb_prepare(struct table *t, uint32_t pool, const struct lb_algorithm *a)
 {
+    pool_set_balance(t, pool, number_of(a));
     hashtable_set_kind(t, pool, a->table);
     loads_set_kind(t, pool, a->loads);
 }
@@ -43,8 +70,12 @@ void lb_view_init(struct lb_view *v, struct table *t, uint32_t pool, const struc
     v->pool = pool;
     v->algorithm = a;
     v->cursor = t->read_only ? &v->own_cursor : &pool_at(t, pool)->cursor;
-    if (t->read_only)
+    if (t->read_only) {
         v->own_cursor = count_get(&pool_at(t, pool)->cursor);
+        return;
+    }
+    v->probe_us = &pool_at(t, pool)->probe_us;
+    v->probe_at = &pool_at(t, pool)->probe_at;
 }
 
 void lb_view_free(struct lb_view *v)
@@ -68,10 +99,10 @@ static int reserve_members(struct lb_view *v, uint32_t n)
 
 bool lb_acceptable(const struct lb_view *v, const struct lb_request *r, uint32_t entry)
 {
-    if (entry >= word_get(&v->table->header->entries_high))
+    if (entry >= ENTRY_MAX || entry >= word_get(&v->table->header->entries_high))
         return false;
     const struct entry *e = entry_at(v->table, entry);
-    return word_get(&e->pool) == v->pool && entry_usable(e) && entry_rank(e) == v->rank &&
+    return word_get(&e->pool) == v->pool && lb_usable(v, entry) && entry_rank(e) == v->rank &&
            !lb_tried(r, entry);
 }
 
@@ -81,10 +112,10 @@ bool lb_has_room(const struct lb_view *v, const struct lb_request *r, uint32_t e
     if (LIKELY(milli == 0) || r->unbounded || v->weight_sum == 0)
         return true;
     uint64_t weight = (uint64_t)entry_weight(entry_at(v->table, entry)) * RAMP_FULL;
-    uint64_t all = pool_inflight(v->table, v->pool) + !r->placed;
+    uint64_t all = lb_pool_inflight(v) + !r->placed;
     /* load <= ceil(max_load x all x weight / sum of weights) */
     uint64_t one = v->weight_sum * 1000, share = milli * all * weight;
-    return entry_inflight(v->table, entry) + more <= (share + one - 1) / one;
+    return lb_inflight(v, entry) + more <= (share + one - 1) / one;
 }
 
 uint32_t lb_select_by_key(const struct lb_view *v, const struct lb_request *r)
@@ -103,7 +134,8 @@ static void collect(struct lb_view *v, const uint32_t *ids, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         const struct entry *e = entry_at(v->table, ids[i]);
         uint32_t weight = entry_weight(e);
-        if (!entry_usable(e) || weight == 0) /* it may change between the two looks */
+        uint32_t parts = weight * lb_share(v, ids[i]);
+        if (!lb_usable(v, ids[i]) || parts == 0) /* it may change between the two looks */
             continue;
         unsigned rank = entry_rank(e);
         if (rank > best)
@@ -111,8 +143,7 @@ static void collect(struct lb_view *v, const uint32_t *ids, uint32_t n)
         if (rank < best)
             v->count = 0;
         best = v->rank = rank;
-        v->members[v->count++] =
-            (struct lb_member){.entry = ids[i], .weight = weight * ramp_share(v->table, e)};
+        v->members[v->count++] = (struct lb_member){.entry = ids[i], .weight = parts};
     }
 }
 
@@ -144,12 +175,19 @@ static int rebuild(struct lb_view *v, uint32_t change, uint64_t now_us)
 {
     uint32_t cap =
         word_get(&pool_at(v->table, v->pool)->count) + 64; /* others may be adding meanwhile */
+    if (cap > ENTRY_MAX)
+        cap = ENTRY_MAX;
     uint32_t *ids = malloc(cap * sizeof *ids);
     if (!ids || reserve_members(v, cap) == -1) {
         free(ids);
         return -1;
     }
-    collect(v, ids, entry_members(v->table, v->pool, ids, cap));
+    uint32_t count = entry_members(v->table, v->pool, ids, cap);
+    if (v->own)
+        lb_own_begin(v, ids, count);
+    collect(v, ids, count);
+    if (v->own && lb_own_keeps_all(v))
+        collect(v, ids, count);
     free(ids);
     sum_up(v, now_us);
     v->built = false;
@@ -165,6 +203,8 @@ int lb_view_refresh(struct lb_view *v, uint64_t now_us)
     if (UNLIKELY(v->ramp_next_us && now_us >= v->ramp_next_us && !v->table->read_only))
         follow_ramps(v, now_us);
     uint32_t change = word_get(&pool_at(v->table, v->pool)->change);
+    if (UNLIKELY(v->own != NULL))
+        lb_own_tick(v, now_us);
     if (LIKELY(v->built && change == v->change))
         return 0;
     if (!v->table->read_only)

@@ -27,15 +27,19 @@ struct lb_member {
 };
 
 struct lb_algorithm;
+struct lb_own;
 
 struct lb_view {
     const struct lb_algorithm *algorithm;
     struct table *table;
     atom64 *cursor;    /* the pool's; of a table that is only read: own_cursor */
     atom64 own_cursor; /* begins where the pool's is: so it names who comes next */
-    uint32_t pool;     /* row */
-    uint32_t change;   /* pool_row.change this view was built from */
-    unsigned rank;     /* of the members: entry_rank */
+    atom64 *probe_us;  /* least_response_time: the pool's; of a table that is only read: NULL */
+    atom32 *probe_at;
+    struct lb_own *own; /* what a reader knows beside the table (worker/lb/own.h); NULL: nothing */
+    uint32_t pool;      /* row */
+    uint32_t change;    /* pool_row.change this view was built from */
+    unsigned rank;      /* of the members: entry_rank */
     bool built;
     struct lb_member *members; /* usable ones: primaries, or backups when no primary is usable */
     uint32_t count, cap;
@@ -85,6 +89,10 @@ int lb_view_refresh(struct lb_view *v, uint64_t now_us) MUST_CHECK;
 
 /* Has the table keep for the pool what the algorithm needs. Master; the lock is held. */
 void lb_prepare(struct table *t, uint32_t pool, const struct lb_algorithm *a);
+/* What lb_prepare said last, for those who have no configuration; NULL: nothing yet. */
+const struct lb_algorithm *lb_of_pool(const struct table *t, uint32_t pool);
+/* What is hashed for it with this hash_key. */
+enum pool_key lb_key_kind(const struct lb_algorithm *a, const char *hash_key);
 
 /* May this entry index, out of a hash table, be picked for this view and request? */
 bool lb_acceptable(const struct lb_view *v, const struct lb_request *r, uint32_t entry);

@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include "worker/lb/lb.h"
+#include "worker/lb/own.h"
 
 static uint32_t scan(const struct lb_view *v, const struct lb_request *r)
 {
@@ -28,6 +29,8 @@ uint32_t lb_select_least(const struct lb_view *v, const struct lb_request *r)
     uint32_t entry;
     if (v->count == 0)
         return INDEX_NONE;
+    if (UNLIKELY(v->own != NULL))
+        return lb_own_least(v, r);
     switch (loads_least(v->table, v->pool, r->tried, r->tried_count, &entry)) {
     case LOADS_FOUND:
         if (LIKELY(lb_acceptable(v, r, entry)))

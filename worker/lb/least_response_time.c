@@ -10,6 +10,7 @@
  */
 #include "shm/latency.h"
 #include "worker/lb/algorithms.h"
+#include "worker/lb/own.h"
 
 #define PROBE_ROUND_US 1000000u /* a ticket each, if nobody had to be passed over */
 #define PROBE_MIN_US   20000u
@@ -23,12 +24,11 @@ static uint64_t interval_us(const struct lb_view *v)
 
 static uint32_t find_due(const struct lb_view *v, const struct lb_request *r)
 {
-    atom32 *cursor = &pool_at(v->table, v->pool)->probe_at; /* only who holds the ticket moves it */
+    atom32 *cursor = v->probe_at; /* only who holds the ticket moves it */
     uint32_t looks = v->count < PROBE_LOOKS ? v->count : PROBE_LOOKS, at = word_get(cursor);
     for (uint32_t i = 0; i < looks; i++) {
         uint32_t entry = v->members[at++ % v->count].entry;
-        const struct entry *e = entry_at(v->table, entry);
-        if (!latency_is_due(e, r->now_us) || entry_inflight(v->table, entry) != 0 ||
+        if (!latency_is_due(lb_latency(v, entry), r->now_us) || lb_inflight(v, entry) != 0 ||
             !lb_acceptable(v, r, entry))
             continue;
         word_set(cursor, at % v->count);
@@ -41,8 +41,8 @@ static uint32_t find_due(const struct lb_view *v, const struct lb_request *r)
 static uint32_t select_fastest(const struct lb_view *v, const struct lb_request *r)
 {
     uint32_t entry = INDEX_NONE;
-    if (v->count > 1 && r->tried_count == 0 && !v->table->read_only &&
-        latency_ticket(v->table, v->pool, r->now_us, interval_us(v)))
+    if (v->count > 1 && r->tried_count == 0 && v->probe_us &&
+        latency_ticket(v->probe_us, r->now_us, interval_us(v)))
         entry = find_due(v, r);
     return entry != INDEX_NONE ? entry : lb_select_least(v, r);
 }

@@ -4,6 +4,7 @@
  * as even as looking at all, at the cost of two.
  */
 #include "worker/lb/algorithms.h"
+#include "worker/lb/own.h"
 
 static uint32_t draw(const struct lb_view *v, const struct lb_request *r, uint64_t *random)
 {
@@ -21,8 +22,8 @@ static uint32_t draw(const struct lb_view *v, const struct lb_request *r, uint64
 
 static bool less_loaded(const struct lb_view *v, uint32_t a, uint32_t b)
 {
-    uint64_t load_a = entry_inflight(v->table, v->members[a].entry) + 1;
-    uint64_t load_b = entry_inflight(v->table, v->members[b].entry) + 1;
+    uint64_t load_a = lb_inflight(v, v->members[a].entry) + 1;
+    uint64_t load_b = lb_inflight(v, v->members[b].entry) + 1;
     return load_a * v->members[b].weight < load_b * v->members[a].weight;
 }
 

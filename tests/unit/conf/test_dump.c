@@ -200,7 +200,8 @@ static void make_value(struct made *m, const struct conf_row *row)
 {
     switch (row->type) {
     case CONF_T_STRING: say(m, "\"s%u\\\\x\"", m->port); break;
-    case CONF_T_USER: say(m, "\"root\""); break;
+    case CONF_T_USER:
+    case CONF_T_SYSTEM_GROUP: say(m, "\"root\""); break;
     case CONF_T_TOKEN_FILE: say(m, "\"\""); break;
     case CONF_T_PATH:
     case CONF_T_LOG_TARGET:

@@ -299,6 +299,15 @@ TEST(user)
     CHECK_STR(bad_top("user = \"\""), "t:3: error: user: cannot be empty\n");
 }
 
+TEST(table_group)
+{
+    CHECK_STR(load_good(MINIMAL)->table_group, "");
+    CHECK_STR(load_good(MINIMAL "table_group = \"root\"")->table_group, "root");
+    CHECK_STR(bad_top("table_group = \"no-such-group\""),
+              "t:3: error: table_group: there is no group \"no-such-group\"\n");
+    CHECK_STR(bad_top("table_group = 4"), "t:3: error: table_group: wants a string, found 4\n");
+}
+
 TEST(errors_are_counted_and_kept)
 {
     load_bad("x = 1\ny = 2\nlisteners = { }");

@@ -167,7 +167,7 @@ TEST(a_ticket_is_given_once_per_interval)
     unsigned given = 0;
     for (unsigned i = 0; i < 1000; i++, now_us += 1000)
         for (unsigned worker = 0; worker < 4; worker++)
-            given += latency_ticket(&f.table, f.pool, now_us, 100000);
+            given += latency_ticket(&pool_at(&f.table, f.pool)->probe_us, now_us, 100000);
     CHECK_EQ(given, 10);
 }
 
