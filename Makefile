@@ -16,9 +16,13 @@ PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
 SHAREDIR   ?= $(PREFIX)/share
 LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+# where libraries are, if elsewhere: /usr/lib/x86_64-linux-gnu
+CLIENTDIR  ?= $(LIBDIR)
 SYSCONFDIR ?= /etc
 
 # make V=1 shows whole command lines.
+comma := ,
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2);)
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wpointer-arith -Wcast-qual -Wundef -Wvla -Werror
@@ -31,8 +35,8 @@ LDLIBS += -lev -lconfig -ljansson -lnghttp2 -lpcre2-8 -lcares -lcrypt -luring -l
 
 # ---- the program -------------------------------------------------------------------------------------------------
 # Layers, lowest first. A folder becomes one static library; a program links the libraries from its own layer down.
-LAYERS := base shm conf proc worker health admin cli master
-source_of  = $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*.S)
+LAYERS := base shm conf proc worker health admin cli master client
+source_of  = $(filter-out client/example.c,$(wildcard $(1)/*.c $(1)/*/*.c $(1)/*.S))
 objects_of = $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(call source_of,$(1)))))
 OBJECTS   := $(foreach layer,$(LAYERS),$(call objects_of,$(layer)))
 
@@ -46,11 +50,13 @@ BELOW_health := health $(BELOW_proc)
 BELOW_admin  := admin $(BELOW_proc)
 # cli sees the algorithms in worker/lb, for `ballast explain`
 BELOW_cli    := cli worker $(BELOW_proc)
+# the client library: not part of the program, only what it asks
+BELOW_client := client worker shm base
 BELOW_master := master cli admin health worker $(BELOW_proc)
 libraries_of = $(patsubst %,$(BUILD)/lib%.a,$(BELOW_$(1)))
 
 .PHONY: all
-all: $(BUILD)/ballast
+all: $(BUILD)/ballast client $(BUILD)/tests/func/client_driver
 
 $(BUILD)/ballast: $(BUILD)/master/main.o $(call libraries_of,master)
 	$(call say,LINK,$@) $(LINK) -o $@ $^ $(LDLIBS)
@@ -97,6 +103,7 @@ unit-programs: $(UNIT_PROGRAMS)
 $(BUILD)/tests/lint/print: $(BUILD)/tests/lint/print.o $(call libraries_of,master)
 	$(call say,LINK,$@) $(LINK) -o $@ $^ $(LDLIBS)
 
+include client/client.mk
 -include tests/fuzz/fuzz.mk
 -include tests/bench/bench.mk
 -include tests/chaos/chaos.mk
@@ -166,7 +173,7 @@ define put
 endef
 
 .PHONY: install
-install: all
+install: all install-client
 	@install -d $(DESTDIR)$(SBINDIR)
 	install -m 755 $(BUILD)/ballast $(DESTDIR)$(SBINDIR)/ballast
 	$(call put,644,pkg/man/ballast.8,$(SHAREDIR)/man/man8,ballast.8)
@@ -177,6 +184,21 @@ install: all
 	$(call put,644,pkg/systemd/ballast.service,$(LIBDIR)/systemd/system,ballast.service)
 	$(call put,644,pkg/systemd/ballast.sysusers,$(LIBDIR)/sysusers.d,ballast.conf)
 	$(call put,755,pkg/openrc/ballast,$(SYSCONFDIR)/init.d,ballast)
+
+# What programs that use the client library need.
+.PHONY: install-client
+install-client: all
+	@install -d $(DESTDIR)$(CLIENTDIR)/pkgconfig
+	install -m 755 $(BUILD)/libballast-client.so.0 $(DESTDIR)$(CLIENTDIR)/libballast-client.so.$(VERSION)
+	@ln -sf libballast-client.so.$(VERSION) $(DESTDIR)$(CLIENTDIR)/libballast-client.so.0
+	@ln -sf libballast-client.so.0 $(DESTDIR)$(CLIENTDIR)/libballast-client.so
+	install -m 644 $(BUILD)/libballast-client.a $(DESTDIR)$(CLIENTDIR)/libballast-client.a
+	@install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(SHAREDIR)/ballast
+	install -m 644 client/ballast_client.h $(DESTDIR)$(INCLUDEDIR)/ballast_client.h
+	install -m 644 client/ballast_client.py $(DESTDIR)$(SHAREDIR)/ballast/ballast_client.py
+	sed 's|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@LIBDIR@|$(CLIENTDIR)|; s|@VERSION@|$(VERSION)|' client/ballast-client.pc.in \
+		> $(DESTDIR)$(CLIENTDIR)/pkgconfig/ballast-client.pc
+	@chmod 644 $(DESTDIR)$(CLIENTDIR)/pkgconfig/ballast-client.pc
 
 .PHONY: clean
 clean:

@@ -6,6 +6,7 @@
 # make bench-health: what checking 10,000 backends every 10 s costs.
 # make bench-http1: nanoseconds per message head.
 # make bench-pick: nanoseconds per pick for each algorithm.
+# make bench-client: nanoseconds per pick of the client library.
 # make bench-route: nanoseconds per routing decision in tables of 10 to 10,000 routes.
 BENCH_PROGRAMS := $(BUILD)/tests/bench/floor $(BUILD)/tests/bench/origin $(BUILD)/tests/bench/handshakes \
 	$(BUILD)/tests/bench/datagrams $(BUILD)/tests/bench/flows
@@ -22,11 +23,18 @@ bench-programs: $(BENCH_PROGRAMS)
 $(BUILD)/tests/bench/bench_pick: $(BUILD)/tests/bench/bench_pick.o $(BUILD)/libworker.a $(BUILD)/libshm.a $(BUILD)/libbase.a
 	$(LINK) -o $@ $^
 
+$(BUILD)/tests/bench/bench_client: $(BUILD)/tests/bench/bench_client.o $(call libraries_of,client)
+	$(LINK) -o $@ $^
+
 $(BUILD)/tests/bench/bench_route: $(BUILD)/tests/bench/bench_route.o $(call libraries_of,conf)
 	$(LINK) -o $@ $^ $(LDLIBS)
 
 .PHONY: bench-route
 bench-route: $(BUILD)/tests/bench/bench_route
+	@$<
+
+.PHONY: bench-client
+bench-client: $(BUILD)/tests/bench/bench_client
 	@$<
 
 .PHONY: bench-pick
@@ -60,4 +68,4 @@ bench-health: all bench-programs
 bench-http1: $(BUILD)/tests/bench/bench_http1
 	@$<
 
--include $(BENCH_PROGRAMS:%=%.d) $(BUILD)/tests/bench/bench_http1.d $(BUILD)/tests/bench/bench_pick.d $(BUILD)/tests/bench/bench_route.d
+-include $(BENCH_PROGRAMS:%=%.d) $(BUILD)/tests/bench/bench_http1.d $(BUILD)/tests/bench/bench_pick.d $(BUILD)/tests/bench/bench_route.d $(BUILD)/tests/bench/bench_client.d

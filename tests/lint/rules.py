@@ -19,6 +19,7 @@ LAYERS = {
     "admin": _LOW,
     "cli": _LOW + ["worker/lb"],  # a pure library: `ballast explain` asks the very same algorithms
     "master": _LOW + ["worker", "health", "admin", "cli"],
+    "client": ["base", "shm", "worker/lb"],  # part of other people's programs
     "tests/unit/base": ["base", "tests"],
     "tests/unit/shm": ["base", "shm", "tests"],
     "tests/unit/conf": ["base", "shm", "conf", "tests"],
@@ -27,13 +28,14 @@ LAYERS = {
     "tests/unit/health": _LOW + ["health", "tests"],
     "tests/unit/admin": _LOW + ["admin", "tests"],
     "tests/unit/cli": _LOW + ["cli", "tests"],
+    "tests/unit/client": ["base", "shm", "worker/lb", "client", "tests"],
     "tests/unit/master": _LOW + ["worker", "health", "admin", "cli", "master", "tests"],
     "tests/fuzz": _LOW + ["worker", "health", "admin", "cli", "tests"],
-    "tests": _LOW + ["worker", "health", "admin", "cli", "master"],
+    "tests": _LOW + ["worker", "health", "admin", "cli", "master", "client"],
 }
 # Only this file may include headers of these folders: it is the one that names every role.
 ROLE_HEADERS = ("master/main.c", ["worker", "health", "admin"])
-PRODUCT = ["base", "shm", "conf", "proc", "worker", "health", "admin", "cli", "master"]
+PRODUCT = ["base", "shm", "conf", "proc", "worker", "health", "admin", "cli", "master", "client"]
 
 # ---- patterns ----------------------------------------------------------------------------------------------------------
 # where: suffixes of the files looked at; inside: folders (None: the whole tree); doors: files where it is allowed.
@@ -53,13 +55,14 @@ PATTERNS = [
     Pattern("shm_open", r"\bshm_(open|unlink)\s*\(", C, PRODUCT, ["shm/table.c", "shm/table_*.c"],
             "one door to the shared object", "    int fd = shm_open(name, O_RDWR, 0600);"),
     Pattern("mmap", r"\b(mmap|mmap64|mremap|munmap)\s*\(", C, PRODUCT,
-            ["shm/table.c", "shm/table_*.c", "shm/tickets.c", "proc/bundle.c"],
-            "mappings are the table (shm/table.c), ticket keys (shm/tickets.c) and generations (proc/bundle.c)", "    munmap(p, n);"),
+            ["shm/table.c", "shm/table_*.c", "shm/tickets.c", "proc/bundle.c", "client/born.c"],
+            "mappings are the table (shm/table.c), ticket keys (shm/tickets.c), generations (proc/bundle.c) and a word that fork "
+            "wipes (client/born.c)", "    munmap(p, n);"),
     Pattern("libconfig", r"#\s*include\s*<libconfig\.h>|\bconfig_(init|read\w*|lookup\w*|setting_\w+|destroy)\s*\(",
             C, None, ["conf/load.c", "conf/load_*.c"], "conf/load*.c is the only place that knows libconfig",
             "#include <libconfig.h>"),
     Pattern("atomics", r"<stdatomic\.h>|\b__atomic_\w+|\b__sync_\w+|\batomic_\w+\s*\(|\b_Atomic\b", C, PRODUCT,
-            ["shm/*"], "only shm/ knows how a shared word is read and written",
+            ["shm/*", "client/born.c"], "only shm/ knows how a shared word is read and written",
             "    atomic_fetch_add(&n, 1);"),
     Pattern("default loop", r"\bev_(default_loop|loop_fork|default_destroy)\s*\(|\bEV_DEFAULT", C, None,
             ["worker/handover.c"],  # loop_fork: the kernel forgets sockets that another process has now
