@@ -116,14 +116,21 @@ static bool choose_beyond(struct client_pool *p, struct lb_request *r, struct ba
     return choose(p, r, out);
 }
 
+/* Without memory for all, as many as there is room for. */
+static void make_room(struct client_pool *p, uint32_t count)
+{
+    uint32_t *grown = count <= ENTRY_MAX ? realloc(p->everybody, count * sizeof *grown) : NULL;
+    if (!grown)
+        return;
+    p->everybody = grown;
+    p->everybody_cap = count;
+}
+
 static uint32_t read_everybody(struct client_pool *p)
 {
     uint32_t count = word_get(&pool_at(p->view.table, p->view.pool)->count);
-    if (count > p->everybody_cap && count <= ENTRY_MAX) {
-        uint32_t *grown = realloc(p->everybody, count * sizeof *grown);
-        p->everybody_cap = grown ? count : p->everybody_cap;
-        p->everybody = grown ? grown : p->everybody;
-    }
+    if (count > p->everybody_cap)
+        make_room(p, count);
     return entry_members(p->view.table, p->view.pool, p->everybody, p->everybody_cap);
 }
 

@@ -194,7 +194,6 @@ void value_read_system_group(struct walk *w, const struct conf_row *row, const s
     const char *text = plain_string(w, row, n, at);
     if (!text)
         return;
-    /* cppcheck-suppress getgrnamCalled ; a process has one thread */
     if (text[0] && !getgrnam(text))
         walk_error(w, n->pos, at, "there is no group \"%.60s\"", text);
     else

@@ -69,4 +69,4 @@ def test_a_program_with_the_client_library(tmp_path, linked):
                     tmp_path / "p.c", *library], check=True, stdin=subprocess.DEVNULL, timeout=60)
     said = subprocess.run([tmp_path / "p"], env={"LD_LIBRARY_PATH": str(local / "lib")}, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=30)
-    assert said.returncode == 0 and said.stdout == "no running instance of /nowhere/at-all.conf\n"
+    assert said.returncode == 0 and said.stdout.startswith("no running instance of /nowhere/at-all.conf")

@@ -112,6 +112,8 @@ CPPCHECK_SUPPRESS = [
     Suppress("missingIncludeSystem", "*", "system headers are not read: their prototypes are known to the tool"),
     Suppress("invalidFunctionArg", "proc/bundle.c", "mmap(2): MAP_ANONYMOUS takes -1 for the descriptor; the tool's library does not say so"),
     Suppress("leakReturnValNotUsed", "proc/bundle.c", "MAP_FIXED returns the address it was given"),
+    Suppress("invalidFunctionArg", "client/born.c", "as in proc/bundle.c"),
+    Suppress("getgrnamCalled", "*", "only the master and tools look up groups, and they have no threads"),
     Suppress("getpwnamCalled", "*", "only the master and tools look up users, and they have no threads"),
     Suppress("readdirCalled", "*", "only processes without threads read folders, and readdir_r is deprecated in glibc"),
     Suppress("nullPointer", "cli/instance.c", "scandir(3) fills the array it counts"),

@@ -201,7 +201,8 @@ TEST(members_of_the_group_may)
         CHECK_EQ(setresgid(4243, 4243, 4243), 0);
         CHECK_EQ(setresuid(4242, 4242, 4242), 0);
         taken();
-        CHECK(open(path_of_table(), O_RDWR) == -1);
+        int fd = open(path_of_table(), O_RDWR);
+        CHECK(fd == -1);
         exit(0);
     }
     CHECK_EQ(waitpid(pid, &status, 0), pid);
