@@ -139,6 +139,7 @@ struct shared {
 
 static void *shared_page(void)
 {
+    /* cppcheck-suppress invalidFunctionArg ; as mmap(2) has it for anonymous memory */
     void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(p != MAP_FAILED);
     return p;
@@ -288,7 +289,9 @@ TEST(a_table_full_of_nonsense)
     for (uint32_t i = 0; i < 8; i++)
         add_backend(1 + i);
     open_client();
-    char *good = malloc(8 * sizeof(struct entry)), *row = malloc(sizeof(struct pool_row));
+    struct entry *good = calloc(8, sizeof *good);
+    struct pool_row *row = calloc(1, sizeof *row);
+    CHECK(good && row);
     memcpy(good, entry_at(&table, 0), 8 * sizeof(struct entry));
     memcpy(row, pool_at(&table, pool), sizeof(struct pool_row));
     for (unsigned round = 0; round < ROUNDS; round++) {
