@@ -63,9 +63,11 @@ struct h2_session {
     nghttp2_session *ng;
     struct h2_stream *streams;
     uint32_t count;
-    struct ev_prepare flush; /* fed when something is to be sent; never started */
-    struct buf *out;         /* frames not yet taken by the socket */
-    uint32_t useless;        /* frames that ask for nothing, less those that do */
+    struct ev_prepare flush;     /* fed when something is to be sent; never started */
+    struct buf *out;             /* frames not yet taken by the socket */
+    uint32_t useless;            /* frames that ask for nothing, less those that do */
+    int32_t newest;              /* stream that the client opened */
+    int32_t gap_from, gap_below; /* numbers that it passed over last: closed without a use */
     bool goaway, notice, broken;
 };
 

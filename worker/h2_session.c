@@ -123,6 +123,26 @@ static void refuse(struct h2_stream *st, uint32_t code)
     (void)nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, code);
 }
 
+/* A stream that goes back to a number that was passed over is an error of the connection (RFC 9113
+ * 5.1.1), which libnghttp2 only passes over. Other numbers that are not new may be of streams that
+ * we have reset, and cross that. */
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *data)
+{
+    struct h2_session *s = data;
+    int32_t id = hd->stream_id, next = s->newest ? s->newest + 2 : 1;
+    if (s->back || hd->type != NGHTTP2_HEADERS || id % 2 == 0)
+        return 0;
+    if (id >= s->gap_from && id < s->gap_below)
+        return nghttp2_session_terminate_session(ng, NGHTTP2_PROTOCOL_ERROR);
+    if (id > next) {
+        s->gap_from = next;
+        s->gap_below = id;
+    }
+    if (id > s->newest)
+        s->newest = id;
+    return 0;
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *data)
 {
     struct h2_session *s = data;
@@ -279,6 +299,7 @@ nghttp2_session_callbacks *h2_callbacks(void)
     static nghttp2_session_callbacks *made;
     if (made || nghttp2_session_callbacks_new(&made) != 0)
         return made;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(made, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(made, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(made, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(made, on_frame_recv);
