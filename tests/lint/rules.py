@@ -50,6 +50,8 @@ PATTERNS = [
             "one file forks", "    pid_t pid = fork();"),
     Pattern("wait", r"\b(wait|waitpid|waitid|wait3|wait4)\s*\(", C, PRODUCT, ["master/reap.c"],
             "one file reaps", "    waitpid(pid, &status, 0);"),
+    Pattern("thread", r"\bpthread_create\s*\(", C, PRODUCT, ["master/saved_io.c", "worker/checker.c"],
+            "processes have one thread, but for what nobody may wait for: password hashes, and a slow disk", "    pthread_create(&t, NULL, run, NULL);"),
     Pattern("exec", r"\bexec(l|lp|le|v|vp|ve|vpe)\s*\(", C, PRODUCT, ["proc/spawn.c", "master/upgrade.c", "master/guard.c"],
             "nothing else starts programs", "    execv(path, argv);"),
     Pattern("shm_open", r"\bshm_(open|unlink)\s*\(", C, PRODUCT, ["shm/table.c", "shm/table_*.c"],
