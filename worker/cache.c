@@ -314,13 +314,6 @@ bool step_cache(struct txn *t, const struct http1_head *h, const char *base)
 
 /* ---- what clients are told ---- */
 
-static char *put(char *to, const char *text)
-{
-    size_t len = strlen(text);
-    memcpy(to, text, len);
-    return to + len;
-}
-
 static size_t x_cache(const struct txn_cache *tc, char *out)
 {
     static const char *const names[] = {[CACHE_HIT] = "HIT",
@@ -329,7 +322,7 @@ static size_t x_cache(const struct txn_cache *tc, char *out)
                                         [CACHE_STALE] = "STALE",
                                         [CACHE_REVALIDATED] = "REVALIDATED",
                                         [CACHE_BYPASS] = "BYPASS"};
-    return (size_t)(put(put(put(out, "X-Cache: "), names[tc->result]), "\r\n") - out);
+    return (size_t)(stpcpy(stpcpy(stpcpy(out, "X-Cache: "), names[tc->result]), "\r\n") - out);
 }
 
 /* RFC 9211 */
@@ -354,7 +347,7 @@ static size_t cache_status(const struct txn_cache *tc, char *out)
 
 static size_t age(const struct txn_cache *tc, char *out)
 {
-    return (size_t)(put(digits_uint(put(out, "Age: "), cache_age_s(tc)), "\r\n") - out);
+    return (size_t)(stpcpy(digits_uint(stpcpy(out, "Age: "), cache_age_s(tc)), "\r\n") - out);
 }
 
 static bool tells(const struct txn_cache *tc)
