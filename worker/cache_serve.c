@@ -229,6 +229,8 @@ void cache_serve(struct txn_cache *tc, enum cache_result how)
     cache_seek(table, &tc->ref, (uint64_t)a->key_bytes + a->vary_bytes + a->head_bytes + p.first);
     tc->left = t->req_is_head ? 0 : p.count;
     t->stored = true;
+    buf_put(&t->worker->bufs, tc->text); /* who reads slowly has no buffer */
+    tc->text = NULL;
     txn_set_state(t, TXN_REPLY);
     relay_response_stored(t);
 }
