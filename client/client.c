@@ -59,12 +59,22 @@ static void search(struct ballast_client *c, uint64_t now_us)
 {
     struct table t;
     c->search_us = now_us + SEARCH_US;
-    if (table_attach_wish(&t, &c->wish, c->stale_us, c->why, sizeof c->why) == -1)
+    if (table_attach_wish(&t, &c->wish, c->stale_us, c->search_why, sizeof c->search_why) == -1)
         return;
+    c->search_why[0] = '\0';
     if (c->table.base && table_age_us(&t, now_us) > c->stale_us)
         table_close(&t);
     else
         take_table(c, &t);
+}
+
+static void say_why(struct ballast_client *c)
+{
+    if (!c->table.base)
+        snprintf(c->why, sizeof c->why, "%s", c->search_why);
+    else
+        snprintf(c->why, sizeof c->why, "the instance with pid %u shows no sign of life%s%s",
+                 c->table.header->master_pid, c->search_why[0] ? "; " : "", c->search_why);
 }
 
 void client_look(struct ballast_client *c, uint64_t now_us)
@@ -75,9 +85,8 @@ void client_look(struct ballast_client *c, uint64_t now_us)
     if (!is_fresh(c, now_us) && now_us >= c->search_us)
         search(c, now_us);
     c->fresh = is_fresh(c, now_us);
-    if (!c->fresh && c->table.base)
-        snprintf(c->why, sizeof c->why, "the instance with pid %u shows no sign of life",
-                 c->table.header->master_pid);
+    if (UNLIKELY(!c->fresh))
+        say_why(c);
 }
 
 /* ---- the lock, and new processes ---- */

@@ -42,7 +42,8 @@ struct ballast_client {
     struct client_pool *buckets[POOL_BUCKETS];
     struct client_pool **pools; /* by number */
     uint32_t pool_count;
-    char why[256]; /* no table, or an old one */
+    char search_why[256]; /* what the last search said */
+    char why[320];        /* no table, or an old one */
 };
 
 /* Takes the lock; in a new child, makes the client its own first. */

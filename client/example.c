@@ -4,8 +4,8 @@
  *
  *   build/client/example /etc/ballast/ballast.conf app /index.html 10 [127.0.0.1:8080]
  *
- * The last argument is the listener, for when the table says nothing. A program outside of this tree
- * includes <ballast_client.h>: cc my.c $(pkg-config --cflags --libs ballast-client)
+ * The last argument is the listener, for when the table says nothing. A program outside of this
+ * tree includes <ballast_client.h>: cc my.c $(pkg-config --cflags --libs ballast-client)
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -65,7 +65,7 @@ static bool take(struct client_pool *p, uint32_t entry, struct ballast_pick *out
     const struct lb_view *v = &p->view;
     struct entry_copy copy;
     if (entry >= ENTRY_MAX || !has_room(v, entry) || !breaker_lets(v, entry) ||
-        !entry_copy(v->table, entry, v->pool, &copy))
+        !entry_copy(v->table, entry, v->pool, &copy) || !lb_own_take(v, entry, copy.incarnation))
         return false;
     memcpy(&out->address, &copy.addr.u, copy.addr.len_bytes);
     out->address_len = copy.addr.len_bytes;
@@ -73,7 +73,6 @@ static bool take(struct client_pool *p, uint32_t entry, struct ballast_pick *out
     memcpy(out->endpoint, copy.endpoint, sizeof out->endpoint);
     out->slot = entry;
     out->generation = copy.incarnation;
-    lb_own_take(v, entry);
     return true;
 }
 

@@ -129,9 +129,11 @@ uint32_t lb_own_least(const struct lb_view *v, const struct lb_request *r)
     return best;
 }
 
-void lb_own_take(const struct lb_view *v, uint32_t entry)
+bool lb_own_take(const struct lb_view *v, uint32_t entry, uint32_t incarnation)
 {
     struct lb_own_row *row = lb_own_row(v, entry);
+    if (row->incarnation != incarnation)
+        return false;
     float weight = weight_of(v, entry);
     double turn = turn_of(v, entry);
     row->inflight++;
@@ -140,4 +142,5 @@ void lb_own_take(const struct lb_view *v, uint32_t entry)
         v->own->turn = turn;
     if (weight > 0)
         row->turn = turn + 1.0 / (double)weight;
+    return true;
 }
