@@ -235,7 +235,7 @@ TEST(spelling_leads_nowhere_else)
 /* Names of as many labels as there is room for, of wildcards and of who asks. */
 TEST(hosts_of_many_labels)
 {
-    char name[256] = "", routes[1024], host[260];
+    char name[256] = "", routes[1024], host[280];
     for (int i = 0; i < 70; i++)
         strcat(name, i ? ".a" : "a");
     snprintf(routes, sizeof routes,
