@@ -177,7 +177,8 @@ def test_bytes_on_their_way_arrive_once_and_in_order(scene, way):
         says(tunnel, b"begin")
         sender = threading.Thread(target=pump, args=(tunnel, data, 300_000))
         sender.start()
-        wait_until(lambda: b.metrics().get(f'ballast_listener_bytes_total{{listener="{way if way == "raw" else "web"}",direction="in"}}', 1) > 0)
+        name = f'ballast_received_bytes_total{{listener="{"raw" if way == "raw" else "web"}"}}'
+        wait_until(lambda: b.metrics()[name] > 1_000_000, what="bytes on their way")
         for _ in range(2):
             upgrade(b)
             replaced(b, before)
