@@ -156,7 +156,7 @@ static void refresh(struct txn *t, struct lb_view *v)
     struct worker *w = t->worker;
     pool_recheck(w->table, p->row, w->slot, t->pool->breaker.timeout_ms, w->now_us);
     if (lb_view_refresh(v, w->now_us) == -1)
-        log_error("out of memory: pool %s keeps its old view", p->name);
+        log_error("out of memory: pool %s cannot be looked at anew", p->name);
 }
 
 enum pick_result pick_backend(struct txn *t)

@@ -191,8 +191,10 @@ static int rebuild(struct lb_view *v, uint32_t change, uint64_t now_us)
     free(ids);
     sum_up(v, now_us);
     v->built = false;
-    if (v->algorithm->build && v->algorithm->build(v) == -1)
+    if (v->algorithm->build && v->algorithm->build(v) == -1) {
+        v->count = 0; /* what is left of the last build is not for these members */
         return -1;
+    }
     v->change = change;
     v->built = true;
     return 0;

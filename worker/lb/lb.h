@@ -83,8 +83,8 @@ const struct lb_algorithm *lb_find(const char *name);
 /* The view must not move afterwards. */
 void lb_view_init(struct lb_view *v, struct table *t, uint32_t pool, const struct lb_algorithm *a);
 void lb_view_free(struct lb_view *v);
-/* Rebuilds when the pool changed since; cheap (one load) when not. 0, or -1 no memory (the old view
- * stays). */
+/* Rebuilds when the pool changed since; cheap (one load) when not. 0, or -1 no memory: the old view
+ * stays, or nobody is in it; the next call tries again. */
 int lb_view_refresh(struct lb_view *v, uint64_t now_us) MUST_CHECK;
 
 /* Has the table keep for the pool what the algorithm needs. Master; the lock is held. */
