@@ -90,6 +90,7 @@ def test_overrides_and_added_backends_survive_a_restart(ballast, origins):
         assert backend["configured"] == before[name]["configured"]
         assert backend["origin"] == before[name]["origin"]
     assert after["b9"]["weight"] == 2 and after["b9"]["configured"]["weight"] == 4
+    wait_until(lambda: all(b.backends()[name]["health"] == "healthy" for name in ("b1", "b9")), what="their first checks")
     assert {http.get(port).text for _ in range(20)} == {"b1", "b3"}
     assert "brought back" in b.log()
 
