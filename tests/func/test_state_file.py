@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from lib import http
-from lib.net import free_port
+from lib.net import free_port, listening
 from lib.wait import wait_until
 
 
@@ -111,6 +111,7 @@ def test_a_killed_master_has_written_it(ballast, origins):
     b.expect_crash = True
     os.kill(b.pid, signal.SIGKILL)
     b.wait()
+    wait_until(lambda: not listening(port), what="its workers to leave the port")
     again = ballast(conf(port, one) + f'\nstate_file = "{b.state_path}"\n')
     assert again.backends()["b1"]["mode"] == "draining"
 
