@@ -1,6 +1,5 @@
 #include "base/traceparent.h"
 
-#include <string.h>
 #include "base/digits.h"
 
 /* Lower case hexadecimal digits; false: others. */
@@ -39,9 +38,9 @@ void traceparent_write_id(char out[TRACE_ID_BYTES], const uint64_t id[2])
 void traceparent_write(char out[TRACEPARENT_BYTES], const uint64_t id[2], uint64_t parent,
                        bool sampled)
 {
-    memcpy(out, "00-", 3);
+    out[0] = out[1] = out[53] = '0';
+    out[2] = out[35] = out[52] = '-';
     traceparent_write_id(out + 3, id);
-    out[35] = out[52] = '-';
     digits_hex(out + 36, parent);
-    memcpy(out + 53, sampled ? "01" : "00", 2);
+    out[54] = sampled ? '1' : '0';
 }

@@ -132,9 +132,9 @@ struct stop {
  * ------------------------------------------------------------------ */
 struct saved {
     ev_timer timer;
-    bool due;        /* something may have changed since the file was written */
-    bool failing;    /* it could not be written, and that was said */
-    char *written;   /* its text; NULL: there is none */
+    bool due;                    /* something may have changed since the file was written */
+    bool failing;                /* it could not be written, and that was said */
+    char *written;               /* its text; NULL: there is none */
     char path[SAVED_PATH_BYTES]; /* where that is */
     struct saved_io io;          /* what is being written */
 };

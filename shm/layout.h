@@ -375,7 +375,7 @@ struct rcell {
 #define CACHE_BLOCKS_MAX  (1u << 22) /* 16 GiB */
 #define CACHE_WAYS        8u         /* of a bucket of the index: a cache line */
 #define CACHE_BUCKETS_MAX (CACHE_BLOCKS_MAX / 4)
-#define CACHE_CLAIMS      16384u /* fetches under way; power of two */
+#define CACHE_CLAIMS      16384u     /* fetches under way; power of two */
 #define CACHE_EPOCHS      (1u << 18) /* power of two */
 
 enum cache_kind {

@@ -3,8 +3,9 @@
  * carries it by itself). A table of fixed size, a word per client, changed by compare-and-swap; a
  * bucket is a cache line, and a new client in a full one takes the place that was not used for
  * longest, of the pool that has most of them: a flood of clients pushes out its own, and those of
- * another pool only as far as that has more than its share. A word names the client by 28 bits of its key besides the bucket: two clients in
- * hundreds of millions share one, and go to the same backend then.
+ * another pool only as far as that has more than its share. A word names the client by 28 bits of
+ * its key besides the bucket: two clients in hundreds of millions share one, and go to the same
+ * backend then.
  */
 #ifndef BALLAST_SHM_STICK_H
 #define BALLAST_SHM_STICK_H

@@ -45,8 +45,9 @@ static bool fits(const struct conn *c)
         return false;
     if (c->state == CONN_IDLE || c->state == CONN_HEAD)
         return c->protocol == CONF_HTTP && !c->eof;
-    if (c->txn)
-        tunnel_settle(c->txn);
+    if (!c->txn)
+        return false;
+    tunnel_settle(c->txn);
     return is_tunnel(c) && !c->txn->torn;
 }
 
