@@ -89,31 +89,32 @@ static void add_directive(struct http_cache_control *c, struct text name, struct
         set_least(&c->if_error, value);
 }
 
-/* Up to the next comma outside quotes. */
-static size_t member_len(const char *s, size_t len)
+/* Up to the next `stop` outside quotes, or all; *quoted: a quotation did not end. */
+static size_t scan(const char *s, size_t len, char stop, bool *quoted)
 {
-    bool quoted = false;
+    *quoted = false;
     for (size_t i = 0; i < len; i++) {
-        if (quoted && s[i] == '\\')
+        if (*quoted && s[i] == '\\')
             i++;
         else if (s[i] == '"')
-            quoted = !quoted;
-        else if (s[i] == ',' && !quoted)
+            *quoted = !*quoted;
+        else if (s[i] == stop && !*quoted)
             return i;
     }
     return len;
 }
 
+static size_t member_len(const char *s, size_t len)
+{
+    bool quoted;
+    return scan(s, len, ',', &quoted);
+}
+
 /* A quotation that does not end may hide anything. */
 static bool ends_quoted(const char *s, size_t len)
 {
-    bool quoted = false;
-    for (size_t i = 0; i < len; i++) {
-        if (quoted && s[i] == '\\')
-            i++;
-        else if (s[i] == '"')
-            quoted = !quoted;
-    }
+    bool quoted;
+    (void)scan(s, len, '\0', &quoted); /* no field has a NUL */
     return quoted;
 }
 

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from lib import http, procs
-from lib.net import connect, free_port, reset
+from lib.net import connect, free_port, read_to_end, reset
 from lib.wait import wait_until
 
 SIZES = (0, 1, 200, 4096, 15_000, 16_100, 16_300, 16_384, 20_000, 66_000, 300_000)
@@ -167,16 +167,6 @@ def test_backends_that_leave_in_the_same_turn(scene):
             for c in some:
                 assert c.get("/bytes/7").body == b"0123456"
     nobody_left(scene)
-
-
-def read_to_end(sock):
-    data = b""
-    try:
-        while more := sock.recv(65536):
-            data += more
-    except ConnectionResetError:
-        return data, "reset"
-    return data, "eof"
 
 
 def test_tunnels(scene):

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from lib import procs
-from lib.net import connect, free_port, reset
+from lib.net import connect, free_port, read_to_end, reset
 from lib.wait import wait_until
 
 UPGRADE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: u\r\n\r\n"
@@ -56,17 +56,6 @@ pools = {{ t = {{ backends = [ "{self.origin.address}" ], health = {{ type = "no
             wait_until(lambda: self.in_flight() == 0, 20, "nothing in flight")
 
     return Tunnel
-
-
-def read_to_end(sock):
-    """(bytes, "eof" or "reset")"""
-    data = b""
-    try:
-        while more := sock.recv(65536):
-            data += more
-    except ConnectionResetError:
-        return data, "reset"
-    return data, "eof"
 
 
 def cpu_ticks(pid):

@@ -68,6 +68,17 @@ def connect(where, timeout=10.0):
     return s
 
 
+def read_to_end(sock):
+    """(bytes, "eof" or "reset")"""
+    data = b""
+    try:
+        while more := sock.recv(65536):
+            data += more
+    except ConnectionResetError:
+        return data, "reset"
+    return data, "eof"
+
+
 def listening(port, host="127.0.0.1"):
     """Does anybody accept on this port?"""
     try:
