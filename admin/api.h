@@ -77,6 +77,9 @@ void api_change_write_layers(struct json *j, const struct table *t, uint32_t ent
 /* Does If-Match (RFC 9110 13.1.1) allow a change of what has this tag? Else a 412 in r. */
 bool api_change_allowed(const struct request *q, const char *etag, struct response *r);
 
+/* What ?now= asks for: 1 what is in flight is cut off, 0 it is not; -1 with a 400 in r. */
+int api_cut_asked(const struct request *q, struct response *r) MUST_CHECK;
+
 /* One admin action for the flight recorder: "POST /lb/... from PEER". */
 void api_record(const struct api *a, const struct request *q, const char *object, const char *from,
                 const char *to, const char *what);

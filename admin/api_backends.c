@@ -187,6 +187,15 @@ void api_record(const struct api *a, const struct request *q, const char *object
     event_write(a->table, a->slot, "admin", object, from, to, reason);
 }
 
+int api_cut_asked(const struct request *q, struct response *r)
+{
+    char now[8] = "0";
+    if (request_query(q, "now", now, sizeof now) >= 0 && strlen(now) == 1 && strchr("01", *now))
+        return *now == '1';
+    response_problem(r, 400, "bad-request", "now must be 1 (cut what is in flight) or 0");
+    return -1;
+}
+
 static void answer_removed(struct response *r, const char *id, uint32_t in_flight)
 {
     struct json *j = response_json(r, 200);
@@ -199,23 +208,22 @@ static void answer_removed(struct response *r, const char *id, uint32_t in_fligh
 
 void api_backends_remove(struct api *a, const struct request *q, struct response *r)
 {
-    char now[8], id[VIEW_ID_BYTES];
-    int asked = request_query(q, "now", now, sizeof(now));
-    if (asked < 0 || (asked > 0 && strcmp(now, "0") != 0)) {
-        response_problem(r, 501, "not-supported-yet",
-                         "now=1, which cuts what is in flight, is not supported yet");
+    char id[VIEW_ID_BYTES];
+    int cut = api_cut_asked(q, r);
+    if (cut == -1)
         return;
-    }
     table_lock(a->table);
     uint32_t entry = api_change_begin(a, q, r), in_flight = 0;
     if (entry != INDEX_NONE) {
         view_id(a->table, entry, id);
         in_flight = entry_inflight(a->table, entry);
         entry_remove(a->table, entry);
+        if (cut)
+            entry_cut(a->table, entry);
     }
     table_unlock(a->table);
     if (entry == INDEX_NONE)
         return;
-    api_record(a, q, id, NULL, "removed", "remove");
+    api_record(a, q, id, NULL, "removed", cut ? "remove, cutting what was in flight" : "remove");
     answer_removed(r, id, in_flight);
 }

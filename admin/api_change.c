@@ -140,7 +140,7 @@ static void name_value(enum override_field field, uint32_t value, char *out, siz
 
 /* The lock is held from finding the backend to changing it, so that the row stays this backend. */
 static void change(struct api *a, const struct request *q, struct response *r,
-                   enum override_field field, uint32_t value, const char *call)
+                   enum override_field field, uint32_t value, const char *call, bool cut)
 {
     char id[VIEW_ID_BYTES], from[24], to[24];
     table_lock(a->table);
@@ -152,29 +152,33 @@ static void change(struct api *a, const struct request *q, struct response *r,
             override_clear(a->table, entry, field);
         else
             override_set(a->table, entry, field, value, call, q->peer);
+        if (cut)
+            entry_cut(a->table, entry);
         name_value(field, override_value(e, field), to, sizeof to);
         view_id(a->table, entry, id);
     }
     table_unlock(a->table);
     if (entry == INDEX_NONE)
         return;
-    api_record(a, q, id, from, to, call);
+    api_record(a, q, id, from, to, cut ? "disable, cutting what was in flight" : call);
     api_change_answer(r, a, entry);
 }
 
 void api_backends_enable(struct api *a, const struct request *q, struct response *r)
 {
-    change(a, q, r, OVERRIDE_MODE, MODE_ENABLED, "enable");
+    change(a, q, r, OVERRIDE_MODE, MODE_ENABLED, "enable", false);
 }
 
 void api_backends_disable(struct api *a, const struct request *q, struct response *r)
 {
-    change(a, q, r, OVERRIDE_MODE, MODE_MAINTENANCE, "disable");
+    int cut = api_cut_asked(q, r);
+    if (cut != -1)
+        change(a, q, r, OVERRIDE_MODE, MODE_MAINTENANCE, "disable", cut);
 }
 
 void api_backends_drain(struct api *a, const struct request *q, struct response *r)
 {
-    change(a, q, r, OVERRIDE_MODE, MODE_DRAINING, "drain");
+    change(a, q, r, OVERRIDE_MODE, MODE_DRAINING, "drain", false);
 }
 
 /* {"weight": n} or {"weight": null}. Returns 0 with *weight (UINT32_MAX: no override), or -1 with a
@@ -208,7 +212,7 @@ void api_backends_weight(struct api *a, const struct request *q, struct response
 {
     uint32_t weight;
     if (read_weight(q, r, &weight) == 0)
-        change(a, q, r, OVERRIDE_WEIGHT, weight, "weight");
+        change(a, q, r, OVERRIDE_WEIGHT, weight, "weight", false);
 }
 
 /* ---- back to the file ---- */

@@ -20,11 +20,14 @@ static const struct endpoint rows[] = {
      api_backends_add},
     {REQUEST_GET, "/lb/backends/{id}", false, "one backend", api_backends_get},
     {REQUEST_DELETE, "/lb/backends/{id}/remove", true,
-     "takes a backend out: no new requests at once, gone when what is in flight has finished",
+     "takes a backend out: no new requests at once, gone when what is in flight has finished; "
+     "?now=1 "
+     "cuts that off",
      api_backends_remove},
     {REQUEST_POST, "/lb/backends/{id}/enable", true, "back to normal service", api_backends_enable},
     {REQUEST_POST, "/lb/backends/{id}/disable", true,
-     "maintenance: no new requests, sticky sessions included", api_backends_disable},
+     "maintenance: no new requests, sticky sessions included; ?now=1 cuts off what is in flight",
+     api_backends_disable},
     {REQUEST_POST, "/lb/backends/{id}/drain", true, "no new requests but those of sticky sessions",
      api_backends_drain},
     {REQUEST_POST, "/lb/backends/{id}/weight", true,

@@ -120,6 +120,7 @@ static void fill(struct entry *e, uint32_t pool, const char *pool_name,
     word_set(&e->pool, pool);
     word_set(&e->next, INDEX_NONE);
     word_set(&e->leaf, 0);
+    word_set(&e->cut, 0);
     word_set(&e->origin, spec->origin);
     word_set(&e->backup, spec->backup);
     word_set(&e->weight, spec->weight);
@@ -295,6 +296,14 @@ void entry_set_mode(struct table *t, uint32_t index, enum entry_mode mode)
         breaker_clear(t, index);
     }
     pool_touch(t, word_get(&t->entries[index].pool));
+}
+
+void entry_cut(struct table *t, uint32_t index)
+{
+    uint32_t number = word_get(&t->header->cuts) + 1;
+    number += number == 0; /* which would mean: never */
+    word_set(&t->entries[index].cut, number);
+    word_set(&t->header->cuts, number); /* whoever sees it sees whom it means */
 }
 
 void entry_set_weight_override(struct table *t, uint32_t index, uint32_t weight)

@@ -60,6 +60,16 @@ void entry_set_weight_override(struct table *t, uint32_t index,
                                uint32_t weight); /* UINT32_MAX: none */
 uint32_t entry_weight(const struct entry *e);    /* effective */
 
+/* Ends what is in flight there (worker/cut.h), within about a second; says nothing of new requests.
+ * Lock held. */
+void entry_cut(struct table *t, uint32_t index);
+/* Was it cut off since header.cuts was `seen`? */
+static inline bool entry_is_cut(const struct entry *e, uint32_t seen)
+{
+    uint32_t cut = word_get(&e->cut);
+    return cut != 0 && (int32_t)(cut - seen) > 0;
+}
+
 /* health process: a new verdict. Returns true when it changed (the caller logs and records the
  * event). */
 bool entry_set_health(struct table *t, uint32_t index, enum entry_health health);

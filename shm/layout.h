@@ -41,7 +41,7 @@
 #include "base/net.h"
 
 #define TABLE_MAGIC   0x315453414C4C4142ull /* "BALLAST1" little endian */
-#define TABLE_VERSION 5u
+#define TABLE_VERSION 6u
 #define SLOT_MAX                                                                                   \
     64u /* processes with a place: workers first, then health, admin (see shm/slot.h) */
 #define LISTENER_MAX      256u
@@ -58,9 +58,7 @@ typedef _Atomic uint16_t atom16;
 typedef _Atomic uint32_t atom32;
 typedef _Atomic uint64_t atom64;
 
-/* ---- header
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- header ---- */
 struct table_section {
     uint64_t offset_bytes;
     uint64_t stride_bytes;
@@ -93,6 +91,7 @@ struct table_header {
     atom32 pools_high, listeners_high;
     atom32 membership; /* under the lock: grows whenever an entry or a pool is added or removed */
     atom32 max_connections; /* master: clients, whole instance */
+    atom32 cuts;            /* under the lock: grows whenever a backend is cut off (entry.cut) */
     atom64 reloads_ok, reloads_failed,
         restarts;          /* master; restarts: workers replaced after a crash */
     atom64 watchdog_kills; /* master: processes killed because they did not move */
@@ -229,6 +228,7 @@ struct entry {
     atom32 max_connections; /* 0: no limit */
     atom32 mode;            /* enum entry_mode; admin */
     atom32 ramp;            /* any, from ramp_us: share of its weight in 32 parts */
+    atom32 cut;             /* under the lock: header.cuts when it was last cut off; 0: never */
     atom32 leaf;            /* under the lock: its place among the pool's loads + 1; 0: none */
     /* observed: health process only (packed: see shm/entry.h entry_health_*) */
     atom32 health;                   /* enum entry_health */

@@ -29,6 +29,8 @@ void h2_writable(struct conn *c);
 void h2_timeout(struct conn *c);
 /* Tells the client to go elsewhere with new requests; those in flight finish. */
 void h2_drain(struct conn *c);
+/* Calls on() with the conn of each stream; it may close that one. */
+void h2_each(struct conn *c, void (*on)(struct conn *stream));
 /* The conn is being closed: all streams end with it. */
 void h2_end(struct conn *c);
 

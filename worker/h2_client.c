@@ -146,6 +146,15 @@ void h2_drain(struct conn *c)
     h2_wake(s);
 }
 
+void h2_each(struct conn *c, void (*on)(struct conn *stream))
+{
+    for (struct h2_stream *st = c->h2->streams, *next; st; st = next) {
+        next = st->next;
+        if (st->conn)
+            on(st->conn);
+    }
+}
+
 void h2_end(struct conn *c)
 {
     struct h2_session *s = c->h2;

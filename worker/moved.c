@@ -56,13 +56,23 @@ void moved_follow(struct worker *w, struct gen *before)
     }
 }
 
+static void cut_tunnel(struct conn *c)
+{
+    if (c->txn && c->txn->state == TXN_TUNNEL)
+        conn_close(c, "listener removed");
+}
+
 void moved_sweep(struct worker *w)
 {
     if (w->moved_count == 0)
         return;
     for (struct conn *c = w->conns, *next; c; c = next) {
         next = c->next;
-        if (c->gen && c->txn && c->txn->state == TXN_TUNNEL && w->now_us >= c->gen->cut_us)
-            conn_close(c, "listener removed");
+        if (!c->gen || w->now_us < c->gen->cut_us)
+            continue;
+        if (c->state == CONN_H2)
+            h2_each(c, cut_tunnel);
+        else
+            cut_tunnel(c);
     }
 }

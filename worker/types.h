@@ -303,6 +303,7 @@ struct worker {
     uint32_t conn_count;
     bool draining;
     struct handover *handover; /* who takes the connections of this one, which leaves; or NULL */
+    uint32_t cuts_seen;        /* header.cuts as of the last look (cut.h) */
     uint32_t moved_count;      /* connections that keep an older generation's listener */
     uint64_t starved_us;       /* when it was last said that there is no descriptor left */
     uint64_t refused_us;       /* ... that a connection without an acceptable PROXY header came */

@@ -18,6 +18,7 @@
 #include "worker/batch.h"
 #include "worker/cache.h"
 #include "worker/conn.h"
+#include "worker/cut.h"
 #include "worker/h2.h"
 #include "worker/h2_backend.h"
 #include "worker/handover.h"
@@ -55,6 +56,7 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int revents)
     struct worker *w = CONTAINER_OF(timer, struct worker, sweep);
     upool_sweep(w);
     moved_sweep(w);
+    cut_look(w);
     access_sink_flush_all(w);
     h2_backends_sweep(w);
 }
@@ -133,6 +135,7 @@ static struct worker *create(struct child *c)
     w->table = c->table;
     w->slot = c->slot;
     w->now_us = clock_mono_us();
+    w->cuts_seen = word_get(&w->table->header->cuts);
     struct hash_key seed = hash_key_random();
     w->random[0] = seed.k0 | 1;
     w->random[1] = seed.k1;

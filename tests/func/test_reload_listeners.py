@@ -3,7 +3,7 @@
 import contextlib
 import threading
 
-from lib import http
+from lib import h2client, http
 from lib.load import Load
 from lib.net import connect, free_port, listening
 from lib.wait import wait_until
@@ -99,6 +99,32 @@ def test_tunnels_of_a_removed_listener_get_drain_timeout(ballast, origins, tcp_e
         assert sock.recv(3) == b"two", "it may finish"
         sock.settimeout(20)
         assert sock.recv(1) == b"", "until the limit"
+    wait_until(lambda: b.admin("/lb/stats")["active_connections"] == 0)
+
+
+def test_tunnels_inside_http2_get_drain_timeout_too(ballast, origins, tcp_origin):
+    def serve(sock, number):
+        while b"\r\n\r\n" not in sock.recv(65536):
+            pass
+        sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     b"Sec-WebSocket-Accept: x\r\n\r\nhello")
+        while data := sock.recv(65536):
+            sock.sendall(data)
+
+    port, ws, one, chat = free_port(), free_port(), origins(1), tcp_origin(serve)
+    pools = f'chat = {{ backends = [ "{chat.address}" ], health = {{ type = "none" }} }}'
+    listener = f'chat = {{ bind = "127.0.0.1:{ws}", pool = "chat" }}'
+    b = ballast(conf(web(port) + listener, one, 'drain_timeout = "2s"', pools))
+    with h2client.Client(ws, timeout=20) as client:
+        number = client.start(end=False, pseudo=[(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"),
+                                                 (":path", "/"), (":authority", "a")],
+                              headers=[("sec-websocket-version", "13")])
+        stream = client.streams[number]
+        client.until(lambda: stream.data == b"hello")
+        b.reload(conf(web(port), one, 'drain_timeout = "2s"', pools))
+        client.send(number, b"two")
+        client.until(lambda: stream.data == b"hellotwo")
+        client.until(lambda: stream.ended or stream.reset is not None or client.closed, 20)
     wait_until(lambda: b.admin("/lb/stats")["active_connections"] == 0)
 
 

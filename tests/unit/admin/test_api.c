@@ -286,13 +286,16 @@ TEST(removed_backends_are_gone)
     CHECK_HAS("\"id\":\"api:b1\"");
 }
 
-TEST(cutting_at_removal_is_refused)
+TEST(a_removal_may_cut)
 {
     setup();
-    CHECK_EQ(call(REQUEST_DELETE, "/lb/backends/app:b1/remove?now=1", NULL), 501);
-    CHECK_HAS("not supported yet");
+    const atom32 *cuts = &fx.table.header->cuts;
+    CHECK_EQ(call(REQUEST_DELETE, "/lb/backends/app:b1/remove?now=2", NULL), 400);
+    CHECK_EQ(call(REQUEST_DELETE, "/lb/backends/app:b1/remove?now=", NULL), 400);
     CHECK_EQ(entry_find(&fx.table, fx.app, "b1"), fx.b1);
-    CHECK_EQ(call(REQUEST_DELETE, "/lb/backends/app:b1/remove?now=0", NULL), 200);
+    CHECK_EQ(word_get(cuts), 0);
+    CHECK_EQ(call(REQUEST_DELETE, "/lb/backends/app:b1/remove?now=1", NULL), 200);
+    CHECK_EQ(word_get(cuts), 1);
 }
 
 /* ---- rows ---- */

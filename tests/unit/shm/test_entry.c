@@ -37,6 +37,34 @@ TEST(members_keep_their_order)
     CHECK_STR(names_of(t, two), "y");
 }
 
+TEST(a_cut_is_seen_once_and_by_everybody)
+{
+    struct table *t = make_table();
+    uint32_t pool = make_pool(t, "app");
+    uint32_t a = make_entry(t, pool, "a", 0), b = make_entry(t, pool, "b", 0);
+    uint32_t before = word_get(&t->header->cuts);
+    CHECK(!entry_is_cut(entry_at(t, a), before));
+    entry_cut(t, a);
+    CHECK(entry_is_cut(entry_at(t, a), before));
+    CHECK(!entry_is_cut(entry_at(t, b), before));
+    uint32_t seen = word_get(&t->header->cuts);
+    CHECK(!entry_is_cut(entry_at(t, a), seen));
+    entry_cut(t, b);
+    CHECK(!entry_is_cut(entry_at(t, a), seen));
+    CHECK(entry_is_cut(entry_at(t, b), seen));
+}
+
+TEST(the_number_of_cuts_goes_round)
+{
+    struct table *t = make_table();
+    uint32_t a = make_entry(t, make_pool(t, "app"), "a", 0);
+    word_set(&t->header->cuts, UINT32_MAX);
+    CHECK(!entry_is_cut(entry_at(t, a), UINT32_MAX));
+    entry_cut(t, a);
+    CHECK(entry_is_cut(entry_at(t, a), UINT32_MAX));
+    CHECK(!entry_is_cut(entry_at(t, a), word_get(&t->header->cuts)));
+}
+
 TEST(members_fit_the_room_given)
 {
     struct table *t = make_table();
