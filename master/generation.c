@@ -19,8 +19,8 @@ static struct conf *read_again(const struct master *m, struct arena *arena,
     return conf;
 }
 
-static struct conf *read_conf(const struct master *m, struct arena *arena,
-                              struct conf_errors *errors)
+struct conf *generation_read(const struct master *m, struct arena *arena,
+                             struct conf_errors *errors)
 {
     if (m->takeover.back && m->takeover.configuration != NULL)
         return read_again(m, arena, errors);
@@ -30,26 +30,51 @@ static struct conf *read_conf(const struct master *m, struct arena *arena,
                            errors);
 }
 
-struct generation *generation_load(struct master *m, struct conf_errors *errors)
+static void no_memory(struct conf_errors *errors)
+{
+    conf_errors_add(errors, (struct conf_pos){0}, "no memory for another configuration: %s",
+                    errno == EBUSY ? "requests that began with older ones still run"
+                                   : strerror(errno));
+}
+
+struct generation *generation_new(struct conf_errors *errors)
 {
     struct generation *g = calloc(1, sizeof *g);
-    if (g == NULL || bundle_begin(&g->bundle) == -1) {
-        conf_errors_add(errors, (struct conf_pos){0}, "no memory for another configuration: %s",
-                        errno == EBUSY ? "requests that began with older ones still run"
-                                       : strerror(errno));
-        free(g);
-        return NULL;
-    }
-    g->conf = read_conf(m, &g->bundle.arena, errors);
-    if (g->conf == NULL || errors->count > 0) {
-        bundle_end(&g->bundle);
-        free(g);
-        return NULL;
-    }
+    if (g != NULL && bundle_take(&g->bundle) == 0)
+        return g;
+    no_memory(errors);
+    free(g);
+    return NULL;
+}
+
+void generation_add(struct master *m, struct generation *g)
+{
     g->number = ++m->last_generation;
     g->conf->generation = g->number;
     g->next = m->generations;
     m->generations = g;
+}
+
+void generation_free(struct generation *g)
+{
+    bundle_end(&g->bundle);
+    free(g);
+}
+
+struct generation *generation_load(struct master *m, struct conf_errors *errors)
+{
+    struct generation *g = generation_new(errors);
+    if (g == NULL)
+        return NULL;
+    if (bundle_open(&g->bundle) == 0)
+        g->conf = generation_read(m, &g->bundle.arena, errors);
+    else
+        no_memory(errors);
+    if (g->conf == NULL || errors->count > 0) {
+        generation_free(g);
+        return NULL;
+    }
+    generation_add(m, g);
     return g;
 }
 
@@ -69,8 +94,7 @@ void generation_forget(struct master *m, struct generation *g)
     while (*at != g)
         at = &(*at)->next;
     *at = g->next;
-    bundle_end(&g->bundle);
-    free(g);
+    generation_free(g);
 }
 
 bool generation_collect(struct master *m)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include "master/state.h"
 
 static void describe(const siginfo_t *info, struct reaped *out)
 {

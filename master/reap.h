@@ -5,7 +5,9 @@
 #ifndef BALLAST_MASTER_REAP_H
 #define BALLAST_MASTER_REAP_H
 
-#include "master/state.h"
+#include "base/base.h"
+
+struct master;
 
 struct reaped {
     bool clean;     /* exit status 0 */

@@ -16,6 +16,7 @@
 #include "master/notify.h"
 #include "master/offer.h"
 #include "master/processes.h"
+#include "master/reading.h"
 #include "master/saved.h"
 #include "master/upgrade.h"
 #include "shm/count.h"
@@ -137,12 +138,8 @@ static int seal(struct generation *g, struct conf_errors *errors)
 
 /* A surplus worker adopts the generation too before it drains, so it needs sockets as the others
  * do. */
-static int prepare(struct master *m, struct conf_errors *errors)
+static int prepare(struct master *m, struct generation *g, struct conf_errors *errors)
 {
-    struct generation *g = generation_load(m, errors);
-    m->reload.next = g;
-    if (g == NULL)
-        return -1;
     m->reload.plan = plan_make(&m->table, m->current->conf, g->conf, &m->reload.arena);
     check_adoptable(m, g->conf, errors);
     uint32_t workers = larger(g->conf->workers, m->current->conf->workers);
@@ -166,6 +163,15 @@ static void offer_all(struct master *m)
     reload_progress(m); /* nobody may be there to answer */
 }
 
+static void on_read(struct master *m, struct generation *g, struct conf_errors *errors)
+{
+    m->reload.next = g;
+    if (g == NULL || prepare(m, g, errors) == -1)
+        fail(m, errors);
+    else
+        offer_all(m);
+}
+
 static void begin(struct master *m)
 {
     struct arena arena;
@@ -175,11 +181,14 @@ static void begin(struct master *m)
     notify_reloading(m);
     arena_init(&m->reload.arena);
     m->reload.begun_us = clock_mono_us();
-    if (prepare(m, &errors) == -1)
+    if (reading_begin(m, on_read, &errors) == -1)
         fail(m, &errors);
-    else
-        offer_all(m);
     arena_free(&arena);
+}
+
+bool reload_runs(const struct master *m)
+{
+    return reading_runs(m) || m->reload.next != NULL;
 }
 
 void reload_request(struct master *m, bool from_admin)
@@ -189,7 +198,7 @@ void reload_request(struct master *m, bool from_admin)
         log_info("no reload now: the instance %s", m->started ? "stops" : "starts");
         return;
     }
-    if (r->next != NULL) {
+    if (reload_runs(m)) {
         r->again = true;
         r->answer_admin_next |= from_admin;
         return;
@@ -294,6 +303,8 @@ void reload_lost(struct process *p, const char *how)
 void reload_cancel(struct master *m, const char *why)
 {
     m->reload.again = false;
-    if (m->reload.next != NULL)
-        fail_because(m, why);
+    if (!reload_runs(m))
+        return;
+    reading_cancel(m);
+    fail_because(m, why);
 }

@@ -1,7 +1,7 @@
 /*
- * master/reload.h: LOAD, VALIDATE, PLAN, BUNDLE, OFFER, READY (all), GO. Any failure before GO
- * leaves the old generation serving, untouched. One reload at a time; requests that come meanwhile
- * become one more, with the newest file.
+ * master/reload.h: LOAD and VALIDATE (in another process: master/reading.h), PLAN, BUNDLE, OFFER,
+ * READY (all), GO. Any failure before GO leaves the old generation serving, untouched. One reload
+ * at a time; requests that come meanwhile become one more, with the newest file.
  */
 #ifndef BALLAST_MASTER_RELOAD_H
 #define BALLAST_MASTER_RELOAD_H
@@ -14,6 +14,7 @@ void reload_refused(struct process *p, const struct ctl_msg *msg); /* it cannot 
 void reload_joined(struct process *p);                /* it began to serve, maybe during a reload */
 void reload_lost(struct process *p, const char *how); /* it died before it was ready */
 void reload_progress(struct master *m);               /* is everybody ready now? */
+bool reload_runs(const struct master *m);
 void reload_cancel(struct master *m, const char *why);
 
 #endif

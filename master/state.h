@@ -7,6 +7,7 @@
 
 #include <ev.h>
 #include <sys/types.h>
+#include "master/aside.h"
 #include "master/master.h"
 #include "master/saved_io.h"
 #include "proc/bundle.h"
@@ -106,8 +107,14 @@ struct history { /* history.c: the last reloads as JSON objects, oldest first */
     uint32_t count;
 };
 
+struct reading { /* reading.c */
+    struct aside aside;
+    struct generation *generation; /* being read; NULL: none */
+    void (*over)(struct master *m, struct generation *g, struct conf_errors *errors);
+};
+
 struct reload {
-    struct generation *next; /* offered; NULL: no reload is under way */
+    struct generation *next; /* offered; NULL: none is */
     struct adoption adoption;
     struct arena arena; /* of the plan */
     struct plan plan;
@@ -150,9 +157,8 @@ struct upgrade {
 
 /* ---- a program that runs beside this one and says how it went: trial.c */
 struct trial {
-    int pidfd, words_fd;
-    ev_io pid_io;
-    ev_timer limit;
+    struct aside aside;
+    int words_fd;
     void (*over)(struct master *m, bool clean, const char *how, const char *words);
 };
 
@@ -210,6 +216,7 @@ struct master {
     uint32_t worker_base; /* place of worker 0; the others follow, modulo WORKERS_MAX */
     struct listen_set listens;
     struct adoption first_adoption;
+    struct reading reading;
     struct reload reload;
     struct stop stop;
     struct notify notify;

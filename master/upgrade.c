@@ -102,7 +102,7 @@ static void become_new(struct master *m)
 /* Nothing under way that only this program knows. */
 static bool is_quiet(struct master *m)
 {
-    if (m->reload.next != NULL)
+    if (reload_runs(m))
         return false;
     PROCESS_EACH(m, p)
     if (p->outbox.first != NULL || p->state == PROCESS_STARTING)

@@ -84,7 +84,7 @@ static void no_dump(char *address, size_t len_bytes)
     (void)madvise(address, len_bytes, MADV_DONTDUMP);
 }
 
-int bundle_begin(struct bundle *b)
+int bundle_take(struct bundle *b)
 {
     *b = (struct bundle){.fd = -1, .place = free_place()};
     if (reserved == NULL || b->place == BUNDLE_PLACES) {
@@ -96,16 +96,34 @@ int bundle_begin(struct bundle *b)
         return -1;
     b->address = place_address(b->place);
     taken[b->place] = true;
+    return 0;
+}
+
+int bundle_open(struct bundle *b)
+{
     if (mmap(b->address, BUNDLE_PLACE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, b->fd,
-             0) == MAP_FAILED) {
-        int saved = errno;
-        bundle_end(b);
-        errno = saved;
+             0) == MAP_FAILED)
         return -1;
-    }
     no_dump(b->address, BUNDLE_PLACE_BYTES);
     arena_init_fixed(&b->arena, b->address, BUNDLE_PLACE_BYTES);
     return 0;
+}
+
+int bundle_begin(struct bundle *b)
+{
+    if (bundle_take(b) == -1)
+        return -1;
+    if (bundle_open(b) == 0)
+        return 0;
+    int saved = errno;
+    bundle_end(b);
+    errno = saved;
+    return -1;
+}
+
+void bundle_leave(struct bundle *b)
+{
+    forget(b->address, BUNDLE_PLACE_BYTES);
 }
 
 /* Private: Linux before 6.7 refuses any shared mapping of memory sealed against writing. Never

@@ -25,8 +25,14 @@ struct bundle {
 };
 
 int bundle_reserve(char *why, size_t why_cap) MUST_CHECK; /* once, in the master, before any fork */
-/* Opens a free place for building. 0, or -1 (all places in use, or no memory). */
+/* A free place and memory for it. 0, or -1 (all places in use, or no memory). */
+int bundle_take(struct bundle *b) MUST_CHECK;
+/* Maps it for building; what another process built there is there. 0, or -1 with errno. */
+int bundle_open(struct bundle *b) MUST_CHECK;
+/* Both. */
 int bundle_begin(struct bundle *b) MUST_CHECK;
+/* Who built it in another process lets go of it, so that it can be sealed. */
+void bundle_leave(struct bundle *b);
 /* Trims, seals, remaps read-only. 0 or -1. */
 int bundle_seal(struct bundle *b, const struct conf *conf) MUST_CHECK;
 /* Master: gives the place back. */

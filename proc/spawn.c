@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/log.h"
@@ -53,16 +54,12 @@ static void collect(const struct spawn *s, int control_fd, struct keep *k)
         keep_fd(k, s->listens[i].fd);
     for (size_t i = 0; i < ARRAY_LEN(s->stay_open) && s->stay_open[i] != -1; i++)
         keep_fd(k, s->stay_open[i]);
-    qsort(k->fds, k->count, sizeof *k->fds, compare);
 }
 
-static void close_foreign(const struct spawn *s, int control_fd)
+static void close_others(struct keep k)
 {
-    struct keep k = {.fds = calloc(s->listen_count + ARRAY_LEN(s->stay_open) + 6, sizeof *k.fds)};
-    if (k.fds == NULL)
-        _exit(1);
-    collect(s, control_fd, &k);
     unsigned next = 0;
+    qsort(k.fds, k.count, sizeof *k.fds, compare);
     for (uint32_t i = 0; i < k.count; i++) {
         unsigned fd = (unsigned)k.fds[i];
         if (fd > next)
@@ -71,6 +68,15 @@ static void close_foreign(const struct spawn *s, int control_fd)
             next = fd + 1;
     }
     (void)close_range(next, ~0u, 0);
+}
+
+static void close_foreign(const struct spawn *s, int control_fd)
+{
+    struct keep k = {.fds = calloc(s->listen_count + ARRAY_LEN(s->stay_open) + 6, sizeof *k.fds)};
+    if (k.fds == NULL)
+        _exit(1);
+    collect(s, control_fd, &k);
+    close_others(k);
     free(k.fds);
 }
 
@@ -184,6 +190,19 @@ static int open_pidfd(pid_t pid)
     return (int)syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself */
 }
 
+/* pid: of a child, or -1 with errno. One that cannot be watched ends: nobody would hear of its
+ * death. 0, or -1 with errno. */
+static int watch_child(pid_t pid, int *pidfd_out)
+{
+    *pidfd_out = pid == -1 ? -1 : open_pidfd(pid);
+    if (pid != -1 && *pidfd_out == -1) {
+        int saved = errno;
+        (void)kill(pid, SIGKILL);
+        errno = saved;
+    }
+    return *pidfd_out == -1 ? -1 : 0;
+}
+
 pid_t spawn_child(const struct spawn *s, int *control_out, int *pidfd_out)
 {
     int ends[2];
@@ -197,14 +216,10 @@ pid_t spawn_child(const struct spawn *s, int *control_out, int *pidfd_out)
     (void)close(ends[1]);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     *control_out = ends[0];
-    *pidfd_out = pid == -1 ? -1 : open_pidfd(pid);
-    if (pid != -1 && *pidfd_out != -1)
+    errno = saved;
+    if (watch_child(pid, pidfd_out) == 0)
         return pid;
-    if (pid != -1) {
-        saved = errno;
-        (void)kill(
-            pid, SIGKILL); /* nobody would hear of its death: the caller treats it as never born */
-    }
+    saved = errno;
     (void)close(ends[0]);
     errno = saved;
     return -1;
@@ -240,13 +255,37 @@ int spawn_program(const char *path, char *const *argv, int out_fd, struct spawn_
         become_program(path, argv, out_fd, keep);
     int saved = errno;
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
-    *pidfd_out = pid == -1 ? -1 : open_pidfd(pid);
-    if (pid != -1 && *pidfd_out == -1) {
-        saved = errno;
-        (void)kill(pid, SIGKILL);
-    }
     errno = saved;
-    return *pidfd_out == -1 ? -1 : 0;
+    return watch_child(pid, pidfd_out);
+}
+
+__attribute__((noreturn)) static void become_errand(const struct spawn_errand *e, pid_t parent)
+{
+    int fds[6];
+    struct keep k = {.fds = fds};
+    for (int fd = 0; fd <= 2; fd++)
+        keep_fd(&k, fd);
+    keep_fd(&k, log_fd());
+    keep_fd(&k, e->keep_fd);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent)
+        _exit(1);
+    close_others(k);
+    title_set(e->title, "ballast:errand");
+    set_signals();
+    _exit(e->run(e->data));
+}
+
+int spawn_errand(const struct spawn_errand *e, int *pidfd_out)
+{
+    sigset_t before;
+    pid_t parent = getpid();
+    pid_t pid = fork_blocked(&before);
+    if (pid == 0)
+        become_errand(e, parent);
+    int saved = errno;
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = saved;
+    return watch_child(pid, pidfd_out);
 }
 
 /* The parent of a daemon: leaves when the daemon is ready, or with its failure. */

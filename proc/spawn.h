@@ -38,6 +38,16 @@ struct spawn_keep {
 };
 int spawn_program(const char *path, char *const *argv, int out_fd, struct spawn_keep keep,
                   int *pidfd_out) MUST_CHECK;
+/* A copy of this process that does one thing, with its privileges, and leaves with an exit status:
+ * for what may take longer than a loop may wait. It has no loop, keeps of descriptors 0 to 2, the
+ * log and keep_fd, and dies with its parent. 0, or -1 with errno. */
+struct spawn_errand {
+    const char *title;
+    int (*run)(void *data);
+    void *data;
+    int keep_fd;
+};
+int spawn_errand(const struct spawn_errand *e, int *pidfd_out) MUST_CHECK;
 /* --daemon: forks to the background; the parent waits until the child wrote one byte to the
  * returned descriptor (ready) or died. */
 int spawn_daemon(void) MUST_CHECK;

@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import resource
+import signal
 import socket
 import ssl
 import sys
@@ -27,6 +28,7 @@ import proxies
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/func"))
+from lib import procs  # noqa: E402
 from lib.certs import Authority  # noqa: E402
 CONF = """
 workers = {workers}
@@ -85,12 +87,16 @@ class Ballast:
                            for i in range(backends))
         rules = ", ".join(f'{{ host = "h{i % 100}.test", path = "/p{i}/", pool = "app" }}' for i in range(routes))
         rules = rules + ', { pool = "app" }' if rules else '{ pool = "app" }'
+        self.path = os.path.join(bench.directory, "ballast.conf")
+        self.fields = dict(dir=bench.directory, user=proxies.user_name(), admin=self.admin, http=self.http, workers=workers,
+                           algorithm=algorithm, backends=listed, routes=rules)
+        self.write(certificates)
+
+    def write(self, certificates):
         pairs = ", ".join(f'{{ pem = "{path}" }}' for path in certificates)
         tls = f'\nsafe = {{ bind = "127.0.0.1:{self.https}", pool = "app", tls = {{ certificates = ( {pairs} ) }} }}' if pairs else ""
-        self.path = os.path.join(bench.directory, "ballast.conf")
         with open(self.path, "w", encoding="ascii") as f:
-            f.write(CONF.format(dir=bench.directory, user=proxies.user_name(), admin=self.admin, http=self.http, workers=workers,
-                                algorithm=algorithm, backends=listed, routes=rules, tls=tls))
+            f.write(CONF.format(tls=tls, **self.fields))
 
     def __enter__(self):
         command = [f"{self.bench.build}/ballast", "run", "-c", self.path]
@@ -116,6 +122,19 @@ class Ballast:
         if response.status != 200:
             raise RuntimeError(f"{method} {path}: {response.status} {body[:500]}")
         return took, body
+
+
+    def successor_ms(self):
+        """How long it takes the master to put another worker in the place of one that is killed."""
+        def worker():
+            return next((p for p in procs.children(self.pid) if procs.title(p) == "ballast: worker 0"), None)
+
+        old, began = worker(), time.monotonic()
+        os.kill(old, signal.SIGKILL)
+        while worker() in (old, None):
+            if time.monotonic() - began > 60:
+                raise RuntimeError("no successor")
+        return 1e3 * (time.monotonic() - began)
 
 
 def best(measured, times=3):
@@ -180,17 +199,28 @@ def handshakes_us(ballast, names):
     return 1e6 * (sum(measure.cpu_s(ballast.pid)) - before) / len(names)
 
 
+def all_new(ballast, paths, others):
+    """Milliseconds of a reload in which every certificate is another one, and of the master's answer to a crash in such a reload."""
+    ballast.write(others)
+    new_ms = ballast.ask("POST", "/lb/reload")[0]
+    ballast.write(paths)
+    os.kill(ballast.pid, signal.SIGUSR2)
+    return new_ms, ballast.successor_ms()
+
+
 def with_certificates(bench):
     authority = Authority(pathlib.Path(bench.directory))
-    paths = [authority.issue(f"h{i}.test", days=90) for i in range(max(bench.sizes(10, 10000)))]
+    paths, others = ([authority.issue(f"h{i}.test", days=days) for i in range(max(bench.sizes(10, 10000)))] for days in (90, 91))
     for n in bench.sizes(10, 10000):
         names = [f"h{i * max(n // 1000, 1) % n}.test" for i in range(1000)]
         with Ballast(bench, certificates=paths[:n]) as b:
             with Watcher(b) as w:
                 reload_ms = best(lambda: b.ask("POST", "/lb/reload")[0])
-            cold, warm = handshakes_us(b, names), handshakes_us(b, names)
+            cold, warm, pss_kb = handshakes_us(b, names), handshakes_us(b, names), measure.pss_kb(b.pid)
+            new_ms, successor_ms = all_new(b, paths[:n], others[:n])
             yield {"certificates": n, "start ms": b.start_ms, "reload ms": reload_ms, "longest wait ms": w.longest_ms,
-                   "handshake us, cold": cold, "warm": warm, "PSS kB": measure.pss_kb(b.pid)}
+                   "all new ms": new_ms, "successor meanwhile ms": successor_ms,
+                   "handshake us, cold": cold, "warm": warm, "PSS kB": pss_kb}
 
 
 def with_connections(bench):

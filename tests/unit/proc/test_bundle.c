@@ -156,6 +156,33 @@ TEST(large_configuration_is_whole)
     bundle_end(&b);
 }
 
+/* As a reload does it: the memory is filled in another process, found here, and sealed. */
+TEST(built_in_another_process)
+{
+    struct bundle b;
+    reserve();
+    CHECK_EQ(bundle_take(&b), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK_EQ(bundle_open(&b), 0);
+        struct conf *c = ARENA_NEW(&b.arena, struct conf);
+        c->generation = 5;
+        c->user = arena_strdup(&b.arena, "built there");
+        bundle_leave(&b);
+        _exit(0);
+    }
+    CHECK_EQ(wait_status(pid), 0);
+    CHECK_EQ(bundle_open(&b), 0);
+    struct conf *c = (struct conf *)(void *)b.address;
+    c->workers = 7; /* still writable */
+    b.arena.at += 4096;
+    CHECK_EQ(bundle_seal(&b, c), 0);
+    CHECK_EQ(b.conf->generation, 5);
+    CHECK_STR(b.conf->user, "built there");
+    CHECK_EQ(b.conf->workers, 7);
+    bundle_end(&b);
+}
+
 static void check_refused(const struct bundle *b, uint64_t address, uint64_t len_bytes,
                           uint64_t root)
 {

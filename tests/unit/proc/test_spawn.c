@@ -149,6 +149,36 @@ TEST(unknown_user_is_refused)
     CHECK_EQ(witness->starts, 0);
 }
 
+struct errand_seen {
+    unsigned wanted;
+    int keep_fd;
+};
+
+/* 7: all is as promised. */
+static int look_around(void *data)
+{
+    const struct errand_seen *seen = data;
+    if (fcntl(seen->keep_fd, F_GETFD) == -1 || count_fds(getpid()) != seen->wanted)
+        return 1;
+    return getuid() == geteuid() ? 7 : 2;
+}
+
+TEST(errand_keeps_one_descriptor_and_tells_how_it_went)
+{
+    int errand_pidfd;
+    siginfo_t info = {0};
+    for (int i = 0; i < 50; i++)
+        CHECK(open("/dev/null", O_RDONLY) != -1);
+    struct errand_seen seen = {.keep_fd = open("/dev/null", O_RDONLY)};
+    seen.wanted = 3 + 1 + 1; /* and the folder that it reads */
+    struct spawn_errand e = {
+        .title = "errand", .run = look_around, .data = &seen, .keep_fd = seen.keep_fd};
+    CHECK_EQ(spawn_errand(&e, &errand_pidfd), 0);
+    CHECK_EQ(waitid(P_PIDFD, (id_t)errand_pidfd, &info, WEXITED), 0);
+    CHECK_EQ(info.si_code, CLD_EXITED);
+    CHECK_EQ(info.si_status, 7);
+}
+
 TEST(daemon_parent_waits_for_the_byte)
 {
     int said[2];
