@@ -75,13 +75,6 @@ uint64_t hash_bytes(struct hash_key key, const void *data, size_t len_bytes)
     return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
-uint64_t hash_mix64(uint64_t x)
-{
-    x = (x ^ x >> 33) * 0xff51afd7ed558ccdu;
-    x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53u;
-    return x ^ x >> 33;
-}
-
 struct hash_key hash_key_random(void)
 {
     struct hash_key key;

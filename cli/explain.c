@@ -134,7 +134,7 @@ static const struct conf_route *find_route(struct explain *x, enum route_result 
     static char scratch[3 * HEAD_BYTES];
     struct route_match m;
     struct regex_set *regexes = regex_set_new(x->conf);
-    struct route_request r = {x->head, x->base, &x->client, regexes, scratch};
+    struct route_request r = {x->head, x->base, &x->client, regexes, scratch, NULL};
     *result = ROUTE_NONE;
     if (x->listener->routes && regexes)
         *result = route_match(x->listener->routes, &r, &m);

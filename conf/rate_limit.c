@@ -120,7 +120,8 @@ static void compile(struct walk *w, struct conf_rate_limit *r)
                              .count = r->rate.count,
                              .period_ms = r->rate.period_ms,
                              .burst = r->burst,
-                             .entries = r->entries};
+                             .entries = r->entries,
+                             .quiet = !r->headers};
     rate_compile(&spec, &r->plan);
     compile_key(r);
     r->fingerprint = fingerprint_of(w, r);

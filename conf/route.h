@@ -162,7 +162,7 @@ struct route_host {
 struct conf_routes {
     struct conf_route *items; /* as written */
     uint32_t count;
-    bool asks_client;                  /* some condition is about the client's address */
+    bool asks_client, asks_host;       /* some condition is about the client's address, the host */
     const struct route_node *any_host; /* NULL: none */
     const struct route_host *hosts;    /* open addressing; name NULL: free */
     uint32_t host_mask;                /* slots - 1; 0 with hosts NULL: none */

@@ -23,6 +23,7 @@ struct route_trees {
     uint32_t suffixes;                /* of the host, as long as some wildcard */
     uint8_t starts[ROUTE_HOST_BYTES]; /* the longest last */
 };
+#define ROUTE_TREES_MAX (ROUTE_HOST_BYTES / 2 + 2) /* its own, one per label, that of any host */
 void route_trees_begin(struct route_trees *t, const struct conf_routes *routes, const char *host,
                        uint32_t len);
 const struct route_node *route_trees_next(struct route_trees *t);

@@ -269,14 +269,20 @@ static void build_hosts(struct arena *arena, struct conf_routes *routes,
     }
 }
 
-static bool asks_client(const struct conf_route *r)
+static void note_conditions(struct conf_routes *routes, const struct conf_condition *const *of,
+                            uint32_t count)
 {
-    bool asks = r->match.client_count;
-    for (uint32_t i = 0; i < r->when_count; i++)
-        asks |= r->when_of[i]->match.client_count > 0;
-    for (uint32_t i = 0; i < r->unless_count; i++)
-        asks |= r->unless_of[i]->match.client_count > 0;
-    return asks;
+    for (uint32_t i = 0; i < count; i++) {
+        routes->asks_client |= of[i]->match.client_count > 0;
+        routes->asks_host |= of[i]->match.host_count > 0;
+    }
+}
+
+static void note_needs(struct conf_routes *routes, const struct conf_route *r)
+{
+    routes->asks_client |= r->match.client_count > 0;
+    note_conditions(routes, r->when_of, r->when_count);
+    note_conditions(routes, r->unless_of, r->unless_count);
 }
 
 void route_index(struct walk *w, struct conf_routes *routes)
@@ -290,7 +296,7 @@ void route_index(struct walk *w, struct conf_routes *routes)
     const struct route_entry **by_host = ARENA_ARRAY(w->scratch, const struct route_entry *, count);
     fill_entries(w, routes, entries);
     for (uint32_t i = 0; i < routes->count; i++)
-        routes->asks_client |= asks_client(&routes->items[i]);
+        note_needs(routes, &routes->items[i]);
     for (uint32_t i = 0; i < count; i++)
         by_rank[i] = by_host[i] = &entries[i];
     qsort(by_rank, count, sizeof *by_rank, compare_rank);

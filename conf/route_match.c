@@ -9,8 +9,11 @@
 /* A request in one reading, and the best that was found. */
 struct search {
     const struct route_request *q;
-    const char *host, *path;
+    const char *host; /* only when a condition asks for it */
+    const char *path;
     uint32_t host_len, path_len;
+    const struct route_node *const *trees; /* that the host leads to */
+    uint32_t tree_count;
     struct route_match *m;
     uint32_t best; /* rank; UINT32_MAX: none */
     bool gave_up;
@@ -209,19 +212,55 @@ static void search_tree(struct search *s, const struct route_node *root)
         try_entries(s, n->prefixes, n->prefix_count);
 }
 
-static void search_path(struct search *s, const struct conf_routes *routes, const char *path,
-                        uint32_t len)
+static void search_path(struct search *s, const char *path, uint32_t len)
 {
-    struct route_trees trees;
-    const struct route_node *root;
     s->path = path;
     s->path_len = len;
     s->best = UINT32_MAX;
     s->m->entry = NULL;
-    route_trees_begin(&trees, routes, s->host, s->host_len);
-    while ((root = route_trees_next(&trees)))
-        search_tree(s, root);
+    for (uint32_t i = 0; i < s->tree_count; i++)
+        search_tree(s, s->trees[i]);
 }
+
+/* ---- the host ---- */
+
+struct host_room {
+    char host[ROUTE_HOST_BYTES];
+    const struct route_node *trees[ROUTE_TREES_MAX];
+};
+
+static uint32_t look_up_trees(const struct conf_routes *routes, const char *host, uint32_t len,
+                              const struct route_node **out)
+{
+    struct route_trees trees;
+    uint32_t count = 0;
+    route_trees_begin(&trees, routes, host, len);
+    while (count < ROUTE_TREES_MAX && (out[count] = route_trees_next(&trees)))
+        count++;
+    return count;
+}
+
+static void find_trees(struct search *s, const struct conf_routes *routes, struct host_room *room)
+{
+    const char *at = s->q->base + s->q->head->authority.off;
+    uint32_t len = s->q->head->authority.len;
+    const struct route_memo_item *known = route_memo_find(s->q->memo, routes, at, len);
+    if (known) {
+        s->trees = known->trees;
+        s->tree_count = known->count;
+    }
+    if (known && !routes->asks_host)
+        return;
+    s->host = room->host;
+    s->host_len = route_host_of(at, len, room->host);
+    if (known)
+        return;
+    s->trees = room->trees;
+    s->tree_count = look_up_trees(routes, room->host, s->host_len, room->trees);
+    route_memo_keep(s->q->memo, routes, at, len, room->trees, s->tree_count);
+}
+
+/* ---- the request ---- */
 
 static int read_target(const struct route_request *q, struct uri_path *path)
 {
@@ -235,18 +274,18 @@ static int read_target(const struct route_request *q, struct uri_path *path)
 enum route_result route_match(const struct conf_routes *routes, const struct route_request *q,
                               struct route_match *m)
 {
-    char host[ROUTE_HOST_BYTES];
-    struct search s = {.q = q, .host = host, .m = m};
+    struct host_room room;
+    struct search s = {.q = q, .m = m};
     m->entry = NULL;
     m->route = NULL;
     m->capture_count = 0;
     if (read_target(q, &m->path) == -1)
         return ROUTE_REFUSED;
-    s.host_len = route_host_of(q->base + q->head->authority.off, q->head->authority.len, host);
-    search_path(&s, routes, m->path.plain, m->path.plain_len);
+    find_trees(&s, routes, &room);
+    search_path(&s, m->path.plain, m->path.plain_len);
     if (m->path.plain != m->path.literal) {
         const struct conf_route *plain = m->entry ? m->entry->route : NULL;
-        search_path(&s, routes, m->path.literal, m->path.literal_len);
+        search_path(&s, m->path.literal, m->path.literal_len);
         if (plain != (m->entry ? m->entry->route : NULL))
             return ROUTE_REFUSED;
     }

@@ -13,13 +13,15 @@
 #include "base/uri_path.h"
 #include "conf/regex.h"
 #include "conf/route.h"
+#include "conf/route_memo.h"
 
 struct route_request {
     const struct http1_head *head;
     const char *base;              /* what the head's spans are offsets into */
     const struct net_addr *client; /* NULL: in no network */
     const struct regex_set *regexes;
-    char *scratch; /* 3 times the length of the path */
+    char *scratch;           /* 3 times the length of the path */
+    struct route_memo *memo; /* of this configuration; NULL: none */
 };
 
 struct route_match {

@@ -61,6 +61,8 @@ void rate_compile(const struct rate_spec *s, struct rate_plan *out)
 {
     assert(s->count && s->period_ms && s->entries);
     *out = (struct rate_plan){.algorithm = s->algorithm, .count = s->count};
+    out->quiet =
+        s->quiet && s->algorithm != RATE_LEAKY_BUCKET; /* how long it waits must be known */
     out->buckets = (uint32_t)divide_up((uint64_t)s->entries * 3 / 2, RATE_WAYS);
     if (s->algorithm == RATE_SLIDING_WINDOW)
         compile_window(s, out);
@@ -81,6 +83,10 @@ struct bucket {
     uint32_t log_stride;
 };
 
+struct debt {
+    uint32_t now, ahead; /* units; ahead: of its time */
+};
+
 /* One try: what the cell said when we looked. */
 struct look {
     const struct rate_plan *plan;
@@ -89,6 +95,7 @@ struct look {
     uint32_t way;
     uint64_t state, seen; /* as read, in this order */
     uint32_t logged;      /* sliding window: of the block that the next admission goes to */
+    struct debt debt;     /* buckets */
     bool fresh;           /* the key has no cell yet: `way` is the one to take */
 };
 
@@ -159,19 +166,17 @@ static uint64_t free_at(const struct rate_plan *p, uint64_t state, uint64_t seen
 static void look_up(struct look *l)
 {
     uint64_t best = UINT64_MAX;
-    l->fresh = true;
     for (uint32_t way = 0; way < RATE_WAYS; way++) {
         uint64_t state = atomic_load(&l->b.state[way]), seen = atomic_load(&l->b.seen[way]);
-        bool mine = state >> 32 == l->tag;
-        uint64_t at = state == 0 ? 0 : free_at(l->plan, state, seen);
-        if (!mine && at >= best)
+        l->fresh = state >> 32 != l->tag;
+        uint64_t at = l->fresh && state ? free_at(l->plan, state, seen) : 0;
+        if (at >= best)
             continue;
         best = at;
         l->way = way;
         l->state = state;
         l->seen = seen;
-        l->fresh = !mine;
-        if (mine || state == 0)
+        if (!l->fresh || state == 0)
             return;
     }
 }
@@ -198,10 +203,6 @@ static bool swap_state(const struct look *l, uint32_t low)
 
 /* ---- token and leaky bucket ---- */
 
-struct debt {
-    uint32_t now, ahead; /* units; ahead: of its time */
-};
-
 static struct debt debt_of(const struct look *l)
 {
     struct debt d = {.now = units_now(l->plan, l->now_us)};
@@ -211,10 +212,14 @@ static struct debt debt_of(const struct look *l)
     return d;
 }
 
-static bool judge_bucket(const struct look *l, struct debt d, struct rate_verdict *v)
+/* What is said of it takes divisions, which cost more than all the rest. */
+static bool judge_bucket(struct look *l, struct rate_verdict *v)
 {
     const struct rate_plan *p = l->plan;
+    const struct debt d = l->debt = debt_of(l);
     v->allowed = d.ahead <= p->tolerance;
+    if (v->allowed && p->quiet)
+        return true;
     v->reset_us = units_to_us(p, d.ahead);
     v->remaining = v->allowed ? (p->tolerance - d.ahead) / p->interval + 1 : 0;
     v->wait_us = 0;
@@ -227,10 +232,12 @@ static bool judge_bucket(const struct look *l, struct debt d, struct rate_verdic
 
 static bool count_bucket(const struct look *l, struct rate_verdict *v)
 {
-    struct debt d = debt_of(l);
+    const struct debt d = l->debt;
     note_seen(l);
     if (!swap_state(l, d.now + d.ahead + l->plan->interval))
         return false;
+    if (l->plan->quiet)
+        return true;
     v->remaining--;
     v->reset_us = units_to_us(l->plan, d.ahead + l->plan->interval);
     return true;
@@ -283,10 +290,10 @@ static bool judge_window(struct look *l, struct rate_verdict *v)
     v->reset_us = owes_nothing(l) || since_us > p->idle_us ? 0 : p->idle_us - since_us;
     v->wait_us = 0;
     v->remaining = 0;
-    if (v->allowed) {
+    if (v->allowed && !p->quiet) {
         uint32_t used = count_used(l);
         v->remaining = used < p->count ? p->count - used : 1;
-    } else {
+    } else if (!v->allowed) {
         uint32_t age = units_now(p, l->now_us) - l->logged;
         v->wait_us = units_to_us(p, age <= INT32_MAX ? p->window - age : p->window);
     }
@@ -314,6 +321,8 @@ static bool count_window(const struct look *l, struct rate_verdict *v)
     at.fill++;
     if (!swap_state(l, (uint32_t)pack(at)))
         return false;
+    if (l->plan->quiet)
+        return true;
     v->remaining--;
     v->reset_us = l->plan->idle_us;
     return true;
@@ -326,8 +335,7 @@ static bool judge(struct look *l, struct rate_verdict *v)
 {
     for (uint32_t i = 0; i < ATTEMPTS; i++) {
         look_up(l);
-        if (l->plan->algorithm == RATE_SLIDING_WINDOW ? judge_window(l, v)
-                                                      : judge_bucket(l, debt_of(l), v))
+        if (l->plan->algorithm == RATE_SLIDING_WINDOW ? judge_window(l, v) : judge_bucket(l, v))
             return true;
         if (atomic_load(&l->b.state[l->way]) == l->state)
             break;

@@ -16,7 +16,8 @@
  * bucket is full, the cell goes that owes least: what is limited heavily stays, a flood of fresh
  * keys evicts fresh keys.
  *
- * Keys are 64-bit SipHash values under the instance's key: nobody can aim at somebody else's cell.
+ * Keys are 64-bit values under the instance's key (hash_bytes, hash_word): nobody can aim at
+ * somebody else's cell.
  */
 #ifndef BALLAST_SHM_RATE_H
 #define BALLAST_SHM_RATE_H
@@ -38,11 +39,13 @@ struct rate_spec {
     uint32_t count, period_ms; /* so many in so long */
     uint32_t burst;            /* depth of the bucket; sliding window: unused */
     uint32_t entries;          /* keys to have room for */
+    bool quiet;                /* nobody wants to know what remains to those who are allowed */
 };
 
 /* The same, ready to count with. Made once per configuration (rate_compile), never changed. */
 struct rate_plan {
     uint32_t algorithm, count;
+    bool quiet;
     uint32_t shift; /* a unit of time is 2^shift us / count (sliding window: 2^shift us) */
     uint32_t interval, tolerance; /* units: between two, and how much ahead of time one may be */
     uint32_t window;              /* sliding window: units */
@@ -61,6 +64,7 @@ struct rate_verdict {
     bool allowed, evicted; /* evicted: another key lost what was known of it */
     uint64_t
         wait_us; /* allowed: how long it waits (leaky bucket); else: until one may be allowed */
+    /* Of a quiet plan only when it is not allowed: */
     uint64_t reset_us;  /* until everything is free again */
     uint32_t remaining; /* that would be allowed now */
 };

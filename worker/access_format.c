@@ -192,44 +192,50 @@ static inline void put_escaped(struct line *o, struct access_text t, uint32_t ca
         put_odd(o, (struct access_text){t.at + n, t.len - n}, end, json);
 }
 
-/* A word of ours: short, and nothing in it is to be escaped. */
-static inline void put_word(struct line *o, struct access_text t)
+/* Two copies that may overlap. */
+#define COPY_ENDS(to, from, len, half)                                                             \
+    (memcpy((to), (from), (half)), memcpy((to) + (len) - (half), (from) + (len) - (half), (half)))
+
+/* Nothing in it is to be escaped, and most are short. */
+static inline void put_word(struct line *o, struct access_text t, uint32_t cap)
 {
-    uint32_t len = t.len < NAME_CAP ? t.len : NAME_CAP;
-    if (len > 16 || len < 4) {
-        put(o, t.at, len);
-    } else if (len >= 8) { /* the two may overlap */
-        memcpy(o->at, t.at, 8);
-        memcpy(o->at + len - 8, t.at + len - 8, 8);
-        o->at += len;
-    } else {
-        memcpy(o->at, t.at, 4);
-        memcpy(o->at + len - 4, t.at + len - 4, 4);
-        o->at += len;
-    }
+    uint32_t len = t.len < cap ? t.len : cap;
+    if (len > 32 || len < 4)
+        memcpy(o->at, t.at, len);
+    else if (len > 16)
+        COPY_ENDS(o->at, t.at, len, 16);
+    else if (len >= 8)
+        COPY_ENDS(o->at, t.at, len, 8);
+    else
+        COPY_ENDS(o->at, t.at, len, 4);
+    o->at += len;
 }
 
 /* ---- JSON ---- */
 
-static void json_text(struct line *o, struct access_text t, uint32_t cap)
+static void json_string(struct line *o, struct access_text t, uint32_t cap)
 {
-    if (!t.at) {
-        PUT(o, "null");
-        return;
-    }
     *o->at++ = '"';
     put_escaped(o, t, cap, true);
     *o->at++ = '"';
 }
 
-static inline void json_word(struct line *o, struct access_text t)
+static inline void json_text(struct line *o, struct access_text t, uint32_t cap)
+{
+    if (t.at)
+        json_string(o, t, cap);
+    else
+        PUT(o, "null");
+}
+
+static inline void json_word(struct line *o, struct access_text t, uint32_t cap)
 {
     if (!t.at) {
         PUT(o, "null");
         return;
     }
     *o->at++ = '"';
-    put_word(o, t);
+    put_word(o, t, cap);
     *o->at++ = '"';
 }
 
@@ -246,19 +252,22 @@ static void json_ms(struct line *o, uint64_t us)
 static void json_front(struct line *o, const struct access_head *h)
 {
     PUT(o, "\",\"request_id\":");
-    json_text(o, h->request_id, ID_CAP);
+    if (h->own_id)
+        json_word(o, h->request_id, ID_CAP);
+    else
+        json_text(o, h->request_id, ID_CAP);
     KEY(o, "client");
-    json_word(o, h->client);
+    json_word(o, h->client, NAME_CAP);
     KEY(o, "listener");
-    json_word(o, h->listener);
+    json_word(o, h->listener, NAME_CAP);
     KEY(o, "method");
-    json_text(o, h->method, NAME_CAP);
+    json_word(o, h->method, NAME_CAP);
     KEY(o, "host");
-    json_text(o, h->host, HOST_CAP);
+    json_word(o, h->host, HOST_CAP);
     KEY(o, "path");
     json_text(o, h->target, TARGET_CAP);
     KEY(o, "protocol");
-    json_word(o, h->protocol);
+    json_word(o, h->protocol, NAME_CAP);
 }
 
 static void json_back(struct line *o, const struct access_head *h)
@@ -309,7 +318,7 @@ static void format_json(struct line *o, const struct access_parts *p, const stru
     KEY(o, "duration_ms");
     json_ms(o, l->duration_us);
     KEY(o, "pool");
-    json_word(o, l->pool);
+    json_word(o, l->pool, NAME_CAP);
     KEY(o, "backend");
     json_text(o, l->backend, NAME_CAP);
     KEY(o, "backend_ms");
@@ -317,9 +326,9 @@ static void format_json(struct line *o, const struct access_parts *p, const stru
     KEY(o, "attempts");
     put_uint(o, l->attempts);
     KEY(o, "termination");
-    json_word(o, l->termination);
+    json_word(o, l->termination, NAME_CAP);
     KEY(o, "tls");
-    json_word(o, l->tls);
+    json_word(o, l->tls, NAME_CAP);
     put(o, p->text + p->len[ACCESS_FRONT], p->len[ACCESS_BACK]);
     if (l->trace_id.at) {
         KEY(o, "trace_id");
@@ -341,12 +350,14 @@ static void put_or_dash(struct line *o, struct access_text t, uint32_t cap)
 static void common_request(struct line *o, const struct access_head *h)
 {
     PUT(o, " \"");
-    put_or_dash(o, h->method, NAME_CAP);
-    if (h->method.len) {
+    if (!h->method.len) {
+        PUT(o, "-");
+    } else {
+        put_word(o, h->method, NAME_CAP);
         PUT(o, " ");
         put_escaped(o, h->target, TARGET_CAP, false);
         PUT(o, " ");
-        put_word(o, h->protocol);
+        put_word(o, h->protocol, NAME_CAP);
     }
     PUT(o, "\" ");
 }
@@ -409,7 +420,7 @@ void access_format_head(enum conf_access_format format, const struct access_head
         p->len[ACCESS_REQUEST] = 0;
         json_back(&o, h);
     } else {
-        put_word(&o, h->client);
+        put_word(&o, h->client, NAME_CAP);
         PUT(&o, " - - ");
         p->len[ACCESS_FRONT] = close_part(&o, &from);
         common_request(&o, h);

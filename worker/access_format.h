@@ -22,8 +22,11 @@ struct access_text {
 
 /* With a head, or with a connection that has none. */
 struct access_head {
-    struct access_text request_id, method, host, target, user_agent, referer;
-    struct access_text client, listener, protocol; /* words of ours: nothing to be escaped */
+    struct access_text request_id, target, user_agent, referer;
+    /* Words: the grammar (RFC 9110 5.6.2, RFC 3986 3.2.2) or we see to it that there is nothing in
+     * them to be escaped. */
+    struct access_text method, host, client, listener, protocol;
+    bool own_id; /* request_id is a word as well */
 };
 
 /* What is known with the head, as it will stand in the line. */

@@ -63,19 +63,18 @@ static struct access_text protocol_of(const struct txn *t, const struct http1_he
     return WORD("HTTP/1.1");
 }
 
-/* Without a head (h NULL) `said` is empty. */
+/* Adds what the connection says; without a head (h NULL) there is nothing else. */
 static void write_head(const struct txn *t, const struct http1_head *h, const struct peer *client,
-                       const struct access_head *said)
+                       struct access_head *head)
 {
-    struct access_head head = *said;
     char ip[INET6_ADDRSTRLEN];
     uint32_t ip_len = net_ip_format(client->family, client->ip, ip);
-    head.client = WORD("unix");
+    head->client = WORD("unix");
     if (ip_len)
-        head.client = (struct access_text){ip, ip_len};
-    head.listener = (struct access_text){t->listener->name, t->listener->name_len};
-    head.protocol = protocol_of(t, h);
-    access_format_head(t->listener->access_log.format, &head, &t->note->parts);
+        head->client = (struct access_text){ip, ip_len};
+    head->listener = (struct access_text){t->listener->name, t->listener->name_len};
+    head->protocol = protocol_of(t, h);
+    access_format_head(t->listener->access_log.format, head, &t->note->parts);
     t->note->head = true;
 }
 
@@ -88,14 +87,17 @@ void access_note_head(struct txn *t, const struct http1_head *h, const char *bas
         .user_agent = of_field(h, base, HTTP1_H_USER_AGENT),
         .referer = of_field(h, base, HTTP1_H_REFERER),
     };
-    struct peer peer = t->conn->peer;
+    struct peer named;
+    const struct peer *peer = &t->conn->peer;
     head.request_id.at = vars_request_id(t, h, base, &head.request_id.len);
+    head.own_id = head.request_id.at == t->made_id;
     if (t->listener->trusted_count) {
         struct net_addr client;
         vars_client(t, h, base, &client);
-        peer_from_addr(&peer, &client);
+        peer_from_addr(&named, &client);
+        peer = &named;
     }
-    write_head(t, h, &peer, &head);
+    write_head(t, h, peer, &head);
 }
 
 /* ---- what happened ---- */

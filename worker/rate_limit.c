@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <string.h>
 #include "conf/route.h"
 #include "shm/events.h"
 #include "worker/account.h"
@@ -32,31 +33,37 @@ struct asker {
 };
 
 /* The peer, or whom a trusted proxy names. */
-static void find_client(const struct asker *a, struct peer *out)
+static const struct peer *find_client(const struct asker *a, struct peer *named)
 {
-    *out = a->t->conn->peer;
-    if (a->h && a->t->listener->trusted_count) {
-        struct net_addr client;
-        vars_client(a->t, a->h, a->base, &client);
-        peer_from_addr(out, &client);
-    }
+    if (!a->h || !a->t->listener->trusted_count)
+        return &a->t->conn->peer;
+    struct net_addr client;
+    vars_client(a->t, a->h, a->base, &client);
+    peer_from_addr(named, &client);
+    return named;
 }
 
 static uint64_t key_of_client(const struct asker *a)
 {
-    struct peer p;
-    find_client(a, &p);
-    return hash_bytes(a->t->worker->table->header->key, p.ip,
-                      p.family == AF_INET ? 4 : IPV6_CLIENT_BYTES);
+    struct peer named;
+    const struct peer *p = find_client(a, &named);
+    struct hash_key secret = a->t->worker->table->header->key;
+    uint32_t v4;
+    if (p->family != AF_INET)
+        return hash_bytes(secret, p->ip, IPV6_CLIENT_BYTES);
+    memcpy(&v4, p->ip, sizeof v4);
+    return hash_word(secret, v4);
 }
 
 static uint64_t key_of(const struct asker *a, const struct conf_rate_limit *r)
 {
     struct hash_key secret = a->t->worker->table->header->key;
+    if (r->key_kind == CONF_KEY_CLIENT_IP)
+        return key_of_client(a);
     if (r->key_kind == CONF_KEY_GLOBAL)
         return hash_bytes(secret, "", 0);
     struct key_part part = {0};
-    if (a->h && r->key_kind != CONF_KEY_CLIENT_IP)
+    if (a->h)
         part = key_part_find(a->h, a->base, r->key);
     if (part.len == 0)
         return key_of_client(a);
@@ -102,10 +109,10 @@ static void write_onset(const struct asker *a, const struct conf_rate_limit *r)
     static const char *const names[] = {"token_bucket", "sliding_window", "leaky_bucket"};
     char reason[144], client[INET6_ADDRSTRLEN] = "unix";
     const struct worker *w = a->t->worker;
-    struct peer p;
-    find_client(a, &p);
-    if (p.family != AF_UNIX)
-        inet_ntop(p.family, p.ip, client, sizeof client);
+    struct peer named;
+    const struct peer *p = find_client(a, &named);
+    if (p->family != AF_UNIX)
+        inet_ntop(p->family, p->ip, client, sizeof client);
     snprintf(reason, sizeof reason, "%s %u/%ums by %.40s, client %s", names[r->algorithm],
              r->rate.count, r->rate.period_ms, r->key, client);
     event_write(w->table, w->slot, "rate_limit", r->owner, "passing", "limiting", reason);
@@ -164,24 +171,24 @@ static bool take(struct asker *a, struct limits l)
     return true;
 }
 
-/* False: it was answered. */
-static bool count_request(struct asker *a)
+static uint32_t limits_of(const struct txn *t, struct limits out[3])
 {
-    const struct conf_listener *l = a->t->listener;
-    const struct conf_route *r = a->t->route;
-    const struct conf_pool *p = a->t->pool ? a->t->pool->conf : NULL;
-    const struct limits all[] = {{l->rate_limits, l->rate_limit_count},
-                                 {r ? r->rate_limits : NULL, r ? r->rate_limit_count : 0},
-                                 {p ? p->rate_limits : NULL, p ? p->rate_limit_count : 0}};
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < ARRAY_LEN(all); i++)
-        count += all[i].count;
-    if (count == 0)
-        return true;
-    for (uint32_t i = 0; i < ARRAY_LEN(all) && count > 1; i++)
+    const struct conf_listener *l = t->listener;
+    const struct conf_route *r = t->route;
+    const struct conf_pool *p = t->pool ? t->pool->conf : NULL;
+    out[0] = (struct limits){l->rate_limits, l->rate_limit_count};
+    out[1] = (struct limits){r ? r->rate_limits : NULL, r ? r->rate_limit_count : 0};
+    out[2] = (struct limits){p ? p->rate_limits : NULL, p ? p->rate_limit_count : 0};
+    return out[0].count + out[1].count + out[2].count;
+}
+
+/* False: it was answered. */
+static bool count_request(struct asker *a, const struct limits all[3], uint32_t count)
+{
+    for (uint32_t i = 0; i < 3 && count > 1; i++)
         if (!ask(a, all[i]))
             return false;
-    for (uint32_t i = 0; i < ARRAY_LEN(all); i++)
+    for (uint32_t i = 0; i < 3; i++)
         if (!take(a, all[i]))
             return false;
     account_rate_request(a->t, a->wait_us > 0);
@@ -199,24 +206,28 @@ static uint32_t ms_up(uint64_t us)
 static const struct txn_wait turn_wait = {.over = txn_advance};
 static const struct txn_wait tcp_turn_wait = {.over = txn_dispatch};
 
-bool step_rate_limit(struct txn *t, const struct http1_head *h, const char *base)
+static bool limit(struct txn *t, const struct http1_head *h, const char *base,
+                  const struct txn_wait *turn)
 {
+    struct limits all[3];
+    uint32_t count = limits_of(t, all);
+    if (count == 0)
+        return true;
     struct asker a = {.t = t, .h = h, .base = base};
-    if (!count_request(&a))
+    if (!count_request(&a, all, count))
         return false;
     if (a.wait_us == 0)
         return true;
-    txn_wait(t, &turn_wait, ms_up(a.wait_us));
+    txn_wait(t, turn, ms_up(a.wait_us));
     return false;
+}
+
+bool step_rate_limit(struct txn *t, const struct http1_head *h, const char *base)
+{
+    return limit(t, h, base, &turn_wait);
 }
 
 bool rate_limit_tcp(struct txn *t)
 {
-    struct asker a = {.t = t};
-    if (!count_request(&a))
-        return false;
-    if (a.wait_us == 0)
-        return true;
-    txn_wait(t, &tcp_turn_wait, ms_up(a.wait_us));
-    return false;
+    return limit(t, NULL, NULL, &tcp_turn_wait);
 }

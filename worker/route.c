@@ -181,7 +181,7 @@ static bool match(struct txn *t, const struct http1_head *h, const char *base,
                   struct route_match *m)
 {
     struct net_addr client;
-    struct route_request q = {h, base, NULL, t->gen->regexes, scratch};
+    struct route_request q = {h, base, NULL, t->gen->regexes, scratch, &t->gen->hosts_seen};
     if (t->listener->routes->asks_client) {
         vars_client(t, h, base, &client);
         q.client = &client;

@@ -24,6 +24,7 @@
 #include "base/http1.h"
 #include "base/magic.h"
 #include "conf/conf.h"
+#include "conf/route_memo.h"
 #include "proc/role.h"
 #include "shm/breaker.h"
 #include "shm/entry.h"
@@ -78,6 +79,7 @@ struct gen {
     uint32_t refs;         /* txns that began with it, plus one while current */
     struct pool_rt *pools; /* by index of conf.pools */
     struct regex_set *regexes;
+    struct route_memo hosts_seen;
     void **jwt_keys;            /* EVP_PKEY, made when first used; NULL: none yet */
     struct jwt_seen *jwt_seen;  /* signatures that were right; NULL: none yet */
     struct tls_server *servers; /* by index of conf.listeners; NULL: none speaks TLS */

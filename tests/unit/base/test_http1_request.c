@@ -97,6 +97,8 @@ TEST(every_byte_in_every_place)
                           token || c == ':');
             check_byte_at("GET / HTTP/1.1\r\n" HOST "X: ", "\r\n\r\n", c, filler,
                           http1_is((char)c, HTTP1_C_VALUE));
+            check_byte_at("GET / HTTP/1.1\r\nHost: ", "\r\n\r\n", c, filler,
+                          http1_is((char)c, HTTP1_C_REGNAME)); /* the log counts on it */
         }
     }
 }

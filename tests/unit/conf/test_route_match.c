@@ -6,19 +6,30 @@
 static char scratch[3 * 4096];
 static const struct http1_limits limits = {4096, 64};
 
-/* The index of the route that a request takes; -1 none, -2 refused. */
+static int decide(const struct conf *c, const struct route_request *q, struct route_match *m)
+{
+    switch (route_match(c->listeners[0].routes, q, m)) {
+    case ROUTE_FOUND: return (int)m->route->index;
+    case ROUTE_NONE: return -1;
+    default: return -2;
+    }
+}
+
+/* The index of the route that a request takes; -1 none, -2 refused. A host that is known already
+ * leads to the same. */
 static int ask(const struct conf *c, const struct regex_set *regexes, const char *request,
                struct route_match *m)
 {
     static struct http1_head h;
     http1_head_reset(&h);
     CHECK_EQ(http1_parse_request(&h, request, (uint32_t)strlen(request), &limits), HTTP1_DONE);
-    struct route_request q = {&h, request, NULL, regexes, scratch};
-    switch (route_match(c->listeners[0].routes, &q, m)) {
-    case ROUTE_FOUND: return (int)m->route->index;
-    case ROUTE_NONE: return -1;
-    default: return -2;
-    }
+    struct route_memo memo = {0};
+    struct route_request q = {&h, request, NULL, regexes, scratch, NULL};
+    int decided = decide(c, &q, m);
+    q.memo = &memo;
+    CHECK_EQ(decide(c, &q, m), decided);
+    CHECK_EQ(decide(c, &q, m), decided);
+    return decided;
 }
 
 static int ask_path(const struct conf *c, const char *host, const char *path)
@@ -259,5 +270,30 @@ TEST(hosts_of_many_labels)
             host[i] = '.';
         host[len] = '\0';
         ask_path(c, host, "/");
+    }
+}
+
+/* Many more hosts than are remembered, of two listeners, again and again. */
+TEST(what_is_remembered_of_hosts_is_of_these_routes_and_this_host)
+{
+    static struct route_memo memo;
+    const struct conf *one =
+        load_routes("{ host = \"*.a.test\", pool = \"p\" }, { host = \"7.a.test\", "
+                    "pool = \"p\" }, { host = \"b\", pool = \"p\" }");
+    for (unsigned i = 0; i < 3000; i++) {
+        static const char *const ends[] = {".a.test", ".A.test:80", ".b.test", "a.test", ""};
+        char request[256];
+        struct http1_head h;
+        struct route_match m;
+        http1_head_reset(&h);
+        snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: %s%u%s\r\n\r\n",
+                 i % 11 == 0 ? "a-name-of-many-more-characters-than-are-kept-of-any-" : "", i % 37,
+                 ends[i % ARRAY_LEN(ends)]);
+        CHECK_EQ(http1_parse_request(&h, request, (uint32_t)strlen(request), &limits), HTTP1_DONE);
+        struct route_request q = {&h, request, NULL, NULL, scratch, NULL};
+        int decided = decide(one, &q, &m);
+        CHECK_EQ(decided, i % ARRAY_LEN(ends) > 1 ? -1 : i % 11 && i % 37 == 7 ? 1 : 0);
+        q.memo = &memo;
+        CHECK_EQ(decide(one, &q, &m), decided);
     }
 }

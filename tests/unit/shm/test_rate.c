@@ -216,15 +216,46 @@ TEST(buckets_against_exact_arithmetic)
     compare_bucket(RATE_LEAKY_BUCKET, 600, 60000, 20);
 }
 
+/* Only what is said of those who are allowed is left out. */
+static void compare_quiet(struct rate_spec spec)
+{
+    struct rate_plan plans[2];
+    struct rate_table loud = make_rate(&plans[0], spec);
+    spec.quiet = true;
+    struct rate_table quiet = make_rate(&plans[1], spec);
+    uint32_t refused = 0;
+    uint64_t now_us = START;
+    for (uint32_t i = 0; i < 20000; i++) {
+        struct rate_verdict a, b;
+        uint64_t key = key_of(draw(120)); /* more than there is room for */
+        now_us += draw(200);
+        CHECK_EQ(rate_take(&loud, key, now_us, &a), rate_take(&quiet, key, now_us, &b));
+        CHECK_EQ(a.evicted, b.evicted);
+        CHECK_EQ(a.wait_us, b.wait_us);
+        refused += !a.allowed;
+        if (!a.allowed)
+            CHECK(a.reset_us == b.reset_us && a.remaining == b.remaining);
+    }
+    CHECK(refused > 1000 && refused < 19000);
+}
+
+TEST(a_quiet_limit_decides_as_one_that_tells)
+{
+    compare_quiet((struct rate_spec){RATE_TOKEN_BUCKET, 20, 1000, 5, 64, false});
+    compare_quiet((struct rate_spec){RATE_LEAKY_BUCKET, 20, 1000, 5, 64, false});
+    compare_quiet((struct rate_spec){RATE_SLIDING_WINDOW, 20, 1000, 0, 64, false});
+    compare_quiet((struct rate_spec){RATE_SLIDING_WINDOW, 100, 10000, 0, 64, false});
+}
+
 TEST(extreme_limits_compile)
 {
     static const struct rate_spec specs[] = {
-        {RATE_TOKEN_BUCKET, RATE_COUNT_MAX, 1, RATE_COUNT_MAX, 1},
-        {RATE_TOKEN_BUCKET, RATE_COUNT_MAX, RATE_PERIOD_MAX, RATE_COUNT_MAX, 1},
-        {RATE_TOKEN_BUCKET, 1, RATE_PERIOD_MAX, RATE_COUNT_MAX, 1},
-        {RATE_LEAKY_BUCKET, 1, 1, 1, 1},
-        {RATE_SLIDING_WINDOW, RATE_COUNT_MAX, RATE_PERIOD_MAX, 0, 1},
-        {RATE_SLIDING_WINDOW, 1, 1, 0, 1},
+        {RATE_TOKEN_BUCKET, RATE_COUNT_MAX, 1, RATE_COUNT_MAX, 1, false},
+        {RATE_TOKEN_BUCKET, RATE_COUNT_MAX, RATE_PERIOD_MAX, RATE_COUNT_MAX, 1, false},
+        {RATE_TOKEN_BUCKET, 1, RATE_PERIOD_MAX, RATE_COUNT_MAX, 1, false},
+        {RATE_LEAKY_BUCKET, 1, 1, 1, 1, false},
+        {RATE_SLIDING_WINDOW, RATE_COUNT_MAX, RATE_PERIOD_MAX, 0, 1, false},
+        {RATE_SLIDING_WINDOW, 1, 1, 0, 1, false},
     };
     for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
         struct rate_plan plan;
@@ -321,10 +352,11 @@ static void compete_exactly(struct rate_spec spec, uint32_t most)
 
 TEST(four_processes_share_a_limit_exactly)
 {
-    compete_exactly((struct rate_spec){RATE_TOKEN_BUCKET, 1, RATE_PERIOD_MAX, 777, 0}, 777);
-    compete_exactly((struct rate_spec){RATE_LEAKY_BUCKET, 1, RATE_PERIOD_MAX, 1, 0}, 1);
-    compete_exactly((struct rate_spec){RATE_SLIDING_WINDOW, 20, RATE_PERIOD_MAX, 0, 0}, 20);
-    compete_exactly((struct rate_spec){RATE_SLIDING_WINDOW, 777, RATE_PERIOD_MAX, 0, 0}, 777);
+    compete_exactly((struct rate_spec){RATE_TOKEN_BUCKET, 1, RATE_PERIOD_MAX, 777, 0, false}, 777);
+    compete_exactly((struct rate_spec){RATE_LEAKY_BUCKET, 1, RATE_PERIOD_MAX, 1, 0, false}, 1);
+    compete_exactly((struct rate_spec){RATE_SLIDING_WINDOW, 20, RATE_PERIOD_MAX, 0, 0, false}, 20);
+    compete_exactly((struct rate_spec){RATE_SLIDING_WINDOW, 777, RATE_PERIOD_MAX, 0, 0, false},
+                    777);
 }
 
 static void hammer(uint32_t n UNUSED)
@@ -342,7 +374,7 @@ TEST(a_killed_process_leaves_a_limit_that_still_limits)
     many.shared = shared_page();
     for (int kind = RATE_TOKEN_BUCKET; kind <= RATE_SLIDING_WINDOW; kind++) {
         many.table = make_rate(&many.plan, (struct rate_spec){(enum rate_algorithm)kind, 1000000,
-                                                              RATE_PERIOD_MAX, 1000000, 0});
+                                                              RATE_PERIOD_MAX, 1000000, 0, false});
         atomic_store(&many.shared->allowed, 0);
         for (uint32_t i = 0; i < 20; i++) {
             uint32_t before = atomic_load(&many.shared->started);
@@ -381,7 +413,7 @@ static void sweep(struct table *t, uint32_t keep)
 TEST(a_limit_keeps_its_row_while_it_says_the_same)
 {
     struct table *t = make_table();
-    struct rate_spec spec = {RATE_TOKEN_BUCKET, 1, RATE_PERIOD_MAX, 3, 100};
+    struct rate_spec spec = {RATE_TOKEN_BUCKET, 1, RATE_PERIOD_MAX, 3, 100, false};
     struct rate_plan plan;
     rate_compile(&spec, &plan);
     uint32_t a = acquire(t, "listeners.web", 1, &plan), b = acquire(t, "pools.app", 1, &plan);
@@ -401,7 +433,7 @@ TEST(a_limit_keeps_its_row_while_it_says_the_same)
 TEST(limits_share_the_heap)
 {
     struct table *t = make_table();
-    struct rate_spec spec = {RATE_SLIDING_WINDOW, 50, 60000, 0, 200};
+    struct rate_spec spec = {RATE_SLIDING_WINDOW, 50, 60000, 0, 200, false};
     struct rate_plan plan;
     rate_compile(&spec, &plan);
     char name[32];
@@ -434,7 +466,7 @@ TEST(limits_share_the_heap)
 TEST(the_onset_is_told_once)
 {
     struct table *t = make_table();
-    struct rate_spec spec = {RATE_TOKEN_BUCKET, 1, 1000, 3, 100};
+    struct rate_spec spec = {RATE_TOKEN_BUCKET, 1, 1000, 3, 100, false};
     struct rate_plan plan;
     rate_compile(&spec, &plan);
     uint32_t row = acquire(t, "listeners.web", 1, &plan);

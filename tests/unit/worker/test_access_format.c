@@ -145,14 +145,16 @@ TEST(each_byte_at_each_place)
 TEST(any_line_fits)
 {
     char *large = malloc(70000);
+    char *words = malloc(70000);
     memset(large, '\xff', 70000);
+    memset(words, 'w', 70000);
     for (int i = 0; i < 3; i++) {
-        struct access_text most = {large, 70000};
+        struct access_text most = {large, 70000}, word = {words, 70000};
         char name[64] = "";
         memset(name, 'n', 63);
         struct both l = {.head = {.request_id = most,
-                                  .method = most,
-                                  .host = most,
+                                  .method = word,
+                                  .host = word,
                                   .target = most,
                                   .user_agent = most,
                                   .referer = most,
@@ -176,5 +178,6 @@ TEST(any_line_fits)
         json_decref(parsed(&l));
         memset(large, i == 0 ? '"' : 'a', 70000);
     }
+    free(words);
     free(large);
 }
