@@ -107,8 +107,8 @@ static void compile_question(struct walk *w, struct conf_auth_request *r)
 {
     static const char rest[] =
         "Host: {authority}\r\nX-Original-URI: {uri}\r\nX-Original-Method: "
-        "{method}\r\nX-Real-IP: {client_ip}\r\nX-Forwarded-Proto: {scheme}\r\n"
-        "Connection: close\r\n";
+        "{method}\r\nX-Real-IP: {client_ip}\r\nX-Forwarded-For: {client_ip}\r\n"
+        "X-Forwarded-Proto: {scheme}\r\nX-Forwarded-Host: {authority}\r\nConnection: close\r\n";
     char why[240];
     if (!r->path)
         return;

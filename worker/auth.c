@@ -47,10 +47,24 @@ bool auth_network_allowed(const struct txn *t, const struct http1_head *h, const
     return passes(listener, &client) && passes(route, &client);
 }
 
+/* Of two, the one that is checked here need not be the one that the backend reads. */
+static const struct http1_header *find_only(const struct http1_head *h)
+{
+    const struct http1_header *found = NULL;
+    for (uint32_t i = 0; h->present & 1ull << HTTP1_H_AUTHORIZATION && i < h->count; i++) {
+        if (h->headers[i].id != HTTP1_H_AUTHORIZATION)
+            continue;
+        if (found)
+            return NULL;
+        found = &h->headers[i];
+    }
+    return found;
+}
+
 const char *auth_credentials(const struct http1_head *h, const char *base, const char *scheme,
                              uint32_t *len)
 {
-    const struct http1_header *f = http1_find(h, HTTP1_H_AUTHORIZATION);
+    const struct http1_header *f = find_only(h);
     uint32_t n = (uint32_t)strlen(scheme);
     if (!f || f->value.len <= n + 1 || strncasecmp(base + f->value.off, scheme, n) != 0 ||
         base[f->value.off + n] != ' ')

@@ -2,10 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include "base/cgi_name.h"
 #include "conf/auth.h"
 #include "conf/route.h"
 #include "worker/auth.h"
 #include "worker/conn.h"
+#include "worker/forged.h"
 #include "worker/reply.h"
 #include "worker/side.h"
 #include "worker/txn.h"
@@ -25,12 +27,12 @@ static bool is_left_out(const struct http1_header *f, const char *base)
                         1ull << HTTP1_H_EXPECT | 1ull << HTTP1_H_TE | 1ull << HTTP1_H_TRAILER |
                         1ull << HTTP1_H_UPGRADE | 1ull << HTTP1_H_CONNECTION |
                         1ull << HTTP1_H_KEEP_ALIVE | 1ull << HTTP1_H_HOST |
-                        1ull << HTTP1_H_X_REAL_IP | 1ull << HTTP1_H_X_FORWARDED_PROTO;
+                        1ull << HTTP1_H_X_REAL_IP | 1ull << HTTP1_H_X_FORWARDED_FOR |
+                        1ull << HTTP1_H_X_FORWARDED_PROTO | 1ull << HTTP1_H_X_FORWARDED_HOST;
     for (unsigned i = 0; i < ARRAY_LEN(own); i++)
-        if (f->name.len == strlen(own[i]) &&
-            strncasecmp(base + f->name.off, own[i], f->name.len) == 0)
+        if (f->name.len == strlen(own[i]) && cgi_name_same(base + f->name.off, own[i], f->name.len))
             return true;
-    return f->hop || left_out & 1ull << f->id;
+    return f->hop || left_out & 1ull << f->id || forged_field(f, base);
 }
 
 static bool add_fields(struct buf *out, const struct http1_head *h, const char *base)

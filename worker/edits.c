@@ -1,6 +1,7 @@
 #include "worker/edits.h"
 
 #include <string.h>
+#include "base/cgi_name.h"
 #include "worker/vars.h"
 
 bool edits_drop_name(const struct conf_edits *e, const char *name, size_t len)
@@ -9,7 +10,7 @@ bool edits_drop_name(const struct conf_edits *e, const char *name, size_t len)
     if (id != HTTP1_H_OTHER)
         return e->drop_ids & 1ull << id;
     for (uint32_t i = 0; i < e->drop_count; i++)
-        if (e->drops[i].len == len && strncasecmp(e->drops[i].name, name, len) == 0)
+        if (e->drops[i].len == len && cgi_name_same(e->drops[i].name, name, len))
             return true;
     return false;
 }

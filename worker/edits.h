@@ -10,7 +10,7 @@
 #include "conf/route.h"
 #include "worker/types.h"
 
-/* Is a field of this name left out? */
+/* Is a field of this name left out? In any spelling that is read as the same, base/cgi_name.h. */
 bool edits_drop_name(const struct conf_edits *e, const char *name, size_t len);
 
 static inline bool edits_drop_id(const struct conf_edits *e, enum http1_header_id id)

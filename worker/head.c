@@ -9,6 +9,7 @@
 #include "worker/cache.h"
 #include "worker/compress.h"
 #include "worker/edits.h"
+#include "worker/forged.h"
 #include "worker/vars.h"
 #include "worker/peer.h"
 #include "worker/rate_limit.h"
@@ -59,13 +60,16 @@ static bool named_with(const struct http1_header *f, const char *base, const cha
  * case, or NULL), a run of neighbours at a time. */
 static void copy_fields(struct buf *out, const struct http1_head *h, const char *base,
                         bool (*dropped)(const struct txn *, const struct http1_header *),
-                        const struct txn *t, const struct conf_edits *edits, const char *but)
+                        const struct txn *t, const struct conf_edits *edits, const char *but,
+                        bool from_client)
 {
     uint32_t lines_end = h->head_bytes - 2; /* before the empty line */
     uint32_t run = UINT32_MAX;
     for (uint32_t i = 0; i < h->count; i++) {
         const struct http1_header *f = &h->headers[i];
         bool drop = f->id != HTTP1_H_OTHER || f->hop ? dropped(t, f) : named_with(f, base, but);
+        if (from_client)
+            drop |= forged_field(f, base);
         if (UNLIKELY(t->cache != NULL))
             drop |= cache_drops(t, f, base);
         if (edits)
@@ -177,6 +181,22 @@ static void add_or_keep(struct buf *out, const struct http1_head *h, const char 
     ADD_LITERAL(out, "\r\n");
 }
 
+/* As a trusted proxy said it; else whom it names in X-Forwarded-For, or the peer. */
+static void add_real_ip(const struct txn *t, struct buf *out, const struct http1_head *h,
+                        const char *base, bool trusted, const char *ip, uint32_t ip_len)
+{
+    char named[NET_ADDR_STRLEN];
+    struct net_addr a;
+    if (trusted && h->present & BIT(HTTP1_H_X_FORWARDED_FOR)) {
+        vars_client(t, h, base, &a);
+        if (a.u.sa.sa_family == AF_INET || a.u.sa.sa_family == AF_INET6) {
+            ip = net_addr_format_host(&a, named, sizeof named);
+            ip_len = (uint32_t)strlen(ip);
+        }
+    }
+    add_or_keep(out, h, base, HTTP1_H_X_REAL_IP, trusted, "X-Real-IP: ", ip, ip_len);
+}
+
 static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_head *h,
                              const char *base)
 {
@@ -197,7 +217,7 @@ static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_
         add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_HOST, trusted, "X-Forwarded-Host: ", host,
                     h->authority.len);
     if (!edits_drop_id(edits, HTTP1_H_X_REAL_IP))
-        add_or_keep(out, h, base, HTTP1_H_X_REAL_IP, trusted, "X-Real-IP: ", ip, ip_len);
+        add_real_ip(t, out, h, base, trusted, ip, ip_len);
     if (!edits_drop_id(edits, HTTP1_H_X_REQUEST_ID))
         ADD_FIELD(out, "X-Request-ID", id, id_len);
 }
@@ -251,7 +271,7 @@ int head_build_request(struct txn *t, const struct http1_head *h)
         !edits_drop_id(edits, HTTP1_H_HOST))
         ADD_FIELD(out, "Host", base + h->authority.off, h->authority.len);
     copy_fields(out, h, base, h->absolute_form ? request_drops_host : request_drops, t, edits,
-                keeps_identity(t) ? NULL : "x-client-cert-");
+                keeps_identity(t) ? NULL : "x-client-cert-", true);
     if (t->stick_hide)
         sticky_add_cookies(t, out, h, base);
     add_proxy_fields(t, out, h, base);
@@ -339,7 +359,7 @@ void head_build_interim(struct txn *t, const struct http1_head *h)
 {
     const char *base = buf_at(t->rbuf);
     add_status_line(t->head_out, h, base);
-    copy_fields(t->head_out, h, base, interim_drops, t, NULL, NULL);
+    copy_fields(t->head_out, h, base, interim_drops, t, NULL, NULL, false);
     ADD_LITERAL(t->head_out, "\r\n");
 }
 
@@ -360,7 +380,8 @@ int head_build_response(struct txn *t, const struct http1_head *h)
         return -1;
     add_status_line(out, h, base);
     const char *hsts = head_hsts(t);
-    copy_fields(out, h, base, response_drops, t, edits, *hsts ? "strict-transport-security" : NULL);
+    copy_fields(out, h, base, response_drops, t, edits, *hsts ? "strict-transport-security" : NULL,
+                false);
     add(out, hsts, strlen(hsts));
     if (edits)
         edits_append(t, out, &edits->block);
