@@ -10,30 +10,42 @@ static struct key_part part_of_span(const char *base, struct http1_span s)
     return (struct key_part){base + s.off, s.len};
 }
 
-/* The value of a cookie in one Cookie field (RFC 6265 4.2): pairs separated by "; ". */
-static struct key_part find_pair(struct key_part field, const char *name, size_t name_len)
+/* The value of a cookie in the rest of a Cookie field (RFC 6265 4.2): pairs separated by "; ". */
+static struct key_part find_pair(const char *p, const char *end, const char *name, size_t name_len)
 {
-    const char *p = field.at, *end = p + field.len;
-    while (p < end) {
+    for (const char *next = p; next && p < end; p = next) {
         while (p < end && (*p == ' ' || *p == '\t' || *p == ';'))
             p++;
-        const char *stop = memchr(p, ';', (size_t)(end - p));
-        if (!stop)
-            stop = end;
+        if (p == end)
+            break;
+        next = memchr(p, ';', (size_t)(end - p));
+        const char *stop = next ? next : end;
+        while (stop > p && (stop[-1] == ' ' || stop[-1] == '\t'))
+            stop--;
         if ((size_t)(stop - p) > name_len && memcmp(p, name, name_len) == 0 && p[name_len] == '=')
             return (struct key_part){p + name_len + 1, (size_t)(stop - p) - name_len - 1};
-        p = stop;
     }
     return (struct key_part){0};
 }
 
+struct key_part key_cookie_behind(const struct http1_head *h, const char *base, const char *name,
+                                  const char *value)
+{
+    struct key_part found = {0};
+    for (unsigned i = 0; i < h->count && !found.at; i++) {
+        const char *at = base + h->headers[i].value.off, *end = at + h->headers[i].value.len;
+        if (h->headers[i].id != HTTP1_H_COOKIE || end <= value)
+            continue;
+        if (at < value && !(at = memchr(value, ';', (size_t)(end - value))))
+            continue;
+        found = find_pair(at, end, name, strlen(name));
+    }
+    return found;
+}
+
 struct key_part key_cookie(const struct http1_head *h, const char *base, const char *name)
 {
-    struct key_part value = {0};
-    for (unsigned i = 0; i < h->count && !value.len; i++)
-        if (h->headers[i].id == HTTP1_H_COOKIE)
-            value = find_pair(part_of_span(base, h->headers[i].value), name, strlen(name));
-    return value;
+    return key_cookie_behind(h, base, name, base);
 }
 
 static struct key_part find_header(const struct http1_head *h, const char *base, const char *name)

@@ -17,6 +17,9 @@ struct key_part {
 struct key_part key_part_find(const struct http1_head *head, const char *base, const char *what);
 /* The value of a cookie; at NULL: there is none. */
 struct key_part key_cookie(const struct http1_head *head, const char *base, const char *name);
+/* The next one of that name behind this value. */
+struct key_part key_cookie_behind(const struct http1_head *head, const char *base, const char *name,
+                                  const char *value);
 /* What a hash algorithm is asked with for a part: as it is, or as a host name. */
 uint64_t key_hash_part(struct key_part part);
 uint64_t key_hash_part_host(struct key_part part);

@@ -114,21 +114,26 @@ static bool is_fresh(const struct conf_sticky *s, uint32_t hour)
     return s->ttl_ms == 0 || (uint64_t)age * 3600000u * 2 <= s->ttl_ms;
 }
 
+static bool take_value(struct txn *t, const struct conf_sticky *s, struct key_part value)
+{
+    uint64_t id;
+    uint32_t hour;
+    uint32_t entry = parse_value(value, &id, &hour) ? find_id(index_of(t), id) : INDEX_NONE;
+    if (entry == INDEX_NONE || !keeps(t, entry))
+        return false;
+    t->stick = entry;
+    t->stick_tell = !is_fresh(s, hour);
+    return true;
+}
+
 static void find_by_cookie(struct txn *t, const struct http1_head *h, const char *base)
 {
     const struct conf_sticky *s = t->pool->conf->sticky;
     struct key_part value = key_cookie(h, base, s->name);
-    uint64_t id;
-    uint32_t hour;
     t->stick_hide = value.at != NULL;
     t->stick_tell = true;
-    if (!parse_value(value, &id, &hour))
-        return;
-    uint32_t entry = find_id(index_of(t), id);
-    if (entry != INDEX_NONE && keeps(t, entry)) {
-        t->stick = entry;
-        t->stick_tell = !is_fresh(s, hour);
-    }
+    while (value.at && !take_value(t, s, value)) /* another path may have one of that name */
+        value = key_cookie_behind(h, base, s->name, value.at);
 }
 
 static void find_by_app_cookie(struct txn *t, const struct http1_head *h, const char *base)
@@ -178,7 +183,7 @@ void sticky_find(struct txn *t, const struct http1_head *head, const char *base)
 {
     const struct conf_sticky *s = t->pool->conf->sticky;
     if (s->type == CONF_STICKY_CLIENT_IP)
-        find_by_key(t, "client_ip", NULL, base);
+        find_by_key(t, "client_ip", head, base);
     else if (!head)
         return;
     else if (s->type == CONF_STICKY_COOKIE)

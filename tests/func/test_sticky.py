@@ -85,6 +85,20 @@ def test_a_cookie_that_is_none_of_ours_is_replaced(sticky, origins, value):
     assert r.status == 200 and cookie_of(r)
 
 
+def test_the_right_one_of_several_cookies(sticky, origins):
+    """One of the same name on another path comes first (RFC 6265 5.4); blanks are no part of a value."""
+    b = sticky(origins(3), "{ }")
+    first = ask(b)
+    name, value, _ = cookie_of(first)
+    good = f"{name}={value}"
+    for cookies in (f"{name}=other; {good}", f"{name}=; {good}", f"a=1; {good} ; b=2", f"{good}\t; {name}=x"):
+        r = [ask(b, cookies) for _ in range(4)]
+        assert {who(x) for x in r} == {who(first)} and not r[0].all("Set-Cookie"), cookies
+    r = [client.get(b.port, "/", [("Cookie", f"{name}=x; a=1"), ("Cookie", good)]) for _ in range(4)]
+    assert {who(x) for x in r} == {who(first)}
+    assert len({who(ask(b, f"{name}={good}")) for _ in range(6)}) == 3
+
+
 def test_the_applications_own_cookies_pass(sticky, origins):
     one = origins(1)[0]
     one.script["/x"] = lambda request, sock: reply(200, b"", headers=[("Set-Cookie", "sid=7; Path=/")])

@@ -52,6 +52,20 @@ TEST(headers_by_any_case)
     CHECK_STR(find("header:X-Tenants"), "");
 }
 
+TEST(several_cookies_of_a_name)
+{
+    static const char *const values[] = {"sid=1", "", "2", "3"};
+    parse("GET / HTTP/1.1\r\nHost: h\r\nCookie: sid=sid=1 ;sid=; a=b\r\nX: sid=9\r\nCookie: "
+          "sid=2\t; sid=3 \r\n\r\n");
+    struct key_part part = key_cookie(&head, text, "sid");
+    for (unsigned i = 0; i < ARRAY_LEN(values); i++) {
+        CHECK_EQ(part.len, strlen(values[i]));
+        CHECK(part.at && memcmp(part.at, values[i], part.len) == 0);
+        part = key_cookie_behind(&head, text, "sid", part.at);
+    }
+    CHECK(part.at == NULL);
+}
+
 TEST(cookies)
 {
     parse("GET / HTTP/1.1\r\nHost: h\r\nCookie: xsid=0; sid=1; a=\"b\"\r\nCookie: late=2; "
