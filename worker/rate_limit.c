@@ -14,6 +14,7 @@
 #include "worker/txn_start.h"
 #include "worker/vars.h"
 
+#define NOT_A_VALUE       0x6e6f206b65792121u
 #define IPV6_CLIENT_BYTES 8u /* who has one address of a network of 64 bits has all of them */
 
 /* The limits of one object. */
@@ -65,8 +66,8 @@ static uint64_t key_of(const struct asker *a, const struct conf_rate_limit *r)
     struct key_part part = {0};
     if (a->h)
         part = key_part_find(a->h, a->base, r->key);
-    if (part.len == 0)
-        return key_of_client(a);
+    if (part.len == 0) /* no value of a field is taken for an address */
+        return key_of_client(a) ^ (r->key_kind == CONF_KEY_CLIENT_IP ? 0 : NOT_A_VALUE);
     return r->key_kind == CONF_KEY_HOST ? key_hash_host(secret, part)
                                         : hash_bytes(secret, part.at, part.len);
 }
@@ -199,7 +200,8 @@ static bool count_request(struct asker *a, const struct limits all[3], uint32_t 
 
 static uint32_t ms_up(uint64_t us)
 {
-    return (uint32_t)((us + 999) / 1000);
+    uint64_t ms = (us + 999) / 1000;
+    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX; /* never before its turn */
 }
 
 /* Its turn has come. */
