@@ -115,7 +115,8 @@ static uint64_t made_us(const struct table *t, uint64_t word)
     return t->cache_entries[named(t, word)].about.made_us;
 }
 
-/* A way that points nowhere; else the one whose object was not asked for lately, or is oldest. */
+/* A way that points nowhere; else the one whose object was not asked for lately, or never, or is
+ * oldest. */
 static uint32_t choose(const struct table *t, atom64 *bucket)
 {
     uint32_t best = 0;
@@ -124,9 +125,12 @@ static uint32_t choose(const struct table *t, atom64 *bucket)
         uint64_t word = atomic_load(&bucket[i]);
         if (!is_good(t, word))
             return i;
-        uint64_t at = made_us(t, word) / 2;
-        if (word_get(&t->cache_entries[named(t, word)].used))
+        const struct cache_entry *e = &t->cache_entries[named(t, word)];
+        uint64_t at = made_us(t, word) / 4;
+        if (word_get(&e->used))
             at += UINT64_MAX / 2;
+        if (word_get(&e->hits))
+            at += UINT64_MAX / 4;
         if (at < oldest) {
             oldest = at;
             best = i;
