@@ -181,6 +181,8 @@ struct walk;
 void route_compile(struct walk *w, struct conf_listener *l);
 /* conf/route_index.c */
 void route_index(struct walk *w, struct conf_routes *routes);
+/* conf/route_edits.c: fields that frame or address a message, and are nobody's to edit. */
+bool route_frames_message(const char *name);
 /* conf/route_edits.c: compiles header edits, one group after the other; NULL: there are none. */
 const struct conf_edits *route_edits(struct walk *w, const struct conf_headers *const *groups,
                                      uint32_t count, bool request);

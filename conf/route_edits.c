@@ -23,15 +23,20 @@ struct build {
 
 /* ---- what may be edited ---- */
 
-static bool may_touch(const struct build *b, const char *name, bool set)
+bool route_frames_message(const char *name)
 {
     static const char *const framing[] = {
         "connection", "content-length", "keep-alive",        "proxy-connection",
         "te",         "trailer",        "transfer-encoding", "upgrade"};
     for (unsigned i = 0; i < ARRAY_LEN(framing); i++)
         if (strcasecmp(name, framing[i]) == 0)
-            return false;
-    return strcasecmp(name, "host") != 0 || (b->request && set);
+            return true;
+    return strcasecmp(name, "host") == 0;
+}
+
+static bool may_touch(const struct build *b, const char *name, bool set)
+{
+    return !route_frames_message(name) || (b->request && set && strcasecmp(name, "host") == 0);
 }
 
 static bool check_name(struct build *b, const char *name, struct conf_pos pos, bool set)
@@ -82,10 +87,17 @@ static void add_line(struct build *b, const struct conf_named *pair, bool always
         b->lines[b->count++] = (struct line){pair, always};
 }
 
+/* Where the configuration names it: conf/route_values.c. Here are those that authentication writes.
+ */
+static bool said_already(const struct conf_headers *h, uint32_t i)
+{
+    return h->pos.line == 0 && route_frames_message(h->remove[i]);
+}
+
 static void collect(struct build *b, const struct conf_headers *h)
 {
     for (uint32_t i = 0; i < h->remove_count; i++)
-        if (check_name(b, h->remove[i], h->pos, false))
+        if (said_already(h, i) || check_name(b, h->remove[i], h->pos, false))
             drop_field(b, h->remove[i]);
     for (uint32_t i = 0; i < h->set_count; i++)
         if (check_name(b, h->set[i].name, h->set[i].pos, true))

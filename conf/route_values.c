@@ -207,7 +207,12 @@ void value_read_names(struct walk *w, const struct conf_row *row UNUSED, const s
 static bool read_field_name(struct walk *w, const struct node *n, const struct walk_at *at,
                             void *item)
 {
-    return read_token(w, n, at, item, "the name of a header field");
+    if (!read_token(w, n, at, item, "the name of a header field"))
+        return false;
+    if (route_frames_message(n->text))
+        walk_error(w, n->pos, at, "the field \"%.60s\" frames or addresses the message: leave it",
+                   n->text);
+    return true;
 }
 
 void value_read_field_names(struct walk *w, const struct conf_row *row UNUSED, const struct node *n,

@@ -12,6 +12,7 @@
 
 #define HEAD_BYTES_MAX (64u * 1024) /* limits.header_size is at most that */
 #define LOCATION       "Location: "
+#define SPLIT_SALT     100u /* one for all: who is in a part stays there while it grows */
 
 static char scratch[3 * HEAD_BYTES_MAX];
 
@@ -34,6 +35,23 @@ static bool begins_fixed(const struct conf_template *t)
            (first->kind == TEMPLATE_SCHEME || (first->kind == TEMPLATE_TEXT && first->len > 1));
 }
 
+/* Nor is "http://x" or "javascript:x" of a client an address: a Location that begins with what a
+ * client sent is a path. False: no room. */
+static bool make_path(struct buf *out, uint32_t from)
+{
+    uint32_t len = out->end - from, skip = skip_slashes(out->data + from, len);
+    memmove(out->data + from, out->data + from + skip, len - skip);
+    out->end -= skip;
+    if (len > skip && out->data[from] == '/')
+        return true;
+    if (buf_room(out) == 0)
+        return false;
+    memmove(out->data + from + 1, out->data + from, len - skip);
+    out->data[from] = '/';
+    out->end++;
+    return true;
+}
+
 static bool write_location(struct buf *out, const struct vars *v)
 {
     const struct conf_template *to = &v->t->route->location;
@@ -41,19 +59,30 @@ static bool write_location(struct buf *out, const struct vars *v)
     uint32_t from = out->end;
     if (!vars_append(out, to, v))
         return false;
-    if (!begins_fixed(to)) {
-        uint32_t skip = skip_slashes(out->data + from, out->end - from);
-        memmove(out->data + from, out->data + from + skip, out->end - from - skip);
-        out->end -= skip;
-    }
+    if (!begins_fixed(to) && !make_path(out, from))
+        return false;
     if (buf_room(out) < 2)
         return false;
     buf_append(out, "\r\n", 2);
     return true;
 }
 
+/* An address without a host is none: a client of HTTP/1.0 need not have named one. */
+static bool lacks_host(const struct vars *v)
+{
+    const struct conf_template *to = &v->t->route->location;
+    for (uint32_t i = 0; i < to->count && v->head->authority.len == 0; i++)
+        if (to->parts[i].kind == TEMPLATE_HOST || to->parts[i].kind == TEMPLATE_AUTHORITY)
+            return true;
+    return false;
+}
+
 static void redirect(struct txn *t, const struct vars *v)
 {
+    if (lacks_host(v)) {
+        txn_fail(t, 400, "No host named");
+        return;
+    }
     struct buf *b = buf_get(&t->worker->bufs, v->head->head_bytes > BUF_SMALL_BYTES / 4);
     if (!b || !write_location(b, v)) {
         txn_fail(t, b ? 414 : 503, b ? "Request target too long" : "Out of memory");
@@ -91,7 +120,7 @@ static uint32_t choose_part(struct txn *t, const struct vars *v)
     const struct conf_route *r = t->route;
     uint64_t draw = worker_random(t->worker);
     if (r->split_key) /* mixed once more: the pool may hash the same key */
-        draw = hash_mix64(key_hash(t, r->split_key, v->head, v->base) + r->split_weight);
+        draw = hash_mix64(key_hash(t, r->split_key, v->head, v->base) + SPLIT_SALT);
     uint64_t left = (draw >> 32) * r->split_weight >> 32;
     uint32_t i = 0;
     while (i + 1 < r->split_count && left >= r->split[i].weight)

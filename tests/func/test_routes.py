@@ -180,6 +180,64 @@ def test_redirects(routed):
     assert not b.origins["a"].requests
 
 
+def test_a_redirect_is_no_open_one(routed):
+    """What a client sends is a path, wherever it stands at the beginning of a Location."""
+    b = routed('''routes = ( { path = "/t/", redirect = "{tail}" }, { path = "/q", redirect = "{query}" },
+        { path_regex = "^/r/(.*)$", redirect = "$1" }, { path = "/a", redirect = "{authority}" } )''')
+
+    def location(path, **more):
+        r = http.get(b.port, path, **more)
+        assert r.status == 301
+        return r.header("Location")
+
+    for evil in ("http://evil.test/x", "https:evil.test", "javascript:alert(1)", "evil.test", "%20http://evil.test"):
+        assert location(f"/t/{evil}") == "/" + evil == location(f"/r/{evil}")
+    for evil in ("/evil.test", "//evil.test", "///evil.test"):
+        assert location(f"/t/{evil}") == "/evil.test" == location(f"/r/{evil}")
+    assert location("/t/") == "/" == location("/r/") == location("/q")
+    assert location("/q?http://evil.test") == "/http://evil.test" and location("/a") == "/test.local"
+
+
+def test_no_redirect_to_nowhere(routed):
+    """HTTP/1.0 has no Host: an address cannot be made of it."""
+    b = routed('redirect = "https"\nroutes = ( { path = "/a", redirect = "/b" }, { path = "/c", redirect = "//{authority}/" } )')
+    for path, status in (("/", b"400"), ("/a", b"301"), ("/c", b"400")):
+        assert http.exchange(b.port, b"GET %s HTTP/1.0\r\n\r\n" % path.encode()).startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_part_that_grows_keeps_its_clients(routed):
+    def conf(a, b):
+        return f'''routes = ( {{ path = "/", split = ( {{ pool = "a", weight = {a} }}, {{ pool = "b", weight = {b} }} ),
+                     split_key = "header:X-User" }} )'''
+
+    b = routed(conf(5, 45))
+
+    def early():
+        return {n for n in range(200) if answer(b, "/", headers=[("X-User", f"u{n}")]) == "a"}
+
+    few = early()
+    with open(b.conf_path, encoding="utf-8") as f:
+        text = f.read()
+    b.reload(text.replace(conf(5, 45), conf(25, 45)))
+    many = early()
+    assert few and few < many and len(many) > len(few) + 20
+
+
+@pytest.mark.parametrize("where", ["request_headers", "response_headers"])
+@pytest.mark.parametrize("name", ["Content-Length", "host", "Transfer-Encoding", "TE"])
+def test_fields_that_may_not_be_removed(tmp_path, where, name):
+    from lib.ballast import run
+
+    path = tmp_path / "c.conf"
+    path.write_text(f'''pools = {{ a = {{ backends = [ "127.0.0.1:1" ] }} }}
+listeners = {{ w = {{ bind = "127.0.0.1:1", routes = ( {{ path = "/", pool = "a",
+  {where} = {{ remove = [ "X-A",
+    "{name}" ] }} }} ) }} }}''')
+    done = run("check", "-c", path)
+    assert done.returncode == 1
+    assert f'{path}:4: error: listeners.w.routes[0].{where}.remove[1]: the field "{name}" frames' in done.stderr, done.stderr
+
+
 def test_redirecting_listener(routed):
     b = routed('redirect = "https"\nroutes = ( { path = "/.well-known/acme-challenge/", pool = "a" } )')
     r = http.get(b.port, "/x?y", host="example.com:80")
