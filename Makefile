@@ -184,6 +184,10 @@ install: all install-client
 	$(call put,644,pkg/systemd/ballast.service,$(LIBDIR)/systemd/system,ballast.service)
 	$(call put,644,pkg/systemd/ballast.sysusers,$(LIBDIR)/sysusers.d,ballast.conf)
 	$(call put,755,pkg/openrc/ballast,$(SYSCONFDIR)/init.d,ballast)
+	$(call put,644,pkg/ballast.conf,$(SHAREDIR)/ballast,ballast.conf)
+	$(call put,644,pkg/logrotate/ballast,$(SHAREDIR)/ballast,logrotate)
+	$(call put,644,pkg/prometheus/ballast.rules.yml,$(SHAREDIR)/ballast,prometheus.rules.yml)
+	$(call put,644,pkg/grafana/ballast.json,$(SHAREDIR)/ballast,grafana-dashboard.json)
 
 # What programs that use the client library need.
 .PHONY: install-client
@@ -199,6 +203,18 @@ install-client: all
 	sed 's|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@LIBDIR@|$(CLIENTDIR)|; s|@VERSION@|$(VERSION)|' client/ballast-client.pc.in \
 		> $(DESTDIR)$(CLIENTDIR)/pkgconfig/ballast-client.pc
 	@chmod 644 $(DESTDIR)$(CLIENTDIR)/pkgconfig/ballast-client.pc
+
+# Debian packages of the tree as it is, into $(BUILD)/deb. Nothing is fetched once `.ci/deps build deb` was run.
+DEB := $(BUILD)/deb/ballast-$(VERSION)
+.PHONY: deb
+deb:
+	@.ci/deps build deb
+	@rm -rf $(BUILD)/deb
+	@install -d $(DEB)
+	@tar -c --exclude-vcs --exclude=./build --exclude='./build-*' --exclude=__pycache__ . | tar -x -C $(DEB)
+	@cp -r pkg/debian $(DEB)/debian
+	cd $(DEB) && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS dpkg-buildpackage -us -uc -b $(DEBFLAGS)
+	@ls $(BUILD)/deb/*.deb
 
 .PHONY: clean
 clean:

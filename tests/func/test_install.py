@@ -12,7 +12,8 @@ FILES = [
     "share/bash-completion/completions/ballast", "share/zsh/site-functions/_ballast",
     "share/fish/vendor_completions.d/ballast.fish", "lib/systemd/system/ballast.service", "lib/sysusers.d/ballast.conf",
     "include/ballast_client.h", "lib/libballast-client.a", "lib/libballast-client.so", "lib/libballast-client.so.0",
-    "lib/libballast-client.so.0.1.0", "lib/pkgconfig/ballast-client.pc", "share/ballast/ballast_client.py",
+    "lib/libballast-client.so.0.1.0", "lib/pkgconfig/ballast-client.pc", "share/ballast/ballast_client.py", "share/ballast/ballast.conf",
+    "share/ballast/logrotate", "share/ballast/prometheus.rules.yml", "share/ballast/grafana-dashboard.json",
 ]
 PROGRAM = """
 #include <ballast_client.h>
