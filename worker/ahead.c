@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include "worker/batch.h"
 #include "worker/conn.h"
+#include "worker/link.h"
 #include "worker/upstream.h"
 
 #define MOST 64u /* then they go without waiting for the rest of the turn */
@@ -39,7 +40,7 @@ void ahead_use(struct worker *w, bool wanted)
 
 static bool conn_fits(const struct conn *c)
 {
-    if (c->link || c->in)
+    if (c->in || !link_ahead(c->link))
         return false;
     if (c->state == CONN_IDLE) /* what it was answered in this turn leaves first */
         return c->protocol == CONF_HTTP && (batch_waiting == 0 || !batch_holds(conn_fd(c)));
@@ -51,7 +52,7 @@ static bool conn_fits(const struct conn *c)
 static bool upstream_fits(const struct upstream *u)
 {
     const struct txn *t = u->txn;
-    if (!t || u->link || u->connecting || t->rbuf)
+    if (!t || u->connecting || t->rbuf || !link_ahead(u->link))
         return false;
     if (t->state == TXN_EXCHANGE)
         return !t->res_head_done && !t->head_out;

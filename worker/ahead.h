@@ -6,7 +6,7 @@
  * the bytes, the end or the error in its buffer (buf_recv). Elsewhere, where io_uring is missing,
  * and for a single one, each receives for itself.
  *
- * Eligible are plain sockets that wait for a request, for the head of an answer, or for the next
+ * Eligible are sockets, plain or under TLS, that wait for a request, for the head of an answer, or for the next
  * small chunk of a tunnel. Between the receiving and the last of them nothing else of the loop
  * runs.
  */

@@ -123,34 +123,57 @@ bool batch_holds(int fd)
     return b && (uint32_t)fd < b->held_max && (b->held[fd / 64] >> (fd % 64) & 1);
 }
 
-static uint32_t copy(char *to, struct buf *from, uint32_t len)
+static void copy(char *to, struct buf *from, uint32_t len)
 {
-    if (len)
+    if (from && len)
         memcpy(to, buf_at(from), len);
-    return len;
 }
 
-static bool take(struct message m, struct buf *first, struct buf *second, uint32_t second_ready)
+/* Where so many bytes for a descriptor may be put; NULL: not here. */
+static char *find_room(int fd, uint32_t len)
 {
     struct batch *b = the_batch;
-    int fd = m.fd;
-    uint32_t head = first ? buf_len(first) : 0, len = head + second_ready;
     if (!b || len == 0 || len > BATCH_MESSAGE_BYTES || (uint32_t)fd >= b->held_max)
-        return false;
+        return NULL;
     if (batch_waiting == MESSAGES_MAX || b->used + len > BYTES_MAX)
         batch_flush();
     /* The second of a turn would have to follow the first. */
     if (b->broken || b->closed || batch_holds(fd))
-        return false;
-    char *to = b->bytes + b->used;
+        return NULL;
+    return b->bytes + b->used;
+}
+
+static void add(struct message m, uint32_t len)
+{
+    struct batch *b = the_batch;
     m.at = b->used;
     m.len = len;
     b->messages[batch_waiting++] = m;
-    b->used += copy(to, first, head);
-    b->used += copy(to + head, second, second_ready);
-    b->held[fd / 64] |= (uint64_t)1 << (fd % 64);
+    b->used += len;
+    b->held[m.fd / 64] |= (uint64_t)1 << (m.fd % 64);
+}
+
+static bool take(struct message m, struct buf *first, struct buf *second, uint32_t second_ready)
+{
+    uint32_t head = first ? buf_len(first) : 0, len = head + second_ready;
+    char *to = find_room(m.fd, len);
+    if (!to)
+        return false;
+    copy(to, first, head);
+    copy(to + head, second, second_ready);
+    add(m, len);
     link_consume(first, second, len);
     return true;
+}
+
+char *batch_place(int fd)
+{
+    return find_room(fd, BATCH_MESSAGE_BYTES);
+}
+
+void batch_placed(struct conn *c, uint32_t len)
+{
+    add((struct message){.fd = c->io.fd, .conn = c}, len);
 }
 
 bool batch_conn(struct conn *c, struct buf *first, struct buf *second, uint32_t second_ready)

@@ -1,9 +1,10 @@
 /*
  * worker/batch.h: what one turn of the event loop has to say leaves together. Whole small messages
  * (a request to a pooled backend connection, an answer that leaves the client connection open) and
- * small chunks of tunnels are kept until the loop is about to wait, and then all of them go with
- * one system call (io_uring): fewer entries into the kernel, and peers that are woken once for many
- * messages. Where io_uring is missing or forbidden, and for a single message, they go by send(2).
+ * small chunks of tunnels, under TLS sealed answers too, are kept until the loop is about to wait,
+ * and then all of them go with one system call (io_uring): fewer entries into the kernel, and peers
+ * that are woken once for many messages. Where io_uring is missing or forbidden, and for a single
+ * message, they go by send(2).
  *
  * One batch per process. For a caller, what the batch took is sent. What the kernel then refuses is
  * found at the end of the turn: a client that does not read gets the rest later (worker/tail.h); a
@@ -29,6 +30,11 @@ bool batch_upstream(struct upstream *u, struct buf *first, struct buf *second,
                     uint32_t second_ready);
 /* The same for a tunnel, which hears of the result in any case: tunnel_released(). */
 bool batch_tunnel(struct txn *t, int fd, bool to_client, struct buf *b);
+
+/* The same for bytes that the caller makes: room for BATCH_MESSAGE_BYTES, or NULL; then, before
+ * anything else happens, how many came to be there. */
+char *batch_place(int fd) MUST_CHECK;
+void batch_placed(struct conn *c, uint32_t len);
 
 /* Receives into each buffer, which is empty, what its descriptor has: found by buf_recv. False:
  * nothing was received. */

@@ -11,6 +11,9 @@
  *          descriptor announces
  *   ready  the watcher fired: what of it is for the owner; 0: nothing, who may even be closed now
  *   idle   an idle backend connection became readable, or is about to be used: still good?
+ *   seal   brings all of a small message on its way with the batch (worker/batch.h), consumed;
+ *          false: nothing was done. NULL: never
+ *   ahead  may the next recv find in b what the descriptor had (worker/ahead.h)? NULL: never
  *   end    the connection closes, reset: must look cut. Frees the link; the owner closes the
  *          descriptor behind it
  *
@@ -31,6 +34,8 @@ struct link_ops {
     void (*want)(struct link *l, int events);
     int (*ready)(struct link *l, int revents);
     bool (*idle)(struct link *l);
+    bool (*seal)(struct link *l, struct buf *first, struct buf *second, uint32_t second_ready);
+    bool (*ahead)(struct link *l);
     void (*end)(struct link *l, bool reset);
     bool virtual_fd; /* there is no descriptor: the watcher is never started, only fed */
 };
@@ -83,6 +88,22 @@ static inline ssize_t conn_send(struct conn *c, struct buf *first, struct buf *s
                                 uint32_t second_ready)
 {
     return link_send(c->link, c->io.fd, first, second, second_ready);
+}
+
+/* Leaves a whole message, which ends an answer, with the batch. False: nothing was done. */
+static inline bool conn_batch(struct conn *c, struct buf *first, struct buf *second,
+                              uint32_t second_ready)
+{
+    struct link *l = c->link;
+    if (__builtin_expect(!l, 1))
+        return batch_conn(c, first, second, second_ready);
+    return l->ops->seal && l->ops->seal(l, first, second, second_ready);
+}
+
+/* May what comes next be received for it? */
+static inline bool link_ahead(struct link *l)
+{
+    return __builtin_expect(!l, 1) || (l->ops->ahead && l->ops->ahead(l));
 }
 
 static inline ssize_t upstream_recv(struct upstream *u, struct buf *b)

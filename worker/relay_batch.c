@@ -1,6 +1,7 @@
 /* worker/relay_batch.c: which messages may wait for the end of the turn (worker/batch.h). */
 #include "worker/account.h"
 #include "worker/batch.h"
+#include "worker/link.h"
 #include "worker/relay.h"
 
 static uint32_t len_of(const struct buf *b)
@@ -24,9 +25,8 @@ bool relay_request_batched(struct txn *t)
 bool relay_response_batched(struct txn *t)
 {
     uint32_t bytes = len_of(t->head_out) + t->res_ready;
-    if (!t->res_done || !t->req_done || t->req_upgrade || t->client_close || t->conn->link ||
-        t->conn->eof || len_of(t->conn->in) > 0 ||
-        !batch_conn(t->conn, t->head_out, t->rbuf, t->res_ready))
+    if (!t->res_done || !t->req_done || t->req_upgrade || t->client_close || t->conn->eof ||
+        len_of(t->conn->in) > 0 || !conn_batch(t->conn, t->head_out, t->rbuf, t->res_ready))
         return false;
     t->res_ready = 0;
     t->client_started = true;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include "base/log.h"
+#include "base/net.h"
 #include "worker/account.h"
 #include "worker/conn.h"
 #include "worker/dispatch.h"
@@ -80,9 +81,14 @@ static ssize_t fail(int error)
 
 /* ---- bytes ---- */
 
-static ssize_t tls_recv(struct link *l, struct buf *b)
+/* Bytes of records wait here, and no descriptor tells of them. */
+static bool has_pending(const struct tls *t)
 {
-    struct tls *t = self(l);
+    return t->bytes.left || SSL_has_pending(t->ssl);
+}
+
+static ssize_t receive(struct tls *t, struct buf *b)
+{
     size_t total = 0, n = 0;
     do {
         if (!SSL_read_ex(t->ssl, b->data + b->end, buf_room(b), &n)) {
@@ -92,8 +98,29 @@ static ssize_t tls_recv(struct link *l, struct buf *b)
         }
         b->end += (uint32_t)n;
         total += n;
-    } while (buf_room(b) > 0 && SSL_has_pending(t->ssl));
+    } while (buf_room(b) > 0 && has_pending(t));
     return (ssize_t)total;
+}
+
+static ssize_t tls_recv(struct link *l, struct buf *b)
+{
+    struct tls *t = self(l);
+    tls_bio_feed(&t->bytes, b);
+    ssize_t n = receive(t, b);
+    int saved = errno;
+    if (!tls_bio_fed(&t->bytes)) {
+        t->broken = true;
+        return fail(ENOMEM);
+    }
+    errno = saved;
+    return n;
+}
+
+/* All of a record that was begun must be here before something of it comes from elsewhere. */
+static bool tls_ahead(struct link *l)
+{
+    const struct tls *t = self(l);
+    return t->own_bio && !t->shaking && !t->broken && !has_pending(t);
 }
 
 static uint32_t record_bytes(struct tls *t)
@@ -150,6 +177,46 @@ static ssize_t tls_send(struct link *l, struct buf *first, struct buf *second,
     }
 }
 
+/* What OpenSSL adds to so many bytes fits in a message, even cut into the smallest fragments. */
+#define SEALED_BYTES 3072u
+_Static_assert(SEALED_BYTES + SEALED_BYTES / 512u * 96u + 256u <= BATCH_MESSAGE_BYTES,
+               "a sealed message fits in the batch");
+
+/* Small fragments, where a client asked for them, are written one by one. */
+static bool write_all(SSL *ssl, const char *from, size_t len)
+{
+    for (size_t done = 0, n = 0; done < len; done += n)
+        if (!SSL_write_ex(ssl, from + done, len - done, &n))
+            return false;
+    return true;
+}
+
+static bool tls_seal(struct link *l, struct buf *first, struct buf *second, uint32_t second_ready)
+{
+    struct tls *t = self(l);
+    size_t all = (first ? buf_len(first) : 0) + second_ready;
+    uint32_t len = 0;
+    if (!t->own_bio || !t->conn || t->broken || t->blocked_bytes || all > SEALED_BYTES)
+        return false;
+    char *place = batch_place(t->io->fd);
+    const void *data = place ? next_run(first, second, second_ready, record_bytes(t), &len) : NULL;
+    if (!data)
+        return false;
+    tls_bio_open(&t->bytes, place, BATCH_MESSAGE_BYTES);
+    bool good = write_all(t->ssl, data, len);
+    uint32_t sealed = tls_bio_close(&t->bytes);
+    if (!good) { /* a part may be lost: the connection is */
+        (void)cause(t, 0);
+        t->broken = true;
+        (void)shutdown(t->io->fd, SHUT_RDWR);
+        return false;
+    }
+    t->burst_bytes += len;
+    batch_placed(t->conn, sealed);
+    link_consume(first, second, all);
+    return true;
+}
+
 static int tls_shut(struct link *l)
 {
     struct tls *t = self(l);
@@ -168,7 +235,7 @@ static void tls_want(struct link *l, int events)
         ev_io_modify(t->io, EV_READ | EV_WRITE);
         ev_io_start(loop, t->io);
     }
-    if (events & EV_READ && !t->shaking && SSL_has_pending(t->ssl))
+    if (events & EV_READ && !t->shaking && has_pending(t))
         ev_feed_event(loop, t->io, EV_READ);
 }
 
@@ -205,7 +272,7 @@ static int shaken(struct tls *t)
         h2_begin(c);
     else
         conn_serve(c, listener);
-    return c->state != CONN_CLOSED && SSL_has_pending(t->ssl) ? EV_READ : 0;
+    return c->state != CONN_CLOSED && has_pending(t) ? EV_READ : 0;
 }
 
 /* Somebody speaks plain HTTP to us: they are told, in plain HTTP. */
@@ -289,6 +356,7 @@ static bool tls_idle(struct link *l)
 static void tls_end(struct link *l, bool reset)
 {
     struct tls *t = self(l);
+    t->broken |= t->conn && t->conn->tail; /* nothing may follow a part of a record */
     tls_turns_leave(t);
     if (t->shaking)
         let_go(t);
@@ -298,6 +366,7 @@ static void tls_end(struct link *l, bool reset)
     if (SSL_is_init_finished(t->ssl)) /* a peer that just goes may come back with its session */
         SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(t->ssl);
+    tls_bio_free(&t->bytes);
     free(t->identity);
     free(t);
 }
@@ -309,15 +378,30 @@ static const struct link_ops tls_ops = {
     .want = tls_want,
     .ready = tls_ready,
     .idle = tls_idle,
+    .seal = tls_seal,
+    .ahead = tls_ahead,
     .end = tls_end,
 };
 
 /* ---- beginnings ---- */
 
+/* The kernel seals records only for its own kind. */
+static bool set_socket(struct tls *t, SSL *ssl, int fd)
+{
+    if (net_kernel_tls())
+        return SSL_set_fd(ssl, fd) == 1;
+    BIO *bio = tls_bio_new(&t->bytes, fd);
+    if (!bio)
+        return false;
+    SSL_set_bio(ssl, bio, bio);
+    t->own_bio = true;
+    return true;
+}
+
 struct tls *tls_link_new(struct worker *w, struct gen *g, SSL *ssl, struct ev_io *io)
 {
     struct tls *t = ssl ? calloc(1, sizeof *t) : NULL;
-    if (!t || SSL_set_fd(ssl, io->fd) != 1) {
+    if (!t || !set_socket(t, ssl, io->fd)) {
         ERR_clear_error();
         SSL_free(ssl);
         free(t);

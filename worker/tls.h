@@ -12,10 +12,12 @@
 
 #include <openssl/ssl.h>
 #include "worker/link.h"
+#include "worker/tls_bio.h"
 
 struct tls {
     struct link link;
     SSL *ssl;
+    struct tls_bytes bytes; /* the socket; unused where the kernel seals records */
     struct worker *worker;
     struct ev_io *io;                  /* of the owner */
     struct conn *conn;                 /* a client's, or NULL */
@@ -26,6 +28,7 @@ struct tls {
     uint32_t burst_bytes;              /* sent since the connection was idle */
     uint32_t blocked_bytes;            /* of a write that must be repeated */
     struct tls *wait_prev, *wait_next; /* in worker.tls_turns */
+    bool own_bio;                      /* bytes is in use */
     bool waits, its_turn;
     bool shaking;
     bool verify;           /* a backend's certificate is checked */
