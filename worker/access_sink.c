@@ -12,8 +12,8 @@
 #include "worker/access_format.h"
 #include "worker/account.h"
 
-#define BUFFER_BYTES  (64u * 1024)
-#define ENOUGH_BYTES  (32u * 1024) /* then it is written without waiting for the second to pass */
+#define BUFFER_BYTES  (128u * 1024)
+#define ENOUGH_BYTES  (64u * 1024) /* then it is written without waiting for the second to pass */
 #define WARN_EVERY_US 60000000u
 #define SYSLOG_PREFIX "<134>ballast: " /* facility local0, severity info */
 

@@ -2,15 +2,16 @@
 """ballast side by side with a blind relay (the floor) and with the nginx, HAProxy and h2o of this system.
 
     tests/bench/bench.py [--build DIR] [--rounds N] [--seconds S] [--scenarios small,close,big,tcp,tls,tlshs,tlsre,h2]
-                         [--proxies ballast,ballast-rules,floor,nginx,haproxy,haproxy-splice,h2o] [--json] [--short]
+                         [--proxies ballast,ballast-rules,...,floor,nginx,haproxy,haproxy-splice,h2o] [--json] [--short]
 
 The headline is processor time (user + system, all processes of a proxy) per request: it does not depend on who shares the
 machine as wall-clock figures do. Rounds are interleaved, proxy by proxy; the median of the rounds is shown, and how far apart
 they were. Ratios are medians of the rounds' own. Compare only figures of one run.
 
-ballast-rules has ten routes, a rate limit and an access log as well; it takes part only when it is named. Each proxy has one
-worker on core 0; wrk and the origin are on core 1. --short runs everything for a second and fails when anything does not work;
-its figures mean nothing.
+ballast-routes has ten routes as well, ballast-limit a rate limit, ballast-log an access log, ballast-rules all of them; these
+take part only when they are named, and what they cost over ballast is said below the table. Each proxy has one worker on core 0;
+wrk and the origin are on core 1. --short runs everything for a second and fails when anything does not work; its figures mean
+nothing.
 """
 
 import argparse
@@ -38,7 +39,7 @@ SCENARIOS = {
     "h2": ("tls", "/", (), ()),  # HTTP/2 over TLS, 16 connections of 16 streams
 }
 H2_CLIENTS, H2_STREAMS, HANDSHAKE_CLIENTS = 16, 16, 16
-ON_DEMAND = ("ballast-rules",)  # only when they are named
+ON_DEMAND = tuple(proxies.EXTRAS)  # only when they are named
 PEERS = ("nginx", "haproxy", "haproxy-splice", "h2o")
 
 
@@ -100,11 +101,13 @@ def median_of(rounds):
     return out
 
 
+def each_over(row, other):
+    """What each round says: a machine that was slower for a while was so for its neighbours as well."""
+    return [a / max(b, 0.01) for a, b in zip(row["cpu_us_rounds"], other["cpu_us_rounds"])]
+
+
 def over(row, other):
-    """The median of what each round says: a machine that was slower for a while was so for its neighbours as well."""
-    if not other:
-        return None
-    return statistics.median(a / max(b, 0.01) for a, b in zip(row["cpu_us_rounds"], other["cpu_us_rounds"]))
+    return statistics.median(each_over(row, other)) if other else None
 
 
 def ratios(results):
@@ -150,6 +153,18 @@ def table(scenario, results):
                                for i, (text, w) in enumerate(zip(row, widths))) + " |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (w + 1) + ("-" if i == 0 else ":") for i, w in enumerate(widths)) + "|")
     return f"\n{scenario}\n\n" + "\n".join(lines)
+
+
+def extras(results):
+    """What more than balancing costs, with the quarter of the rounds below and above that."""
+    lines = []
+    for name in ON_DEMAND:
+        if name in results and "ballast" in results:
+            ratios_of_rounds = sorted(each_over(results[name], results["ballast"]))
+            quarter = len(ratios_of_rounds) // 4
+            low, high = ratios_of_rounds[quarter], ratios_of_rounds[-1 - quarter]
+            lines.append(f"\n{name} is {over(results[name], results['ballast']):.3f} x ballast (quartiles {low:.3f} and {high:.3f})")
+    return "".join(lines)
 
 
 def choose(args, build):
@@ -200,7 +215,7 @@ def main():
         print(json.dumps(results, indent=2))
     else:
         for scenario, rows in results.items():
-            print(table(scenario, rows))
+            print(table(scenario, rows) + extras(rows))
         print(noise(results, args.rounds))
     problems = broken(results)
     for _, text in problems:

@@ -121,17 +121,22 @@ pools = {{
 """
 
 
-# What a site usually asks for as well: the last route is the one that is taken.
-BALLAST_RULES = """
-    access_log = {{ target = "{dir}/access.log", format = "json" }}
-    rate_limit = {{ rate = "1000000/s", burst = 1000000 }}
+# What a site usually asks for as well, each alone and all together. The last route is the one that is taken.
+EXTRAS = {
+    "ballast-log": """
+    access_log = {{ target = "{dir}/access.log", format = "json" }}""",
+    "ballast-limit": """
+    rate_limit = {{ rate = "1000000/s", burst = 1000000 }}""",
+    "ballast-routes": """
     routes = (
         {{ host = "api.example.com", path = "/api/v1/", pool = "raw" }}, {{ host = "*.example.org", pool = "raw" }},
         {{ path = "/api/v2/*", methods = [ "POST" ], pool = "raw" }}, {{ path = "/img/*.png", pool = "raw" }},
         {{ path = "/old/", redirect = "https://example.com/new/" }}, {{ path_regex = "^/u/([0-9]+)$", pool = "raw" }},
         {{ path = "/closed/", respond = 403 }}, {{ path = "=/health", respond = 200 }},
         {{ path = "/", headers = ( ( "X-Beta", "1" ) ), pool = "raw" }}, {{ path = "/", pool = "app" }}
-    )"""
+    )""",
+}
+EXTRAS["ballast-rules"] = "".join(EXTRAS.values())
 
 
 def user_name():
@@ -264,7 +269,8 @@ def available(build):
     found = {}
     if os.path.exists(f"{build}/ballast"):
         found["ballast"] = (("http", "tcp", "tls"), lambda p: ballast_command(p, build))
-        found["ballast-rules"] = (("http", "tcp", "tls"), lambda p: ballast_command(p, build, BALLAST_RULES))
+        for name, web in EXTRAS.items():
+            found[name] = (("http", "tcp", "tls"), lambda p, web=web: ballast_command(p, build, web))
     found["floor"] = (("http", "tcp"), lambda p: floor_command(p, build))
     if shutil.which("nginx"):
         found["nginx"] = (("http", "tls"), nginx_command)
