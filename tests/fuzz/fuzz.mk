@@ -24,6 +24,11 @@ $(BUILD)/fuzz/fuzz_client_hello: tests/fuzz/fuzz_client_hello.c base/client_hell
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
 
+$(BUILD)/fuzz/fuzz_h2_fields: tests/fuzz/fuzz_h2_fields.c worker/h2_request.c worker/h2_text.c worker/h2_backend_text.c \
+                              worker/h2_response.c worker/buf.c $(wildcard base/http1*.[ch] worker/*.h)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lnghttp2 -lcrypto
+
 $(BUILD)/fuzz/fuzz_conf: tests/fuzz/fuzz_conf.c $(wildcard conf/*.[ch] base/*.[ch])
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lconfig
