@@ -153,6 +153,7 @@ lint:
 	@$(SUBMAKE) all $(BUILD)/tests/lint/print
 	@/usr/bin/python3 tests/lint/selftest.py
 	@/usr/bin/python3 tests/lint/lint.py --build $(BUILD) -- $(BASE_CPPFLAGS) $(BASE_CFLAGS)
+	@$(SUBMAKE) fuzz-corpus
 
 # Rewrites the tables in the docs that the program itself prints.
 .PHONY: docs

@@ -1,5 +1,6 @@
 # make fuzz-build                       the fuzz targets, with clang's libFuzzer, ASan and UBSan
 # make fuzz-short [FUZZ_SECONDS=10]     each of them for so long, beginning with the corpus in the tree
+# make fuzz-corpus                      each of them over the corpus in the tree, once: part of make lint
 # What is found stays in $(BUILD)/fuzz: new inputs in NAME/, and an input that breaks an invariant as NAME-crash-*.
 FUZZ_CC      ?= clang
 FUZZ_SECONDS ?= 10
@@ -29,15 +30,23 @@ $(BUILD)/fuzz/fuzz_h2_fields: tests/fuzz/fuzz_h2_fields.c worker/h2_request.c wo
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lnghttp2 -lcrypto
 
-$(BUILD)/fuzz/fuzz_conf: tests/fuzz/fuzz_conf.c $(wildcard conf/*.[ch] base/*.[ch])
+$(BUILD)/fuzz/fuzz_conf: tests/fuzz/fuzz_conf.c shm/rate.c $(wildcard conf/*.[ch] base/*.[ch])
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lconfig
+	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lconfig -lssl -lcrypto -lpcre2-8 -lcrypt -ljansson
 
 .PHONY: fuzz-build
 fuzz-build: $(FUZZ_PROGRAMS)
 
 .PHONY: fuzz-short
 fuzz-short: $(FUZZ_NAMES:%=fuzz-run-%)
+
+.PHONY: fuzz-corpus
+fuzz-corpus: $(FUZZ_PROGRAMS)
+	@for name in $(FUZZ_NAMES); do \
+	    $(BUILD)/fuzz/fuzz_$$name -runs=0 -artifact_prefix=$(BUILD)/fuzz/$$name- tests/fuzz/corpus/$$name \
+	        >$(BUILD)/fuzz/corpus.log 2>&1 || { cat $(BUILD)/fuzz/corpus.log; exit 1; }; \
+	done
+	@echo "fuzz: $(words $(FUZZ_NAMES)) corpora ok"
 
 .PHONY: $(FUZZ_NAMES:%=fuzz-run-%)
 $(FUZZ_NAMES:%=fuzz-run-%): fuzz-run-%: $(BUILD)/fuzz/fuzz_%
