@@ -81,6 +81,7 @@ static const char *kind_wants(enum cli_arg_kind kind)
 {
     switch (kind) {
     case CLI_UINT: return "a whole number";
+    case CLI_PID: return "a process id";
     case CLI_DURATION: return "a time with a unit, such as 20ms or 5s";
     case CLI_SIZE: return "a size, such as 512, 64k or 10m";
     case CLI_FRACTION: return "a number from 0 to 1, such as 0.1";
@@ -99,12 +100,23 @@ static int append(struct cli_list *list, const char *value)
     return 0;
 }
 
+static int parse_pid(const char *text, uint64_t *out)
+{
+    uint64_t pid;
+
+    if (cli_parse_uint(text, INT32_MAX, &pid) == -1 || pid == 0)
+        return -1;
+    *out = pid;
+    return 0;
+}
+
 static int store(const struct cli_arg *row, const char *value)
 {
     switch (row->kind) {
     case CLI_TEXT: *(const char **)row->out = value; return 0;
     case CLI_LIST: return append(row->out, value);
     case CLI_UINT: return cli_parse_uint(value, row->max, row->out);
+    case CLI_PID: return parse_pid(value, row->out);
     case CLI_DURATION: return cli_parse_duration_ms(value, row->max, row->out);
     case CLI_SIZE: return cli_parse_size(value, row->max, row->out);
     case CLI_FRACTION: return cli_parse_fraction(value, row->out);

@@ -13,6 +13,7 @@ enum cli_arg_kind {
     CLI_TEXT,     /* const char * */
     CLI_LIST,     /* struct cli_list: may be given again and again */
     CLI_UINT,     /* uint64_t, at most max */
+    CLI_PID,      /* uint64_t, from 1 on */
     CLI_DURATION, /* uint64_t milliseconds from "20ms", "5s", "2m", "1h"; at most max */
     CLI_SIZE,     /* uint64_t bytes from "512", "64k", "10m", "1g"; at most max */
     CLI_FRACTION  /* double, 0 to 1 */

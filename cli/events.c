@@ -104,12 +104,10 @@ static int follow(struct events *ev)
 int command_events(int argc, char **argv)
 {
     struct events ev = {.choice = {.dead_too = true}};
-    const struct cli_arg rows[] = {{"config", 'c', CLI_TEXT, &ev.choice.conf_path, 0},
-                                   {"pid", 0, CLI_UINT, &ev.choice.pid, INT32_MAX},
-                                   {"follow", 'f', CLI_FLAG, &ev.follow, 0},
-                                   {"json", 0, CLI_FLAG, &ev.json, 0},
-                                   {"since", 0, CLI_UINT, &ev.since, UINT64_MAX},
-                                   {0}};
+    const struct cli_arg rows[] = {
+        {"config", 'c', CLI_TEXT, &ev.choice.conf_path, 0}, {"pid", 0, CLI_PID, &ev.choice.pid, 0},
+        {"follow", 'f', CLI_FLAG, &ev.follow, 0},           {"json", 0, CLI_FLAG, &ev.json, 0},
+        {"since", 0, CLI_UINT, &ev.since, UINT64_MAX},      {0}};
     enum cli_args_result r = cli_args(argc, argv, rows, NULL);
     char why[512];
     int status = 0;

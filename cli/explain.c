@@ -247,7 +247,7 @@ int command_explain(int argc, char **argv)
     struct question q = {0};
     int words = 0;
     const struct cli_arg rows[] = {{"config", 'c', CLI_TEXT, &q.choice.conf_path, 0},
-                                   {"pid", 0, CLI_UINT, &q.choice.pid, INT32_MAX},
+                                   {"pid", 0, CLI_PID, &q.choice.pid, 0},
                                    {"client", 0, CLI_TEXT, &q.client, 0},
                                    {"header", 'H', CLI_LIST, &q.headers, 0},
                                    {"listener", 0, CLI_TEXT, &q.listener, 0},

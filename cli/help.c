@@ -54,11 +54,12 @@ static const struct topic topics[] = {
 
 static void print_overview(void)
 {
-    printf("ballast %s: a load balancer for HTTP and TCP\n\nusage: ballast COMMAND [OPTION...]\n"
-           "       ballast -c FILE            the same as `ballast run -c FILE`\n"
-           "       ballast -t -c FILE         the same as `ballast check -c FILE`\n"
-           "       ballast --version\n\ncommands:\n",
-           BALLAST_VERSION);
+    printf(
+        "ballast %s: a load balancer for HTTP, TCP and UDP\n\nusage: ballast COMMAND [OPTION...]\n"
+        "       ballast -c FILE            the same as `ballast run -c FILE`\n"
+        "       ballast -t -c FILE         the same as `ballast check -c FILE`\n"
+        "       ballast --version\n\ncommands:\n",
+        BALLAST_VERSION);
     for (const struct cli_command *c = cli_commands; c->name; c++)
         printf("  %-8s %s\n", c->name, c->help);
     fputs("\ntopics for `ballast help TOPIC`:\n", stdout);

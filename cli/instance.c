@@ -1,5 +1,7 @@
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,8 @@ struct scan {
     uint64_t live_started, dead_started;
     unsigned live_count;
     char live_list[128]; /* "12, 345" */
+    unsigned unread_count;
+    char unread[260]; /* why the table of one that runs could not be read; "": all were */
 };
 
 static int attach(uint32_t pid, struct instance *out, char *why, size_t why_cap)
@@ -44,13 +48,27 @@ static void note_live(struct scan *s, uint32_t pid, uint64_t started)
     }
 }
 
+static void note_unread(struct scan *s, const char *why)
+{
+    if (++s->unread_count == 1)
+        snprintf(s->unread, sizeof(s->unread), "; %s", why);
+}
+
+static bool exists(uint32_t pid)
+{
+    return kill((pid_t)pid, 0) == 0 || errno == EPERM;
+}
+
 static void note_table(struct scan *s, uint32_t pid)
 {
     struct instance i;
     char why[256];
 
-    if (attach(pid, &i, why, sizeof(why)) == -1)
-        return; /* another user's, another version's, or just gone */
+    if (attach(pid, &i, why, sizeof(why)) == -1) {
+        if (exists(pid)) /* another user's, or another version's */
+            note_unread(s, why);
+        return;
+    }
     uint64_t started = i.table.header->started_wall_ms;
     bool meant = !s->conf_path || strcmp(s->conf_path, i.table.header->conf_path) == 0;
     if (meant && i.alive) {
@@ -104,6 +122,15 @@ static uint32_t pid_from_conf(const char *conf_path)
     return (uint32_t)pid;
 }
 
+/* What could not be looked at may be what is meant. */
+static void add_unread(const struct scan *s, char *why, size_t cap, size_t len)
+{
+    if (len < cap && s->unread_count > 1)
+        snprintf(why + len, cap - len, "%s; and %u more", s->unread, s->unread_count - 1);
+    else if (len < cap)
+        snprintf(why + len, cap - len, "%s", s->unread);
+}
+
 static int find_by_conf(const struct instance_choice *c, struct instance *out, char *why,
                         size_t cap)
 {
@@ -123,7 +150,8 @@ static int find_by_conf(const struct instance_choice *c, struct instance *out, c
     uint32_t pid = pid_from_conf(c->conf_path);
     if (pid != 0 && attach(pid, out, why, cap) == 0 && (out->alive || c->dead_too))
         return 0;
-    snprintf(why, cap, "no instance runs with %s", path);
+    size_t len = (size_t)snprintf(why, cap, "no instance runs with %s", path);
+    add_unread(&s, why, cap, len);
     return -1;
 }
 
@@ -141,7 +169,7 @@ static int find_only(const struct instance_choice *c, struct instance *out, char
         return attach(s.live, out, why, cap);
     if (s.dead != 0 && c->dead_too)
         return attach(s.dead, out, why, cap);
-    snprintf(why, cap, "no running instance found");
+    add_unread(&s, why, cap, (size_t)snprintf(why, cap, "no running instance found"));
     return -1;
 }
 

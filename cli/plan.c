@@ -125,7 +125,7 @@ int command_plan(int argc, char **argv)
 {
     struct comparison c = {0};
     const struct cli_arg rows[] = {{"config", 'c', CLI_TEXT, &c.path, 0},
-                                   {"pid", 0, CLI_UINT, &c.choice.pid, INT32_MAX},
+                                   {"pid", 0, CLI_PID, &c.choice.pid, 0},
                                    {"json", 0, CLI_FLAG, &c.as_json, 0},
                                    {"exit-code", 0, CLI_FLAG, &c.exit_code, 0},
                                    {0}};

@@ -11,12 +11,15 @@
 #include "cli/instance.h"
 #include "cli/wait.h"
 #include "conf/conf.h"
+#include "conf/units.h"
 #include "proc/control.h"
 #include "shm/events.h"
 #include "shm/slot.h"
 
 #define DAY_MS       86400000ull
 #define EVENTS_CHUNK 64u
+
+#define STOPPED "it is stopped (SIGSTOP, or a debugger): kill -CONT wakes it"
 
 /* What the table said just before the signal. */
 struct before {
@@ -39,6 +42,19 @@ static int fail(struct errand *e, const char *text)
 {
     fprintf(stderr, "ballast %s: %s\n", e->command, text);
     return 1;
+}
+
+/* Does the process not run because somebody stopped it? */
+static bool is_stopped(uint32_t pid)
+{
+    char path[64], line[512] = "";
+    snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return false;
+    const char *end = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+    fclose(f);
+    return end && (end[2] == 'T' || end[2] == 't');
 }
 
 static void remember(struct errand *e)
@@ -93,7 +109,7 @@ static int send_signal(struct errand *e, int signal_number)
 static int begin(struct errand *e, int argc, char **argv, int signal_number, int *status)
 {
     const struct cli_arg rows[] = {{"config", 'c', CLI_TEXT, &e->choice.conf_path, 0},
-                                   {"pid", 0, CLI_UINT, &e->choice.pid, INT32_MAX},
+                                   {"pid", 0, CLI_PID, &e->choice.pid, 0},
                                    {"timeout", 0, CLI_DURATION, &e->timeout_ms, DAY_MS},
                                    {0}};
     enum cli_args_result r = cli_args(argc, argv, rows, NULL);
@@ -119,7 +135,7 @@ static enum outcome watch(struct errand *e, enum outcome (*look)(struct errand *
 {
     enum wait_result r = WAIT_TICK;
     enum outcome o;
-    char text[160];
+    char text[160], limit[UNITS_STRLEN];
 
     while ((o = look(e)) == PENDING && r == WAIT_TICK) {
         wait_say(&e->wait, "ballast %s: waiting for the master (pid %u) to %s", e->command,
@@ -132,8 +148,10 @@ static enum outcome watch(struct errand *e, enum outcome (*look)(struct errand *
     if (r == WAIT_DEAD)
         snprintf(text, sizeof(text), "the master (pid %u) died meanwhile", e->instance.pid);
     else
-        snprintf(text, sizeof(text), "no answer within %llu ms; it may still %s",
-                 (unsigned long long)e->timeout_ms, what);
+        snprintf(text, sizeof(text), "no answer within %s; %s%s",
+                 units_format(UNITS_DURATION, e->timeout_ms, limit),
+                 is_stopped(e->instance.pid) ? STOPPED ", and then it will " : "it may still ",
+                 what);
     fail(e, text);
     return PENDING;
 }
@@ -270,12 +288,12 @@ static bool table_remains(uint32_t pid)
 
 static int report_end(struct errand *e, enum wait_result r)
 {
-    char text[160];
+    char text[160], limit[UNITS_STRLEN];
 
     if (r == WAIT_DEADLINE) {
-        snprintf(text, sizeof(text), "pid %u still runs after %llu ms, %u clients connected",
-                 e->instance.pid, (unsigned long long)e->timeout_ms,
-                 slot_clients(&e->instance.table));
+        snprintf(text, sizeof(text), "pid %u still runs after %s, %u clients connected%s",
+                 e->instance.pid, units_format(UNITS_DURATION, e->timeout_ms, limit),
+                 slot_clients(&e->instance.table), is_stopped(e->instance.pid) ? "; " STOPPED : "");
         return fail(e, text);
     }
     if (table_remains(e->instance.pid)) {

@@ -195,7 +195,7 @@ int command_top(int argc, char **argv)
     struct top top = {.interval_ms = 1000, .choice = {.dead_too = true}};
     const struct cli_arg rows[] = {
         {"config", 'c', CLI_TEXT, &top.choice.conf_path, 0},
-        {"pid", 0, CLI_UINT, &top.choice.pid, INT32_MAX},
+        {"pid", 0, CLI_PID, &top.choice.pid, 0},
         {"once", '1', CLI_FLAG, &top.once, 0},
         {"json", 0, CLI_FLAG, &top.json, 0},
         {"interval", 'i', CLI_DURATION, &top.interval_ms, INTERVAL_MAX_MS},

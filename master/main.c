@@ -1,5 +1,6 @@
 /* master/main.c: the table of roles, and which function a command line means. The only file that
  * names every role. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,12 @@
 static const struct master_roles roles = {
     .worker = &worker_role, .health = &health_role, .admin = &admin_role};
 
+/* Nobody named a file, and there is none where one is looked for. */
+static bool is_first_contact(const char *conf_path)
+{
+    return strcmp(conf_path, CLI_CONF_DEFAULT) == 0 && access(conf_path, F_OK) == -1;
+}
+
 static int run(int argc, char **argv)
 {
     struct arena arena;
@@ -24,6 +31,8 @@ static int run(int argc, char **argv)
     int status = parsed == OPTIONS_HELP ? 0 : 2;
     if (parsed == OPTIONS_OK)
         status = master_run(&options, &roles);
+    if (parsed == OPTIONS_OK && options.conf_path != NULL && is_first_contact(options.conf_path))
+        fputs("`ballast demo` shows it at work; `ballast help` has what else there is\n", stderr);
     arena_free(&arena);
     return status;
 }
@@ -94,10 +103,8 @@ static void open_missing_stdio(void)
         (void)close(fd);
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
-    open_missing_stdio();
-    title_init(argc, argv);
     if (argc < 2 || argv[1][0] == '-')
         return options_only(argc, argv);
     if (strcmp(argv[1], "run") == 0)
@@ -106,4 +113,22 @@ int main(int argc, char **argv)
         return demo(argc - 1, argv + 1);
     const struct cli_command *command = cli_find(argv[1]);
     return command != NULL ? command->run(argc - 1, argv + 1) : cli_unknown_command(argv[1]);
+}
+
+/* What was printed is where it should be, or the exit status says that it is not: nobody takes half
+ * a `ballast show` for all of it. A reader that went away knows. */
+static int printed(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    if (errno != EPIPE)
+        fprintf(stderr, "ballast: cannot write the output: %s\n", strerror(errno));
+    return status == 0 ? 1 : status;
+}
+
+int main(int argc, char **argv)
+{
+    open_missing_stdio();
+    title_init(argc, argv);
+    return printed(dispatch(argc, argv));
 }

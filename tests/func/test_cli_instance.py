@@ -4,8 +4,11 @@ import json
 import os
 import pty
 import select
+import shutil
 import subprocess
-from signal import SIGINT, SIGKILL, SIGTERM
+import tempfile
+from pathlib import Path
+from signal import SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM
 
 import pytest
 
@@ -331,3 +334,37 @@ def test_a_table_of_somebody_else_is_not_believed(pair):
         os.unlink(fake)
         victim.kill()
         victim.communicate()
+
+
+@pytest.fixture
+def public_directory():
+    """One that other users may enter."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        yield Path(directory)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_an_instance_that_may_not_be_read_is_not_called_missing(pair, public_directory):
+    shutil.copy(binary(), public_directory)
+    for command in ("top", "events", "reload", "stop"):
+        for words in (["-c", pair.conf_path], ["--pid", str(pair.pid)]):
+            done = subprocess.run([public_directory / "ballast", command, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+                                  user=65534, group=65534, extra_groups=[], env=environment())
+            assert done.returncode == 1
+            of = "" if words[0] == "-c" else str(pair.pid)  # others may run on this machine
+            assert f"cannot read the table of pid {of}" in done.stderr and "Permission denied" in done.stderr, (command, words)
+            assert "run as root" in done.stderr
+    assert pair.running
+
+
+def test_a_stopped_master_is_named_as_the_reason(pair):
+    os.kill(pair.pid, SIGSTOP)
+    try:
+        for command in ("reload", "reopen", "stop"):
+            done = run(command, "-c", pair.conf_path, "--timeout", "1500ms")
+            assert done.returncode == 1
+            assert "1500ms" in done.stderr and "kill -CONT" in done.stderr, done.stderr
+    finally:
+        os.kill(pair.pid, SIGCONT)
+    assert pair.wait() == 0, "the signals wait for it"

@@ -3,10 +3,11 @@
 import json
 import os
 import socket
+import subprocess
 
 import pytest
 
-from lib.ballast import run
+from lib.ballast import binary, environment, run
 
 GOOD = """
 listeners = { web = { bind = "127.0.0.1:18080", pool = "app" } }
@@ -72,7 +73,7 @@ def test_topics(topic, word):
     (["check", "-q"], "unknown option `-q`"),
     (["check", "--config"], "wants a value"),
     (["check", "more", "words"], "unexpected word `more`"),
-    (["top", "--pid", "twelve"], "whole number"),
+    (["top", "--pid", "twelve"], "not a process id"),
     (["top", "--once=1"], "takes no value"),
     (["top", "--interval", "1"], "a unit"),
     (["top", "--interval", "1ms"], "at least"),
@@ -182,3 +183,39 @@ def test_backend_on_a_taken_port():
         done = run("backend", "--port", s.getsockname()[1])
     assert done.returncode == 1
     assert "cannot listen on 127.0.0.1:" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--version"], ["help"], ["help", "options"], ["show"], ["show", "--json"], ["check"], ["advise"]])
+def test_output_that_is_lost_is_an_error(conf, words):
+    """A full disk under `ballast show > backup.conf`."""
+    argv = [*words, "-c", conf(GOOD)] if words[0] in ("show", "check") else words
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([binary(), *argv], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True,
+                              timeout=30, env=environment())
+    assert done.returncode == 1 and "No space left on device" in done.stderr
+
+
+def test_a_reader_that_leaves_is_no_error_message(conf):
+    for name in ("show", "help"):
+        argv = [binary(), "show", "-c", conf(GOOD)] if name == "show" else [binary(), "help", "options"]
+        source, sink = os.pipe()
+        os.close(source)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.PIPE, text=True, timeout=30,
+                              env=environment())
+        os.close(sink)
+        assert done.stderr == "" and done.returncode != 0
+
+
+@pytest.mark.parametrize("command", ["reload", "stop", "quit", "reopen", "upgrade", "top", "events", "plan"])
+@pytest.mark.parametrize("pid", ["0", "-1", "abc", "4294967296"])
+def test_a_pid_is_one(command, pid):
+    """0 is not "whichever runs"."""
+    done = run(command, f"--pid={pid}")
+    assert done.returncode == 2 and "not a process id" in done.stderr
+
+
+@pytest.mark.skipif(os.path.exists("/etc/ballast/ballast.conf"), reason="ballast is installed here")
+def test_first_contact_says_what_to_try():
+    done = run()
+    assert done.returncode == 1
+    assert "/etc/ballast/ballast.conf" in done.stderr and "ballast demo" in done.stderr
