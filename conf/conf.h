@@ -52,6 +52,7 @@ struct conf_limits {
     uint64_t body_bytes;             /* 50m; 0: no limit */
     uint32_t connections_per_client; /* 0: no limit */
     uint64_t bandwidth;              /* bytes in a second to one client connection; 0: no limit */
+    uint64_t upload_bandwidth;       /* from it */
 };
 
 struct conf_rate {

@@ -97,6 +97,16 @@ static const struct conf_row limit_rows[] = {
      .help = "Bytes in a second that one client connection is sent, whatever it carries: all "
              "requests of an HTTP/2 connection share it. Holds for connections made while there is "
              "a limit. `0b`: no limit"},
+    {.name = "upload_bandwidth",
+     .type = CONF_T_SIZE,
+     .needs = CONF_KIND_HTTP | CONF_KIND_TCP,
+     FIELD(struct conf_limits, upload_bandwidth),
+     .fallback = "0b",
+     .max = 1ull << 40,
+     .also = "proxy_upload_rate upload_rate bandwidth_in bwlim_in",
+     .help = "Bytes in a second that are read of one client connection, of all its requests "
+             "together: who sends faster is slowed down. Holds as `bandwidth` does. `0b`: no "
+             "limit"},
     END};
 const struct conf_section conf_section_limits = {"listeners.*.limits", limit_rows,
                                                  "What one request, and one client, may be."};

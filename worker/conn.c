@@ -174,7 +174,7 @@ void conn_begin(struct conn *c, const struct conf_listener *listener)
 
 void conn_serve(struct conn *c, const struct conf_listener *listener)
 {
-    if (UNLIKELY(listener->limits.bandwidth) && !pace_begin(c)) {
+    if (UNLIKELY(pace_asked(listener)) && !pace_begin(c)) {
         conn_close(c, "out of memory");
         return;
     }

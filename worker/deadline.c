@@ -2,6 +2,7 @@
 #include "conf/route.h"
 #include "worker/account.h"
 #include "worker/conn.h"
+#include "worker/link.h"
 #include "worker/dispatch.h"
 #include "worker/relay.h"
 #include "worker/txn.h"
@@ -65,7 +66,7 @@ void txn_client_eof(struct txn *t)
         conn_close(t->conn, "client closed");
         return;
     }
-    conn_want(t->conn, t->conn->io.events & EV_WRITE);
+    conn_want(t->conn, link_wanted(t->conn->link, &t->conn->io) & EV_WRITE);
     txn_arm(t);
 }
 

@@ -67,7 +67,7 @@ static void deadline(struct h2_session *s)
 void h2_begin(struct conn *c)
 {
     const struct conf_listener *listener = conn_listener(c);
-    bool paced = listener && (!listener->limits.bandwidth || pace_begin(c));
+    bool paced = listener && (!pace_asked(listener) || pace_begin(c));
     struct h2_session *s = paced ? create(c, listener) : NULL;
     if (!s) {
         conn_close(c, "out of memory");

@@ -9,6 +9,7 @@
  *   shut   ends our direction in order, as shutdown(SHUT_WR): FIN, close_notify, END_STREAM
  *   want   the watcher was set to these events; the link feeds an event when it holds bytes that no
  *          descriptor announces
+ *   wanted what the owner waits for, where the link holds some of it back
  *   ready  the watcher fired: what of it is for the owner; 0: nothing, who may even be closed now
  *   idle   an idle backend connection became readable, or is about to be used: still good?
  *   seal   brings all of a small message on its way with the batch (worker/batch.h), consumed;
@@ -32,6 +33,7 @@ struct link_ops {
     ssize_t (*send)(struct link *l, struct buf *first, struct buf *second, uint32_t second_ready);
     int (*shut)(struct link *l);
     void (*want)(struct link *l, int events);
+    int (*wanted)(struct link *l); /* NULL: what the watcher says */
     int (*ready)(struct link *l, int revents);
     bool (*idle)(struct link *l);
     bool (*seal)(struct link *l, struct buf *first, struct buf *second, uint32_t second_ready);
@@ -56,9 +58,11 @@ void link_watch(struct link *l, struct ev_loop *loop, struct ev_io *io, int even
 /* Ends watcher and link, before the descriptor is closed. reset: the peer must not take what it got
  * for the whole. */
 void link_end(struct link *l, struct ev_loop *loop, struct ev_io *io, bool reset);
-/* What the watcher waits for. */
-static inline int link_wanted(const struct link *l, const struct ev_io *io)
+/* What the owner of the watcher waits for. */
+static inline int link_wanted(struct link *l, const struct ev_io *io)
 {
+    if (UNLIKELY(l && l->ops->wanted))
+        return l->ops->wanted(l);
     bool active = ev_is_active(io) || (l && l->ops->virtual_fd);
     return active ? io->events & (EV_READ | EV_WRITE) : 0;
 }

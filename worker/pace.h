@@ -1,16 +1,21 @@
 /*
- * worker/pace.h: what a client connection is sent in a second: limits.bandwidth. A link around the
- * socket or around TLS, so all protocols keep to it, and nothing is spliced. It lets through what
- * the time since the last bytes is worth; who would wait for more than that is not told that the
- * socket takes bytes before some fifty milliseconds' worth have come together (a packet, when that
- * is more). Counts payload: what TLS and HTTP/2 frames of this connection carry.
+ * worker/pace.h: what a client connection is sent in a second, and what is read of it:
+ * limits.bandwidth and limits.upload_bandwidth. A link around the socket or around TLS, so all
+ * protocols keep to it, and nothing is spliced. It lets through what the time since the last bytes
+ * is worth; who would wait for more than that is not told that the socket takes bytes before some
+ * fifty milliseconds' worth have come together (a packet, when that is more). Counts payload: what
+ * TLS and HTTP/2 frames of this connection carry.
  */
 #ifndef BALLAST_WORKER_PACE_H
 #define BALLAST_WORKER_PACE_H
 
 #include "worker/types.h"
 
-/* From now on the connection keeps to its listener's limit, as it is at any time. Once more:
+static inline bool pace_asked(const struct conf_listener *l)
+{
+    return (l->limits.bandwidth | l->limits.upload_bandwidth) != 0;
+}
+/* From now on the connection keeps to its listener's limits, as they are at any time. Once more:
  * nothing. False: no memory. */
 bool pace_begin(struct conn *c) MUST_CHECK;
 

@@ -232,7 +232,7 @@ static bool splice_body(struct txn *t)
 {
     struct conn *c = t->conn;
     if (t->to_backend) { /* the backend must take these first */
-        conn_want(c, c->io.events & EV_WRITE);
+        conn_want(c, link_wanted(c->link, &c->io) & EV_WRITE);
         return true;
     }
     ssize_t n = splice_fill(t->worker, &t->to_backend, conn_fd(c), t->req_left);
@@ -264,7 +264,7 @@ void relay_request_readable(struct txn *t)
         return;
     }
     if (buf_room(in) == 0) { /* full of bytes the backend has not taken yet */
-        conn_want(c, c->io.events & EV_WRITE);
+        conn_want(c, link_wanted(c->link, &c->io) & EV_WRITE);
         return;
     }
     ssize_t n = conn_recv(c, in);
@@ -281,6 +281,6 @@ void relay_request_readable(struct txn *t)
     if (t->state == TXN_EXCHANGE)
         relay_request_push(t);
     else
-        conn_want(c,
-                  c->io.events & EV_WRITE); /* not connected yet, or answering: these bytes wait */
+        /* not connected yet, or answering: these bytes wait */
+        conn_want(c, link_wanted(c->link, &c->io) & EV_WRITE);
 }

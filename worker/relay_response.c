@@ -282,7 +282,7 @@ static bool splice_body(struct txn *t)
 void relay_response_readable(struct txn *t)
 {
     if (relay_response_pending(t) > 0) { /* the client must take these first */
-        upstream_want(t->up, t->up->io.events & EV_WRITE);
+        upstream_want(t->up, link_wanted(t->up->link, &t->up->io) & EV_WRITE);
         return;
     }
     if (splice_response_fits(t) && splice_body(t))

@@ -4,6 +4,7 @@ A transfer cannot be over sooner than its bytes are worth: that holds on any mac
 
 import hashlib
 import random
+import socket
 import threading
 import time
 import zlib
@@ -127,8 +128,93 @@ def test_tcp(ballast):
         assert w.took >= (len(data) - RATE / 10) / RATE
 
 
-def test_websocket_bytes_and_uploads_pass(web):
-    """What a client sends is not limited, and an upgraded connection is."""
+UP = 'upload_bandwidth = "200k"'
+
+
+def test_an_upload(web):
+    b = web(UP)
+    with http.Client(b.port) as c:
+        before = switches(b)
+        with Watch() as w:
+            assert c.request("POST", "/echo", body=BODY, deadline=60).body == BODY
+        assert w.took >= LEAST_S
+        assert switches(b) - before < 100 + 80 * w.took
+        with Watch() as w:  # what comes in pieces, with framing of its own
+            pieces = [BODY[i:i + 7000] for i in range(0, len(BODY), 7000)]
+            chunked = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
+            c.send(http.build_request("POST", "/echo", [("Transfer-Encoding", "chunked")]))
+            c.send(chunked)
+            assert c.read("POST", deadline=60).body == BODY
+        assert w.took >= LEAST_S
+        assert c.get("/bytes/2000000", deadline=60).status == 200
+        assert [c.get("/").status for _ in range(20)] == [200] * 20
+    assert b.origin.accepted == 1
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_uploads_over_tls(web, tmp_path, both):
+    ca = tls.Authority(tmp_path / "ca")
+    cert, key = ca.issue("a", ["a.test"])
+    b = web(UP + (', bandwidth = "200k"' if both else ""),
+            listener=f'tls = {{ certificates = ( {{ cert = "{cert}", key = "{key}" }} ) }}')
+    for alpn in (["http/1.1"], ["h2"]):
+        sock = tls.connect(b.port, ca.context(alpn=alpn))
+        with Watch() as w:
+            if alpn == ["h2"]:
+                with h2client.Client(sock) as c:
+                    assert c.request("POST", "/echo", body=BODY).data == BODY
+            else:
+                with sock:
+                    sock.sendall(http.build_request("POST", "/echo", body=BODY))
+                    assert http.read_response(sock, "POST", 60).body == BODY
+        assert w.took >= LEAST_S
+
+
+def test_uploads_of_http2_share(web):
+    b = web(UP)
+    with h2client.Client(b.port) as c:
+        with Watch() as w:
+            numbers = [c.start("POST", "/echo", end=False) for _ in range(4)]
+            for n in numbers:
+                c.send(n, BODY[:60000], end=True)
+            c.finish(*numbers, seconds=60)
+        assert all(c.streams[n].data == BODY[:60000] for n in numbers)
+        assert w.took >= (240000 - RATE / 10) / RATE
+
+
+def test_tcp_both_ways(ballast, tcp_echo):
+    port, o = free_port(), tcp_echo()
+    ballast(f'listeners = {{ t = {{ bind = "127.0.0.1:{port}", protocol = "tcp", pool = "app", limits = {{ {UP} }} }} }}\n'
+            f'pools = {{ app = {{ backends = [ "{o.address}" ], {NO_CHECK} }} }}', workers=1)
+    with Watch() as w, connect(port, 60) as s:
+        sender = threading.Thread(target=lambda: (s.sendall(BODY), s.shutdown(socket.SHUT_WR)))
+        sender.start()
+        got = b""
+        while more := s.recv(65536):
+            got += more
+        sender.join()
+    assert got == BODY and w.took >= LEAST_S
+
+
+def test_who_sends_while_an_answer_is_held_back(web):
+    """Requests behind it, and the client's end of file, change nothing about the answer."""
+    b = web(listener='routes = ( { path = "/body", pool = "app", cache = { valid = "200 1m" } } )')
+    for _ in range(2):
+        with http.Client(b.port) as c:
+            c.send(http.build_request("GET", "/body"))
+            assert c.sock.recv(1, socket.MSG_PEEK)
+            c.send(http.build_request("GET", "/one"))
+            c.send(http.build_request("GET", "/two"))
+            assert [len(c.read(deadline=30).body) for _ in range(3)] == [len(BODY), 2, 2]
+        with connect(b.port, 30) as s:
+            s.sendall(http.build_request("GET", "/body"))
+            assert s.recv(1, socket.MSG_PEEK)
+            s.shutdown(socket.SHUT_WR)
+            assert http.read_response(s, "GET", 30).body == BODY
+
+
+def test_uploads_pass(web):
+    """What a client sends has a limit of its own."""
     b = web()
     with http.Client(b.port) as c:
         assert c.request("POST", "/echo", body=BODY[:1000]).body == BODY[:1000]
@@ -172,7 +258,8 @@ def test_a_reload_changes_it_for_those_that_have_one(web):
 
 @pytest.mark.parametrize("text, complaint", [
     ("bandwidth = 100", "needs a unit"), ('bandwidth = "fast"', "wants a size"), ('bandwidth = "2000g"', "out of range"),
-    ('limit_rate = "1m"', 'did you mean "bandwidth"')])
+    ('limit_rate = "1m"', 'did you mean "bandwidth"'), ("upload_bandwidth = 100", "needs a unit"),
+    ('upload_bandwidth = "2000g"', "out of range"), ('proxy_upload_rate = "1m"', 'did you mean "upload_bandwidth"')])
 def test_bad_settings(tmp_path, text, complaint):
     path = tmp_path / "bad.conf"
     path.write_text('listeners = { web = { bind = "127.0.0.1:1", pool = "app"\n'
@@ -181,9 +268,11 @@ def test_bad_settings(tmp_path, text, complaint):
     assert r.returncode == 1 and f"{path}:2: error" in r.stderr and complaint in r.stderr, r.stderr
 
 
-def test_not_for_udp(tmp_path):
+@pytest.mark.parametrize("name", ["bandwidth", "upload_bandwidth"])
+def test_not_for_udp(tmp_path, name):
     path = tmp_path / "bad.conf"
     path.write_text('listeners = { d = { bind = "127.0.0.1:1", protocol = "udp", pool = "app"\n'
-                    'limits = { bandwidth = "1m" } } }\npools = { app = { backends = [ "127.0.0.1:2" ] } }\n')
+                    f'limits = {{ {name} = "1m" }} }} }}\n'
+                    'pools = { app = { backends = [ "127.0.0.1:2" ] } }\n')
     r = run("check", "-c", path)
-    assert r.returncode == 1 and f"{path}:2: error" in r.stderr and "bandwidth" in r.stderr, r.stderr
+    assert r.returncode == 1 and f"{path}:2: error" in r.stderr and name in r.stderr, r.stderr
