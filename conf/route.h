@@ -84,6 +84,27 @@ struct conf_route_timeouts {
 };
 
 struct conf_route {
+    /* What each request looks at stands together. Exactly one of: */
+    uint32_t pool;    /* INDEX_NONE: none */
+    uint32_t respond; /* a status; 0: none */
+    struct conf_split *split;
+    uint32_t split_count;
+    uint32_t mirror; /* pool, beside what is done; INDEX_NONE: none */
+    const char *redirect;
+    /* and how */
+    const char *rewrite;
+    const struct conf_edits *request_edits, *response_edits;
+    const struct conf_auth *guard;           /* the one that holds; NULL: none */
+    const struct conf_compression *compress; /* the one that holds; NULL: none */
+    struct conf_cache *cache;                /* NULL: as the pool says */
+    struct conf_rate_limit *rate_limits;
+    uint32_t rate_limit_count;
+    uint32_t page_count;
+    bool strip_prefix;
+    bool says_vary; /* `response_headers` write a Vary that names Accept-Encoding */
+    struct conf_networks networks;
+    struct conf_route_timeouts timeouts;
+    /* Who takes it */
     struct conf_match match;
     const char **when; /* names of conditions that must hold */
     uint32_t when_count;
@@ -91,39 +112,20 @@ struct conf_route {
     uint32_t unless_count;
     const struct conf_condition **when_of, **unless_of; /* resolved */
     uint32_t priority;
-    /* exactly one of */
-    uint32_t pool; /* INDEX_NONE: none */
-    struct conf_split *split;
-    uint32_t split_count;
-    const char *redirect;
-    uint32_t respond; /* a status; 0: none */
-    /* and how */
+    /* The rest of what stands above */
     uint32_t split_weight; /* of all */
     const char *split_key; /* NULL: each request anew */
     uint32_t status;       /* of redirect */
     struct conf_template location;
     const char *body, *content_type; /* of respond */
-    const char *rewrite;
     struct conf_template rewrite_to;
-    bool strip_prefix;
-    uint32_t mirror; /* pool; INDEX_NONE: none */
-    struct conf_route_timeouts timeouts;
     struct conf_headers request_headers, response_headers;
-    const struct conf_edits *request_edits, *response_edits;
-    struct conf_networks networks;
-    struct conf_auth *auth;                  /* as written; NULL: as the listener says */
-    const struct conf_auth *guard;           /* the one that holds; NULL: none */
-    struct conf_compression *compression;    /* as written; NULL: as the listener says */
-    const struct conf_compression *compress; /* the one that holds; NULL: none */
-    bool says_vary;           /* `response_headers` write a Vary that names Accept-Encoding */
-    struct conf_cache *cache; /* NULL: as the pool says */
-    struct conf_rate_limit *rate_limits;
-    uint32_t rate_limit_count;
+    struct conf_auth *auth;               /* as written; NULL: as the listener says */
+    struct conf_compression *compression; /* as written; NULL: as the listener says */
     struct conf_error_page *error_pages;
     uint32_t error_page_count;
     const struct conf_error_page **pages; /* these, then the listener's */
-    uint32_t page_count;
-    uint32_t index; /* in the listener, as written */
+    uint32_t index;                       /* in the listener, as written */
     struct conf_pos pos;
 };
 
