@@ -12,14 +12,20 @@ struct sides {
     const char **of[2]; /* keys by place in the file */
 };
 
-/* `host "a.example", path "/x"`: the rows that are conditions come first. */
+/* From `match` to `unless` stands what a request must be like. */
+static bool is_condition(const struct conf_row *row)
+{
+    return row->offset >= offsetof(struct conf_route, match) &&
+           row->offset < offsetof(struct conf_route, when_of);
+}
+
+/* `host "a.example", path "/x"` */
 static const char *label_of(struct plan *p, struct out *o, const struct conf_route *r)
 {
     const char *text = "";
     for (const struct conf_row *row = conf_section_route.rows; row->name; row++) {
         const char *field = (const char *)r + row->offset;
-        if (row->offset >= offsetof(struct conf_route, when_of) || !conf_types[row->type].write ||
-            dump_is_unset(row, field))
+        if (!is_condition(row) || !conf_types[row->type].write || dump_is_unset(row, field))
             continue;
         text = arena_printf(&p->scratch, "%s%s%s %s", text, *text ? ", " : "", row->name,
                             plan_render(o, row, field));
