@@ -24,7 +24,7 @@ static void write_census(struct json *j, const struct table *t, uint32_t pool)
 
 static void write_pool_traffic(struct json *j, const struct api *a, uint32_t pool)
 {
-    uint64_t requests = 0, failed = 0, current = 0;
+    uint64_t requests = 0, failed = 0;
     double per_second = 0;
     uint32_t count;
     uint32_t *rows = view_members(a->table, pool, &count);
@@ -33,12 +33,10 @@ static void write_pool_traffic(struct json *j, const struct api *a, uint32_t poo
     for (uint32_t i = 0; rows && i < count; i++) {
         requests += count_cell_sum(a->table, rows[i], offsetof(struct cell, requests));
         failed += count_cell_sum(a->table, rows[i], offsetof(struct cell, failed));
-        current += entry_inflight(a->table, rows[i]);
         per_second += rate_entry(a->rate, rows[i]);
         histo_sum_entry(&histo, a->table, rows[i]);
     }
     free(rows);
-    json_kv_uint(j, "current_connections", current);
     json_kv_uint(j, "total_requests", requests);
     json_kv_uint(j, "failed_requests", failed);
     json_kv_double(j, "requests_per_second", per_second);

@@ -9,13 +9,9 @@
 #include "base/clock.h"
 #include "base/key.h"
 #include "cli/explain.h"
-#include "shm/breaker.h"
+#include "cli/why.h"
 #include "shm/latency.h"
-#include "shm/passive.h"
 #include "worker/lb/lb.h"
-
-#define WHY_BYTES 128u
-#define US_PER_S  1000000u
 
 struct picture {
     struct explain *x;
@@ -28,31 +24,6 @@ struct picture {
 };
 
 /* ---- why not ---- */
-
-static unsigned seconds_since(uint64_t since_us)
-{
-    uint64_t now_us = clock_mono_us();
-    return now_us > since_us ? (unsigned)((now_us - since_us) / US_PER_S) : 0;
-}
-
-/* Who cannot be asked whatever the others do. */
-static bool is_out(const struct entry *e, char *why)
-{
-    uint32_t mode = word_get(&e->mode);
-    if (mode == MODE_MAINTENANCE)
-        snprintf(why, WHY_BYTES, "in maintenance");
-    else if (mode == MODE_DRAINING)
-        snprintf(why, WHY_BYTES, "draining: no new requests");
-    else if (word_get(&e->health) == HEALTH_UNHEALTHY)
-        snprintf(why, WHY_BYTES, "unhealthy since %u s", seconds_since(e->health_since_us));
-    else if (breaker_state(e) == BREAKER_OPEN)
-        snprintf(why, WHY_BYTES, "circuit breaker open");
-    else if (passive_ejected(e))
-        snprintf(why, WHY_BYTES, "taken out after failures of requests");
-    else if (entry_weight(e) == 0)
-        snprintf(why, WHY_BYTES, "weight 0");
-    return why[0] != '\0';
-}
 
 /* Who could be asked if it were not for the others or for a limit. */
 static bool is_passed_over(const struct picture *p, uint32_t entry, char *why)
@@ -74,8 +45,7 @@ static bool is_passed_over(const struct picture *p, uint32_t entry, char *why)
 
 static bool explain_exclusion(const struct picture *p, uint32_t entry, char *why)
 {
-    why[0] = '\0';
-    return is_out(entry_at(p->view.table, entry), why) || is_passed_over(p, entry, why);
+    return why_out(entry_at(p->view.table, entry), why) || is_passed_over(p, entry, why);
 }
 
 /* What the algorithm compares; negative: it compares nothing. */

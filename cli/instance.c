@@ -196,3 +196,16 @@ void instance_close(struct instance *i)
 {
     table_close(&i->table);
 }
+
+bool instance_is_stopped(const struct instance *i)
+{
+    char path[64], line[512] = "";
+
+    snprintf(path, sizeof(path), "/proc/%u/stat", i->pid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return false;
+    const char *end = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+    fclose(f);
+    return end && (end[2] == 'T' || end[2] == 't');
+}

@@ -24,5 +24,7 @@ struct instance {
 int instance_find(const struct instance_choice *choice, struct instance *out, char *why,
                   size_t why_cap) MUST_CHECK;
 void instance_close(struct instance *i);
+/* Does its master not run because somebody stopped it (SIGSTOP, a debugger)? */
+bool instance_is_stopped(const struct instance *i);
 
 #endif

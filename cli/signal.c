@@ -44,19 +44,6 @@ static int fail(struct errand *e, const char *text)
     return 1;
 }
 
-/* Does the process not run because somebody stopped it? */
-static bool is_stopped(uint32_t pid)
-{
-    char path[64], line[512] = "";
-    snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return false;
-    const char *end = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
-    fclose(f);
-    return end && (end[2] == 'T' || end[2] == 't');
-}
-
 static void remember(struct errand *e)
 {
     const struct table *t = &e->instance.table;
@@ -150,7 +137,8 @@ static enum outcome watch(struct errand *e, enum outcome (*look)(struct errand *
     else
         snprintf(text, sizeof(text), "no answer within %s; %s%s",
                  units_format(UNITS_DURATION, e->timeout_ms, limit),
-                 is_stopped(e->instance.pid) ? STOPPED ", and then it will " : "it may still ",
+                 instance_is_stopped(&e->instance) ? STOPPED ", and then it will "
+                                                   : "it may still ",
                  what);
     fail(e, text);
     return PENDING;
@@ -293,7 +281,8 @@ static int report_end(struct errand *e, enum wait_result r)
     if (r == WAIT_DEADLINE) {
         snprintf(text, sizeof(text), "pid %u still runs after %s, %u clients connected%s",
                  e->instance.pid, units_format(UNITS_DURATION, e->timeout_ms, limit),
-                 slot_clients(&e->instance.table), is_stopped(e->instance.pid) ? "; " STOPPED : "");
+                 slot_clients(&e->instance.table),
+                 instance_is_stopped(&e->instance) ? "; " STOPPED : "");
         return fail(e, text);
     }
     if (table_remains(e->instance.pid)) {

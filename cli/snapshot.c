@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "cli/snapshot.h"
 #include "shm/pool.h"
+#include "shm/queue.h"
 #include "shm/slot.h"
 
 /* What an operator wants to see first. */
@@ -46,6 +47,7 @@ static void take_backend(struct snapshot_backend *b, const struct table *t, uint
     b->requests = count_cell_sum(t, index, offsetof(struct cell, requests));
     b->failed = count_cell_sum(t, index, offsetof(struct cell, failed));
     b->status_5xx = count_cell_sum(t, index, offsetof(struct cell, status_5xx));
+    (void)why_out(e, b->why);
     histo_sum_clear(&b->histo);
     histo_sum_entry(&b->histo, t, index);
 }
@@ -83,6 +85,7 @@ static int take_pool(struct snapshot *s, const struct table *t, uint32_t row, ui
     copy_text(p->name, sizeof(p->name), pool_at(t, row)->name);
     p->first = s->backend_count;
     p->count = n;
+    p->queue = queue_length(t, row);
     p->no_backend = count_pcell_sum(t, row, offsetof(struct pcell, no_backend));
     for (uint32_t i = 0; i < n; i++) {
         take_backend(&grown[p->first + i], t, members[i]);
@@ -90,6 +93,22 @@ static int take_pool(struct snapshot *s, const struct table *t, uint32_t row, ui
     }
     s->backend_count += n;
     return sort_backends(grown + p->first, n);
+}
+
+/* Nobody left, some gone, requests that wait, all well. */
+static int trouble(const struct snapshot_pool *p)
+{
+    if (p->count && p->usable == 0)
+        return 0;
+    return p->usable < p->count ? 1 : p->queue ? 2 : 3;
+}
+
+static int by_trouble(const void *a, const void *b)
+{
+    const struct snapshot_pool *x = a, *y = b;
+    int d = trouble(x) - trouble(y);
+
+    return d ? d : (x->first > y->first) - (x->first < y->first);
 }
 
 static int take_pools(struct snapshot *s, const struct table *t)
@@ -105,6 +124,8 @@ static int take_pools(struct snapshot *s, const struct table *t)
     for (uint32_t row = 0; rc == 0 && row < high; row++)
         if (word_get(&pool_at(t, row)->state) == ROW_LIVE)
             rc = take_pool(s, t, row, members);
+    if (rc == 0 && s->pool_count)
+        qsort(s->pools, s->pool_count, sizeof(*s->pools), by_trouble);
     free(members);
     return rc;
 }
@@ -127,6 +148,27 @@ static void take_totals(struct snapshot *s, const struct table *t)
 #undef SUM
 }
 
+static void take_process(struct snapshot *s, const struct table *t, uint32_t i)
+{
+    const struct slot *slot = &t->slots[i];
+    enum slot_role role = (enum slot_role)word_get(&slot->role);
+    uint64_t age_us = slot_heartbeat_age_us(t, i, s->mono_us);
+
+    if (role == SLOT_EMPTY || word_get(&slot->state) == SLOT_FREE)
+        return;
+    struct snapshot_process *p = &s->processes[s->process_count++];
+    *p = (struct snapshot_process){.pid = word_get(&slot->pid),
+                                   .clients = word_get(&t->header->clients[i]),
+                                   .state = (enum slot_state)word_get(&slot->state),
+                                   .requests = count_get(&slot->requests),
+                                   .restarts = count_get(&slot->restarts),
+                                   .still_ms = age_us == UINT64_MAX ? 0 : age_us / 1000};
+    if (role == SLOT_WORKER || role == SLOT_SAMPLE)
+        snprintf(p->title, sizeof(p->title), "%s %u", slot_role_name(role), word_get(&slot->index));
+    else
+        snprintf(p->title, sizeof(p->title), "%s", slot_role_name(role));
+}
+
 static void take_processes(struct snapshot *s, const struct table *t)
 {
     const struct table_header *h = t->header;
@@ -140,6 +182,8 @@ static void take_processes(struct snapshot *s, const struct table *t)
     for (uint32_t i = 0; i < SLOT_SERVICE_FIRST; i++)
         s->workers_ready += word_get(&t->slots[i].role) == SLOT_WORKER &&
                             word_get(&t->slots[i].state) == SLOT_READY;
+    for (uint32_t i = 0; i < SLOT_MAX; i++)
+        take_process(s, t, i);
 }
 
 int snapshot_take(struct snapshot *s, const struct instance *i)
@@ -148,6 +192,7 @@ int snapshot_take(struct snapshot *s, const struct instance *i)
 
     *s = (struct snapshot){.mono_us = clock_mono_us(), .wall_ms = clock_wall_ms(), .pid = i->pid};
     s->alive = table_master_alive(t);
+    s->stopped = s->alive && instance_is_stopped(i);
     histo_sum_clear(&s->histo);
     take_processes(s, t);
     take_totals(s, t);

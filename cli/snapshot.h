@@ -9,6 +9,7 @@
 #include "cli/instance.h"
 #include "shm/entry.h"
 #include "shm/histo.h"
+#include "cli/why.h"
 
 struct snapshot_backend {
     uint32_t entry, incarnation;
@@ -17,25 +18,37 @@ struct snapshot_backend {
     bool backup;
     uint32_t weight, inflight, max_connections;
     uint64_t requests, failed, status_5xx;
+    char why[WHY_BYTES]; /* it gets no new requests; "": it may */
     struct histo_sum histo;
+};
+
+struct snapshot_process {
+    char title[24]; /* "worker 0", "health" */
+    uint32_t pid, clients;
+    enum slot_state state;
+    uint64_t requests, restarts;
+    uint64_t still_ms; /* for how long it has not moved: usually below 1000 */
 };
 
 struct snapshot_pool {
     char name[NAME_MAX_BYTES];
     uint32_t first, count; /* within snapshot.backends; worst status first */
-    uint32_t usable;
+    uint32_t usable, queue;
     uint64_t no_backend;
 };
 
 struct snapshot {
     uint64_t mono_us, wall_ms;
     bool alive;
+    bool stopped; /* the master is: SIGSTOP */
     uint32_t pid, generation, workers, workers_ready, clients, max_connections;
     uint64_t started_wall_ms, restarts;
     uint64_t requests, finished, failed, aborted, status_5xx, bytes_in,
         bytes_out; /* over all listeners */
     struct histo_sum histo;
-    struct snapshot_pool *pools;
+    struct snapshot_process processes[SLOT_MAX];
+    uint32_t process_count;
+    struct snapshot_pool *pools; /* those in trouble first */
     uint32_t pool_count;
     struct snapshot_backend *backends;
     uint32_t backend_count;

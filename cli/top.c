@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -125,6 +126,29 @@ static void terminal_end(struct top *top)
         perror("ballast top: terminal");
 }
 
+/* https://no-color.org */
+static bool wants_colour(void)
+{
+    const char *no = getenv("NO_COLOR");
+    return !no || !*no;
+}
+
+static bool is_dumb(void)
+{
+    const char *term = getenv("TERM");
+    return term && strcmp(term, "dumb") == 0;
+}
+
+/* How long the first lines are: on a small screen the rest would push them out. */
+static size_t lines_bytes(const char *text, unsigned lines)
+{
+    const char *at = text, *end = text;
+
+    for (; lines > 0 && (at = strchr(at, '\n')); lines--)
+        end = ++at;
+    return (size_t)(end - text);
+}
+
 /* One screen in one write, so that it does not flicker. */
 static void draw(const struct top *top)
 {
@@ -137,12 +161,12 @@ static void draw(const struct top *top)
         return;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == -1 || size.ws_row == 0)
         size.ws_row = 24;
-    const struct top_style style = {.colour = true, .lines = size.ws_row};
-    fputs("\033[H\033[?7l", out); /* home; long lines are cut, not folded */
+    const struct top_style style = {.colour = wants_colour(), .lines = size.ws_row};
     write_shot(top, out, &style);
-    fputs("\033[2mq quits\033[0m\033[J\033[?7h", out);
     fclose(out);
-    fwrite(text, 1, len, stdout);
+    fputs("\033[H\033[?7l", stdout); /* home; long lines are cut, not folded */
+    fwrite(text, 1, lines_bytes(text, size.ws_row - 1u), stdout);
+    fputs(style.colour ? "\033[2mq quits\033[0m\033[J\033[?7h" : "q quits\033[J\033[?7h", stdout);
     fflush(stdout);
     free(text);
 }
@@ -181,7 +205,7 @@ static int run(struct top *top)
         status = run_once(top);
     else if (top->json)
         status = run_lines(top);
-    else if (isatty(STDOUT_FILENO) == 1)
+    else if (isatty(STDOUT_FILENO) == 1 && !is_dumb())
         status = run_screen(top);
     else
         status = run_once(top);

@@ -10,8 +10,7 @@
 
 struct top_style {
     bool colour;
-    unsigned lines; /* at most so many; 0: no limit */
-    unsigned columns;
+    unsigned lines; /* of the screen that it is drawn on; 0: it is not drawn on one */
 };
 
 void top_write_text(FILE *out, const struct snapshot *now, const struct snapshot *earlier,

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/top.h"
+#include "shm/slot.h"
 
 static double rate(uint64_t now, uint64_t earlier, double seconds)
 {
@@ -30,6 +31,7 @@ static void write_backend(struct json *j, const struct snapshot_backend *b,
     json_kv_string(j, "name", b->name);
     json_kv_string(j, "endpoint", b->endpoint);
     json_kv_string(j, "status", entry_status_name(b->status));
+    json_kv_string(j, "why", b->why[0] ? b->why : NULL);
     json_kv_bool(j, "backup", b->backup);
     json_kv_uint(j, "weight", b->weight);
     json_kv_uint(j, "current_connections", b->inflight);
@@ -52,6 +54,7 @@ static void write_pool(struct json *j, const struct snapshot *now, const struct 
     json_kv_string(j, "name", p->name);
     json_kv_uint(j, "total_servers", p->count);
     json_kv_uint(j, "usable_servers", p->usable);
+    json_kv_uint(j, "queue", p->queue);
     json_kv_uint(j, "no_backend", p->no_backend);
     json_key(j, "backends");
     json_array_begin(j);
@@ -69,6 +72,7 @@ static void write_instance(struct json *j, const struct snapshot *now, const str
     json_kv_string(j, "version", h->product_version);
     json_kv_string(j, "conf", h->conf_path);
     json_kv_bool(j, "running", now->alive);
+    json_kv_bool(j, "master_stopped", now->stopped);
     json_kv_uint(j, "pid", now->pid);
     json_kv_uint(j, "generation", now->generation);
     json_kv_uint(j, "workers", now->workers);
@@ -77,6 +81,25 @@ static void write_instance(struct json *j, const struct snapshot *now, const str
     json_kv_string(j, "started", clock_format_rfc3339(now->started_wall_ms, time, sizeof(time)));
     json_kv_uint(j, "active_connections", now->clients);
     json_kv_uint(j, "max_connections", now->max_connections);
+}
+
+static void write_processes(struct json *j, const struct snapshot *now)
+{
+    json_key(j, "processes");
+    json_array_begin(j);
+    for (uint32_t i = 0; i < now->process_count; i++) {
+        const struct snapshot_process *p = &now->processes[i];
+        json_object_begin(j);
+        json_kv_string(j, "name", p->title);
+        json_kv_uint(j, "pid", p->pid);
+        json_kv_string(j, "state", slot_state_name(p->state));
+        json_kv_uint(j, "connections", p->clients);
+        json_kv_uint(j, "total_requests", p->requests);
+        json_kv_uint(j, "restarts", p->restarts);
+        json_kv_double(j, "heartbeat_age_seconds", (double)p->still_ms / 1e3);
+        json_object_end(j);
+    }
+    json_array_end(j);
 }
 
 void top_write_json(FILE *out, const struct snapshot *now, const struct snapshot *earlier,
@@ -102,6 +125,7 @@ void top_write_json(FILE *out, const struct snapshot *now, const struct snapshot
     for (uint32_t i = 0; i < now->pool_count; i++)
         write_pool(&j, now, earlier, &now->pools[i]);
     json_array_end(&j);
+    write_processes(&j, now);
     json_object_end(&j);
     fputs(json_finish(&j, NULL), out);
     fputc('\n', out);

@@ -2,6 +2,9 @@
  * first. */
 #include <string.h>
 #include "cli/top.h"
+#include "shm/slot.h"
+
+#define STUCK_MS 3000u
 
 #define RED    "\033[1;31m"
 #define YELLOW "\033[33m"
@@ -15,7 +18,8 @@ struct screen {
     FILE *out;
     const struct top_style *style;
     unsigned line;
-    unsigned hidden; /* backends that did not fit */
+    unsigned reserved; /* lines kept for the pools to come */
+    unsigned hidden;   /* backends that did not fit */
 };
 
 static const char *paint(const struct screen *s, const char *code)
@@ -25,14 +29,14 @@ static const char *paint(const struct screen *s, const char *code)
 
 static void end_line(struct screen *s)
 {
-    fputs(s->style->colour ? "\033[K\n" : "\n", s->out);
+    fputs(s->style->lines ? "\033[K\n" : "\n", s->out);
     s->line++;
 }
 
-/* Room for one more line, the last one kept free for what is hidden? */
-static bool fits(const struct screen *s)
+/* Room for so many more lines? The last one is kept free for what is hidden. */
+static bool fits(const struct screen *s, unsigned lines)
 {
-    return s->style->lines == 0 || s->line + 2 < s->style->lines;
+    return s->style->lines == 0 || s->line + lines + s->reserved + 1 < s->style->lines;
 }
 
 static const char *format_us(double us, char *out, size_t cap)
@@ -52,21 +56,6 @@ static const char *format_quantile(const struct histo_sum *h, double q, char *ou
         snprintf(out, cap, "-");
     else
         format_us(histo_quantile(h, q), out, cap);
-    return out;
-}
-
-static const char *format_age(uint64_t ms, char *out, size_t cap)
-{
-    unsigned long long s = ms / 1000;
-
-    if (s < 60)
-        snprintf(out, cap, "%llus", s);
-    else if (s < 3600)
-        snprintf(out, cap, "%llum %llus", s / 60, s % 60);
-    else if (s < 86400)
-        snprintf(out, cap, "%lluh %llum", s / 3600, s / 60 % 60);
-    else
-        snprintf(out, cap, "%llud %lluh", s / 86400, s / 3600 % 24);
     return out;
 }
 
@@ -108,7 +97,7 @@ static void write_header(struct screen *s, const struct snapshot *now, const str
     fprintf(s->out, "%sballast %.15s%s   pid %u   generation %u", paint(s, BOLD),
             h->product_version, paint(s, PLAIN), now->pid, now->generation);
     if (now->alive)
-        fprintf(s->out, "   up %s", format_age(up, age, sizeof(age)));
+        fprintf(s->out, "   up %s", why_age(up, age, sizeof(age)));
     write_state(s, now);
     if (now->restarts)
         fprintf(s->out, "   %srestarts %llu%s", paint(s, YELLOW), (unsigned long long)now->restarts,
@@ -119,6 +108,77 @@ static void write_header(struct screen *s, const struct snapshot *now, const str
         end_line(s);
     }
 }
+
+/* ---- processes ---- */
+
+/* What the watchdog reports too. */
+static bool is_stuck(const struct snapshot_process *p)
+{
+    return p->state == SLOT_READY && p->still_ms > STUCK_MS;
+}
+
+static void write_trouble(struct screen *s, const struct snapshot *now)
+{
+    char age[32];
+
+    if (now->stopped) {
+        fprintf(s->out, "%s! the master is stopped (SIGSTOP, or a debugger): kill -CONT %u%s",
+                paint(s, RED), now->pid, paint(s, PLAIN));
+        end_line(s);
+    }
+    for (uint32_t i = 0; now->alive && i < now->process_count; i++) {
+        const struct snapshot_process *p = &now->processes[i];
+        if (is_stuck(p))
+            fprintf(s->out, "%s! %s (pid %u) has not moved for %s%s", paint(s, RED), p->title,
+                    p->pid, why_age(p->still_ms, age, sizeof(age)), paint(s, PLAIN));
+        else if (p->state == SLOT_DEAD)
+            fprintf(s->out, "%s! %s is dead and waits to be started again%s", paint(s, RED),
+                    p->title, paint(s, PLAIN));
+        else
+            continue;
+        end_line(s);
+    }
+}
+
+static const struct snapshot_process *before_of(const struct snapshot *earlier,
+                                                const struct snapshot_process *p)
+{
+    for (uint32_t i = 0; earlier && i < earlier->process_count; i++)
+        if (strcmp(earlier->processes[i].title, p->title) == 0)
+            return &earlier->processes[i];
+    return NULL;
+}
+
+static void write_process(struct screen *s, const struct snapshot_process *p,
+                          const struct snapshot_process *before, double seconds)
+{
+    char rate[24] = "-";
+
+    if (before)
+        snprintf(rate, sizeof(rate), "%.1f", per_second(p->requests, before->requests, seconds));
+    fprintf(s->out, "  %-24s %s%-11s%s %6u %11u %9s %9llu %11llu", p->title,
+            paint(s, p->state == SLOT_READY && !is_stuck(p) ? GREEN : RED),
+            slot_state_name(p->state), paint(s, PLAIN), p->pid, p->clients, rate,
+            (unsigned long long)p->restarts, (unsigned long long)p->requests);
+    end_line(s);
+}
+
+static void write_processes(struct screen *s, const struct snapshot *now,
+                            const struct snapshot *earlier)
+{
+    double seconds = snapshot_seconds(earlier, now);
+
+    if (!fits(s, 3))
+        return;
+    end_line(s);
+    fprintf(s->out, "%s  %-24s %-11s %6s %11s %9s %9s %11s%s", paint(s, DIM), "process", "state",
+            "pid", "clients", "req/s", "restarts", "total", paint(s, PLAIN));
+    end_line(s);
+    for (uint32_t i = 0; i < now->process_count && fits(s, 1); i++)
+        write_process(s, &now->processes[i], before_of(earlier, &now->processes[i]), seconds);
+}
+
+/* ---- pools ---- */
 
 static void write_totals(struct screen *s, const struct snapshot *now,
                          const struct snapshot *earlier)
@@ -169,30 +229,66 @@ static void write_backend(struct screen *s, const struct snapshot_backend *b,
     end_line(s);
 }
 
-static void write_pool(struct screen *s, const struct snapshot *now, const struct snapshot *earlier,
-                       const struct snapshot_pool *p)
+static void write_pool_head(struct screen *s, const struct snapshot_pool *p)
 {
-    double seconds = snapshot_seconds(earlier, now);
     const char *colour = p->usable == 0 ? RED : p->usable < p->count ? YELLOW : PLAIN;
 
-    end_line(s);
     fprintf(s->out, "%spool %s%s   %s%u of %u backends usable%s", paint(s, BOLD), p->name,
             paint(s, PLAIN), paint(s, colour), p->usable, p->count, paint(s, PLAIN));
+    if (p->queue)
+        fprintf(s->out, "   %s%u requests wait%s", paint(s, YELLOW), p->queue, paint(s, PLAIN));
     if (p->no_backend)
         fprintf(s->out, "   %s%llu requests found none%s", paint(s, RED),
                 (unsigned long long)p->no_backend, paint(s, PLAIN));
     end_line(s);
+}
+
+/* Why it is out, on a line of its own: it is to be seen on a narrow terminal, too. */
+static void write_why(struct screen *s, const struct snapshot_backend *b)
+{
+    if (!b->why[0] || !fits(s, 1))
+        return;
+    fprintf(s->out, "      %s%s%s", paint(s, status_colour(b->status)), b->why, paint(s, PLAIN));
+    end_line(s);
+}
+
+static void write_members(struct screen *s, const struct snapshot *now,
+                          const struct snapshot *earlier, const struct snapshot_pool *p)
+{
+    double seconds = snapshot_seconds(earlier, now);
+
     fprintf(s->out, "%s  %-24s %-11s %6s %11s %9s %9s %9s %9s %9s %11s%s", paint(s, DIM), "backend",
             "status", "weight", "in flight", "req/s", "p50", "p99", "failed", "5xx", "total",
             paint(s, PLAIN));
     end_line(s);
     for (uint32_t i = p->first; i < p->first + p->count; i++) {
         const struct snapshot_backend *b = &now->backends[i];
-        if (fits(s))
-            write_backend(s, b, snapshot_match(earlier, b, i), seconds);
-        else
+        if (!fits(s, 1)) {
             s->hidden++;
+            continue;
+        }
+        write_backend(s, b, snapshot_match(earlier, b, i), seconds);
+        write_why(s, b);
     }
+}
+
+/* Where there is not room for all, every pool still has its line, those in trouble first. */
+static void write_pool(struct screen *s, const struct snapshot *now, const struct snapshot *earlier,
+                       const struct snapshot_pool *p)
+{
+    bool whole = fits(s, 4);
+
+    if (!fits(s, 1)) {
+        s->hidden += p->count;
+        return;
+    }
+    if (whole)
+        end_line(s);
+    write_pool_head(s, p);
+    if (whole)
+        write_members(s, now, earlier, p);
+    else
+        s->hidden += p->count;
 }
 
 void top_write_text(FILE *out, const struct snapshot *now, const struct snapshot *earlier,
@@ -201,14 +297,16 @@ void top_write_text(FILE *out, const struct snapshot *now, const struct snapshot
     struct screen s = {.out = out, .style = style};
 
     write_header(&s, now, h);
+    write_trouble(&s, now);
     write_totals(&s, now, earlier);
     for (uint32_t i = 0; i < now->pool_count; i++) {
-        const struct snapshot_pool *p = &now->pools[i];
-        if (style->lines == 0 || s.line + 5 < style->lines)
-            write_pool(&s, now, earlier, p);
-        else
-            s.hidden += p->count;
+        s.reserved = now->pool_count - i - 1;
+        if (s.reserved > style->lines / 2)
+            s.reserved = style->lines / 2;
+        write_pool(&s, now, earlier, &now->pools[i]);
     }
+    s.reserved = 0;
+    write_processes(&s, now, earlier);
     if (now->pool_count == 0) {
         fputs("no pools", out);
         end_line(&s);

@@ -31,16 +31,29 @@ static void quote(char *out, size_t cap, const char *text)
     out[at] = '\0';
 }
 
+/* What it became is worse than what it was: something is degraded. */
+static bool is_trouble(const struct event *e)
+{
+    static const char *const words[] = {"unhealthy", "out",       "open",   "dead",
+                                        "stuck",     "refused",   "failed", "unresolved",
+                                        "expired",   "unwritable"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcmp(e->to, words[i]) == 0)
+            return true;
+    return false;
+}
+
 static void log_event(const struct event *e)
 {
     char object[2 * sizeof e->object], reason[2 * sizeof e->reason];
-    if (log_level_now < LOG_LEVEL_INFO)
+    enum log_level level = is_trouble(e) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
+    if (log_level_now < level)
         return;
     quote(object, sizeof object, e->object);
     quote(reason, sizeof reason, e->reason);
-    log_info("event=%s object=\"%s\"%s%s%s%s%s%s%s", e->kind, object, e->from[0] ? " from=" : "",
-             e->from, e->to[0] ? " to=" : "", e->to, reason[0] ? " reason=\"" : "", reason,
-             reason[0] ? "\"" : "");
+    log_write(level, "event=%s object=\"%s\"%s%s%s%s%s%s%s", e->kind, object,
+              e->from[0] ? " from=" : "", e->from, e->to[0] ? " to=" : "", e->to,
+              reason[0] ? " reason=\"" : "", reason, reason[0] ? "\"" : "");
 }
 
 /* All of an event but its stamp. */

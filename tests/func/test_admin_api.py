@@ -54,6 +54,24 @@ def test_curl_understands_every_reading_endpoint(started):
         assert isinstance(json.loads(done.stdout), dict), path
 
 
+def test_no_answer_says_a_name_twice(started):
+    """JSON with the same name twice means whatever its reader likes."""
+    b, port, _ = started
+    http.get(port)
+
+    def once(pairs):
+        names = [name for name, _ in pairs]
+        assert len(names) == len(set(names)), (path, names)
+        return dict(pairs)
+
+    for e in b.admin("/lb")["endpoints"]:
+        path = e["path"].replace("{id}", "app:" + b.admin("/lb/backends")["backends"][0]["name"])
+        if e["method"] == "GET" and "{" not in path and path not in ("/", "/metrics"):
+            json.loads(b.request("GET", path).text, object_pairs_hook=once)
+    path = "problem"
+    json.loads(b.request("POST", "/lb/backends/add", "{}").text, object_pairs_hook=once)
+
+
 def test_stats_count_what_happened(started):
     b, port, two = started
     assert sum(traffic(port, two, 10)) == 10

@@ -1,12 +1,17 @@
 """The commands for a running instance: reload, stop, quit, reopen, top, events - also when every process is dead."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pty
+import re
 import select
+import struct
 import shutil
 import subprocess
 import tempfile
+import termios
 from pathlib import Path
 from signal import SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM
 
@@ -196,6 +201,41 @@ def test_top_shows_the_broken_first(pair):
     assert "1 of 2 backends usable" in text
 
 
+def test_top_says_why_a_backend_is_out(pair):
+    one_of, other = (o.address for o in pair.origins)
+    pair.admin(f"/lb/backends/{one_of}/disable", "POST")
+    pair.origins[1].stop()
+    pair.wait_status(other, "unhealthy", 60)
+    lines = one(pair, "top", "--once", "--interval", "50ms").splitlines()
+    for name, why in ((one_of, "in maintenance"), (other, "unhealthy for ")):
+        row = next(i for i, line in enumerate(lines) if line.startswith(f"  {name} "))
+        assert lines[row + 1].strip().startswith(why), lines
+    shown = json.loads(one(pair, "top", "--once", "--json", "--interval", "50ms"))["pools"][0]["backends"]
+    assert {b["name"]: b["why"] for b in shown}[one_of] == "in maintenance"
+
+
+def test_top_shows_processes(pair):
+    http.get(pair.port)
+    shown = json.loads(one(pair, "top", "--once", "--json", "--interval", "50ms"))["processes"]
+    assert [p["name"] for p in shown] == ["worker 0", "worker 1", "health", "admin"]
+    assert {p["name"]: p["pid"] for p in shown} == {n: p for n, p in pair.table.items() if n != "master"}
+    assert all(p["state"] == "ready" for p in shown) and sum(p["total_requests"] for p in shown) == 1
+    text = one(pair, "top", "--once", "--interval", "50ms")
+    assert "worker 1                 ready" in text and "!" not in text
+
+
+@pytest.mark.parametrize("title, said", [("worker 1", "worker 1 (pid {}) has not moved for"), ("master", "the master is stopped")])
+def test_top_shows_who_does_not_move(pair, title, said):
+    pid = pair.pid if title == "master" else pair.table[title]
+    os.kill(pid, SIGSTOP)
+    try:
+        wait_until(lambda: "! " + said.format(pid) in one(pair, "top", "--once", "--interval", "50ms"), 9)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, SIGCONT)
+    wait_until(lambda: "! " not in one(pair, "top", "--once", "--interval", "50ms"), 20)
+
+
 def test_top_json_lines_until_the_instance_ends(pair):
     top = subprocess.Popen([binary(), "top", "--json", "--interval", "50ms", "--pid", str(pair.pid)],
                            stdout=subprocess.PIPE, text=True, env=environment())
@@ -235,6 +275,63 @@ def test_top_on_a_terminal(pair, how):
     read_screen(control, b"\x1b[?1049l")  # the terminal is as before
     assert top.wait(10) == 0
     os.close(control)
+
+
+def on_terminal(b, rows, columns=80, **env):
+    """The first screen of `ballast top` on a terminal of that size."""
+    control, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    top = subprocess.Popen([binary(), "top", "--interval", "50ms", "--pid", str(b.pid)], stdin=terminal, stdout=terminal,
+                           stderr=subprocess.PIPE, env=environment(env))
+    os.close(terminal)
+    try:
+        screen = read_screen(control, b"q quits")
+        os.write(control, b"q")
+        read_screen(control, b"\x1b[?1049l")
+        assert top.wait(10) == 0
+    finally:
+        top.kill()
+        top.wait()
+        os.close(control)
+    return screen.split(b"\x1b[H", 1)[1].split(b"q quits", 1)[0].decode()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 8, 24])
+def test_top_fits_the_screen(pair, rows):
+    assert on_terminal(pair, rows).count("\n") < max(rows, 1)
+
+
+def test_top_shows_pools_in_trouble_first(ballast, origins):
+    """On a small screen, and every other pool still has its line."""
+    good, port = origins(1)[0], free_port()
+    pools = "".join(f'p{i} = {{ backends = [ "{good.address}" ] }}\n' for i in range(9))
+    b = ballast(f"""
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "p0" }} }}
+pools = {{ {pools} z = {{ backends = [ "{good.address}", "127.0.0.1:1" ], health = {{ type = "none" }} }} }}
+""")
+    b.admin("/lb/backends/z:127.0.0.1:1/disable", "POST")
+    lines = one(b, "top", "--once", "--interval", "50ms").splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("pool ")] == ["z", *(f"p{i}" for i in range(9))]
+    screen = on_terminal(b, 20, NO_COLOR="1")
+    assert "1 of 2 backends usable" in screen and "in maintenance" in screen
+    assert screen.count("1 of 1 backends usable") == 9
+
+
+def test_top_without_colours(pair):
+    assert "\x1b[1m" in on_terminal(pair, 24)
+    assert "\x1b[1m" in on_terminal(pair, 24, NO_COLOR="")
+    screen = on_terminal(pair, 24, NO_COLOR="1")
+    assert not re.search(r"\x1b\[[0-9;]*m", screen) and "pool app" in screen
+
+
+def test_top_on_a_dumb_terminal(pair):
+    control, terminal = pty.openpty()
+    done = subprocess.run([binary(), "top", "--interval", "50ms", "--pid", str(pair.pid)], stdin=terminal, stdout=terminal,
+                          stderr=subprocess.PIPE, timeout=30, env=environment({"TERM": "dumb"}))
+    os.close(terminal)
+    screen = read_screen(control, b"worker 1")
+    os.close(control)
+    assert done.returncode == 0 and b"\x1b" not in screen and b"pool app" in screen
 
 
 class Corpse:

@@ -117,7 +117,7 @@ pools = {{ app = {{ backends = ( {group(two[0])}, {group(two[1])} ), health = {{
     b.wait_status(two[1].id, "healthy")
     pool = only_pool(explain(b))
     assert pool["choice"] == two[1].id
-    assert pool["backends"][0]["excluded"].startswith("unhealthy since")
+    assert pool["backends"][0]["excluded"].startswith("unhealthy for ")
 
 
 def test_routes(start, origins):
