@@ -42,6 +42,11 @@ const struct cli_command cli_commands[] = {
      "ballast backend --port N [--host ADDRESS] [--id NAME] [--delay TIME] [--fail-rate F] "
      "[--body-size SIZE]",
      "Serve as a sample backend, to try the balancer with.", command_backend},
+    {"load",
+     "ballast load URL [--requests N] [--concurrency N] [--output FILE] [--method M] [-H 'NAME: "
+     "VALUE']...\n"
+     "       [--close] [--timeout TIME] [--by FIELD]",
+     "Ask for a URL again and again: latencies, statuses, and who answered.", command_load},
     {"demo", "ballast demo", "Start three sample backends, the balancer and its dashboard.", NULL},
     {"advise", "ballast advise [--homogeneous | --uneven] [--sessions] [--long] [--churn]",
      "Recommend a balancing algorithm for your kind of traffic.", command_advise},

@@ -17,6 +17,7 @@ int command_top(int argc, char **argv);
 int command_events(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_backend(int argc, char **argv);
+int command_load(int argc, char **argv);
 int command_advise(int argc, char **argv);
 int command_help(int argc, char **argv);
 

@@ -6,7 +6,7 @@ function __ballast_pids
     end
 end
 
-set -l commands run check show plan reload upgrade stop quit reopen top events explain backend demo advise help
+set -l commands run check show plan reload upgrade stop quit reopen top events explain backend load demo advise help
 complete -c ballast -f
 complete -c ballast -n "not __fish_seen_subcommand_from $commands" -l version -d 'print the version'
 complete -c ballast -l help -d 'explain'
@@ -24,6 +24,7 @@ complete -c ballast -n __fish_use_subcommand -a top -d 'watch pools and backends
 complete -c ballast -n __fish_use_subcommand -a events -d 'print what happened'
 complete -c ballast -n __fish_use_subcommand -a explain -d 'say where a request would go'
 complete -c ballast -n __fish_use_subcommand -a backend -d 'serve as a sample backend'
+complete -c ballast -n __fish_use_subcommand -a load -d 'ask for a URL again and again'
 complete -c ballast -n __fish_use_subcommand -a demo -d 'start sample backends, the balancer and its dashboard'
 complete -c ballast -n __fish_use_subcommand -a advise -d 'recommend a balancing algorithm'
 complete -c ballast -n __fish_use_subcommand -a help -d 'explain a command or a topic'
@@ -55,6 +56,15 @@ complete -c ballast -n '__fish_seen_subcommand_from backend' -l id -x -d 'name i
 complete -c ballast -n '__fish_seen_subcommand_from backend' -l delay -x -a '10ms 100ms 1s' -d 'answer after'
 complete -c ballast -n '__fish_seen_subcommand_from backend' -l fail-rate -x -a '0.1 0.5' -d 'share of requests answered 500'
 complete -c ballast -n '__fish_seen_subcommand_from backend' -l body-size -x -a '1k 64k 1m' -d 'bytes per answer'
+complete -c ballast -n '__fish_seen_subcommand_from load' -l url -x -d 'what to ask for'
+complete -c ballast -n '__fish_seen_subcommand_from load' -s n -l requests -x -d 'how many'
+complete -c ballast -n '__fish_seen_subcommand_from load' -l concurrency -x -d 'how many at a time'
+complete -c ballast -n '__fish_seen_subcommand_from load' -s o -l output -r -F -d 'result as JSON'
+complete -c ballast -n '__fish_seen_subcommand_from load' -s X -l method -x -a 'GET HEAD POST PUT DELETE' -d 'request method'
+complete -c ballast -n '__fish_seen_subcommand_from load' -s H -l header -x -d 'a header field'
+complete -c ballast -n '__fish_seen_subcommand_from load' -l timeout -x -a '1s 5s 30s' -d 'for one answer'
+complete -c ballast -n '__fish_seen_subcommand_from load' -l close -d 'a new connection for each request'
+complete -c ballast -n '__fish_seen_subcommand_from load' -l by -x -d 'field that says who answered'
 complete -c ballast -n '__fish_seen_subcommand_from advise' -l homogeneous -d 'equal backends'
 complete -c ballast -n '__fish_seen_subcommand_from advise' -l uneven -d 'backends of different strength'
 complete -c ballast -n '__fish_seen_subcommand_from advise' -l sessions -d 'clients must keep their backend'

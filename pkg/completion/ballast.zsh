@@ -16,6 +16,7 @@ _ballast_commands() {
     'events:print what happened'
     'explain:say where a request would go'
     'backend:serve as a sample backend'
+    'load:ask for a URL again and again'
     'demo:start sample backends, the balancer and its dashboard'
     'advise:recommend a balancing algorithm'
     'help:explain a command or a topic'
@@ -58,6 +59,10 @@ _ballast() {
     backend) _arguments '--port[port]:port:' '--ports[several ports]:ports:' '--host[address]:address:(127.0.0.1 0.0.0.0)' \
                '--id[name in the answers]:name:' '--delay[answer after]:time:(10ms 100ms 1s)' \
                '--fail-rate[share of requests answered 500]:fraction:(0.1 0.5)' '--body-size[bytes per answer]:size:(1k 64k 1m)' ;;
+    load) _arguments '--url[what to ask for]:url:' {-n,--requests}'[how many]:number:' '--concurrency[how many at a time]:number:' \
+            {-o,--output}'[result as JSON]:file:_files' {-X,--method}'[request method]:method:(GET HEAD POST PUT DELETE)' \
+            '*'{-H,--header}'[a header field]:field:' '--timeout[for one answer]:time:(1s 5s 30s)' \
+            '--close[a new connection for each request]' '--by[field that says who answered]:field:' ':url:' ;;
     advise) _arguments '(--uneven)--homogeneous[equal backends]' '(--homogeneous)--uneven[backends of different strength]' \
               '--sessions[clients must keep their backend]' '--long[long requests]' '--churn[backends come and go]' ;;
     help) _ballast_commands; _values topic options signals exit-status ;;

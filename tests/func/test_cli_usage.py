@@ -13,7 +13,7 @@ GOOD = """
 listeners = { web = { bind = "127.0.0.1:18080", pool = "app" } }
 pools = { app = { backends = [ "127.0.0.1:9001", "127.0.0.1:9002" ] } }
 """
-COMMANDS = ("run", "check", "show", "reload", "stop", "quit", "reopen", "top", "events", "backend", "demo", "advise", "help")
+COMMANDS = ("run", "check", "show", "reload", "stop", "quit", "reopen", "top", "events", "backend", "load", "demo", "advise", "help")
 
 
 @pytest.fixture
