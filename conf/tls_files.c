@@ -125,9 +125,13 @@ void tls_warn_of_times(const struct tls_place *p, const char *setting, const cha
 {
     uint64_t now_s = clock_wall_ms() / 1000;
     struct conf_pos pos = tls_pos(p, setting);
-    if (expires_s < now_s + WARN_S)
+    /* No reason not to start, or not to reload: other names, and clients that pass over it, go on. */
+    if (expires_s <= now_s)
+        log_warning("%s:%u: the certificate %s has expired: clients will refuse it", pos.file,
+                    pos.line, path);
+    else if (expires_s < now_s + WARN_S)
         log_warning("%s:%u: the certificate %s expires in %llu days", pos.file, pos.line, path,
-                    (unsigned long long)(expires_s > now_s ? (expires_s - now_s) / 86400 : 0));
+                    (unsigned long long)((expires_s - now_s) / 86400));
     if (begins_s > now_s)
         log_warning("%s:%u: the certificate %s is not valid yet", pos.file, pos.line, path);
 }
@@ -157,8 +161,6 @@ bool tls_check_pair(const struct tls_place *p, const char *setting, const char *
     bool good = false;
     if (X509_check_private_key(leaf, key) != 1)
         tls_complain(p, setting, "the key does not belong to the certificate \"%.200s\"", path);
-    else if (X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0)
-        tls_complain(p, setting, "the certificate \"%.200s\" has expired", path);
     else if (!usable(chain, key))
         tls_complain(p, setting, "\"%.200s\" cannot be used: %s", path, tls_why());
     else

@@ -35,8 +35,8 @@ struct conf_der tls_read_bytes(const struct tls_place *p, const char *setting, c
 void tls_load_ocsp(const struct tls_place *p, struct conf_certificate *c);
 /* Certificates end to end as DER in the arena. */
 struct conf_der tls_keep_chain(struct walk *w, STACK_OF(X509) * chain);
-/* Complains when key and certificate are not a pair that this OpenSSL would use, or the certificate
- * has expired; warns when it is about to. */
+/* Complains when key and certificate are not a pair that this OpenSSL would use; warns when the
+ * certificate has expired, or is about to. */
 bool tls_check_pair(const struct tls_place *p, const char *setting, const char *path,
                     STACK_OF(X509) * chain, EVP_PKEY *key);
 /* Warns when it is about to expire, or begins later than now (seconds of the epoch). */

@@ -474,10 +474,25 @@ def test_new_certificates_under_load(web, ca):
 
 def test_a_broken_certificate_leaves_the_old_one(web, ca):
     b = web()
-    cert, key = ca.issue("a", ["a.test"], days=-1, begins=-10)
-    assert "has expired" in b.reload_refused(b.text(pairs_text((cert, key))))
+    cert, key = ca.issue("a", ["a.test"])[0], ca.issue("other", ["a.test"])[1]
+    assert "does not belong" in b.reload_refused(b.text(pairs_text((cert, key))))
     with tls.connect(b.port, ca.context()) as s:
         assert s.getpeercert()
+
+
+def test_an_expired_certificate_does_not_stop_the_others(web, ca):
+    """A restart or an unrelated reload the day after must not take all names down."""
+    from lib.ballast import run
+    old, good = ca.issue("old", ["old.test"], days=-1, begins=-10), ca.issue("good", ["good.test"])
+    b = web(pairs_text(good, old))
+    assert "old.crt has expired: clients will refuse it" in b.log() and "level=warning" in b.log()
+    with tls.connect(b.port, ca.context(), "good.test") as s:
+        assert s.getpeercert()
+    with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
+        tls.connect(b.port, ca.context(), "old.test")
+    b.reload(b.text(pairs_text(good, old)) + "\nmax_connections = 1234\n")
+    checked = run("check", "-c", b.conf_path)
+    assert checked.returncode == 0 and "has expired" in checked.stderr
 
 
 def test_a_certificate_about_to_expire_is_said(web, ca):
@@ -507,7 +522,6 @@ def test_bad_settings(check_tls, ca, tmp_path):
     good = ca.issue("a", ["a.test"])
     other = ca.issue("b", ["b.test"])
     locked = ca.issue("c", ["c.test"], passphrase=b"secret")
-    old = ca.issue("d", ["d.test"], days=-1, begins=-5)
     rows = [
         (pairs_text((good[0], other[1])), "", "the key does not belong to the certificate"),
         (pairs_text(("nope.crt", good[1])), "", "cannot read"),
@@ -515,7 +529,6 @@ def test_bad_settings(check_tls, ca, tmp_path):
         (pairs_text((good[1], good[1])), "", "holds no PEM certificate"),
         (pairs_text((good[0], good[0])), "", "holds no PEM private key"),
         (pairs_text(locked), "", "is encrypted"),
-        (pairs_text(old), "", "has expired"),
         (f'( {{ cert = "{good[0]}" }} )', "", "key: is missing"),
         (f'( {{ key = "{good[1]}" }} )', "", "cert: is missing"),
         (f'( {{ pem = "{good[0]}", key = "{good[1]}" }} )', "", "holds certificate and key"),
