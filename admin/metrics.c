@@ -275,7 +275,8 @@ void api_metrics(struct api *a, const struct request *q, struct response *r)
     size_t len_bytes;
     char *text = NULL;
     if (metrics_load(&copy, a->table) == 0) {
-        text = metrics_text(&copy, openmetrics, &len_bytes);
+        if (metrics_load_certificates(&copy, a->conf) == 0)
+            text = metrics_text(&copy, openmetrics, &len_bytes);
         metrics_unload(&copy);
     }
     if (!text)

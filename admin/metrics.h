@@ -7,6 +7,7 @@
 #ifndef BALLAST_ADMIN_METRICS_H
 #define BALLAST_ADMIN_METRICS_H
 
+#include "conf/conf.h"
 #include "shm/entry.h"
 #include "shm/layout.h"
 #include "shm/table.h"
@@ -59,7 +60,19 @@ struct metrics_backend {
     struct metrics_histo histo;
 };
 
-enum metrics_scope { SCOPE_INSTANCE, SCOPE_LISTENER, SCOPE_POOL, SCOPE_BACKEND, SCOPE_COUNT };
+struct metrics_certificate {
+    struct metrics_labels labels;
+    uint64_t expires_s;
+};
+
+enum metrics_scope {
+    SCOPE_INSTANCE,
+    SCOPE_LISTENER,
+    SCOPE_CERTIFICATE,
+    SCOPE_POOL,
+    SCOPE_BACKEND,
+    SCOPE_COUNT
+};
 
 struct metrics_set {
     char *objects;
@@ -72,6 +85,8 @@ struct metrics_copy {
 
 /* 0, or -1 without memory (nothing is kept). */
 int metrics_load(struct metrics_copy *m, const struct table *t) MUST_CHECK;
+/* Adds the certificates of a configuration. 0, or -1 without memory. */
+int metrics_load_certificates(struct metrics_copy *m, const struct conf *conf) MUST_CHECK;
 void metrics_unload(struct metrics_copy *m);
 /* Writes name="value", escaped as both formats want it, after what is there. */
 void metrics_label(struct metrics_labels *l, const char *name, const char *value);

@@ -1,10 +1,12 @@
 """GET /metrics as Prometheus' own parsers read it."""
 
+import time
+
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_classic
 
-from lib import http
+from lib import http, tls
 from lib.net import free_port
 from lib.wait import wait_until
 
@@ -97,3 +99,32 @@ def test_strange_names_stay_one_label(started):
     for accept in ["*/*", OPENMETRICS]:
         found, _ = samples(b, accept)
         assert value(found, "ballast_backend_weight", backend=name) == 1
+
+
+def test_certificates_say_when_they_expire(ballast, origins, tmp_path):
+    ca, one, ports = tls.Authority(tmp_path / "ca"), origins(1), [free_port(), free_port()]
+    soon, later = ca.issue("soon", ["soon.test"], days=3), ca.issue("later", ["later.test"], days=100)
+    long = tmp_path / ("d" * 120) / "it's \"x\".crt"
+    long.parent.mkdir()
+    long.write_bytes(open(soon[0], "rb").read())
+
+    def text(*pairs):
+        certificates = ", ".join(f"""{{ cert = "{str(c).replace('"', chr(92) + '"')}", key = "{k}" }}""" for c, k in pairs)
+        return f"""
+listeners = {{ plain = {{ bind = "127.0.0.1:{ports[0]}", pool = "app" }}
+  safe = {{ bind = "127.0.0.1:{ports[1]}", pool = "app", tls = {{ certificates = ( {certificates} ) }} }} }}
+pools = {{ app = {{ backends = {one.list_text} }} }}
+"""
+
+    def days():
+        found = [f for f in parse_classic(b.request("GET", "/metrics").text)
+                 if f.name == "ballast_certificate_expires_seconds"]
+        return {s.labels["certificate"]: round((s.value - time.time()) / 86400) for f in found for s in f.samples}
+
+    b = ballast(text(soon, later, (str(long), soon[1])))
+    seen = days()
+    assert seen == {soon[0][-90:]: 3, later[0][-90:]: 100, str(long)[-90:]: 3}
+    b.reload(text(later))
+    assert days() == {later[0][-90:]: 100}
+    b.reload(text(later, later))
+    assert days() == {later[0][-90:]: 100}, "one series each"

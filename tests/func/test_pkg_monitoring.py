@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from lib import http
+from lib import http, tls
 from lib.ballast import ROOT
 from lib.net import free_port
 
@@ -56,8 +56,10 @@ def known(tmp_path_factory):
     from lib.origin import Origin
 
     port, origin = free_port(), Origin()
+    cert, key = tls.Authority(tmp_path_factory.mktemp("ca")).issue("a", ["a.test"])
     b = Ballast(tmp_path_factory.mktemp("metrics"), f"""
-listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }}
+  safe = {{ bind = "127.0.0.1:{free_port()}", pool = "app", tls = {{ certificates = ( {{ cert = "{cert}", key = "{key}" }} ) }} }} }}
 pools = {{ app = {{ backends = [ "{origin.address}" ] }} }}
 """)
     try:
