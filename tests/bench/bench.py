@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """ballast side by side with a blind relay (the floor) and with the nginx, HAProxy and h2o of this system.
 
-    tests/bench/bench.py [--build DIR] [--rounds N] [--seconds S] [--scenarios small,close,big,tcp,tls,tlshs,tlsre,h2]
+    tests/bench/bench.py [--build DIR] [--rounds N] [--seconds S] [--scenarios small,close,big,tcp,bulk,tls,tlshs,tlsre,h2]
                          [--proxies ballast,ballast-rules,...,floor,nginx,haproxy,haproxy-splice,h2o] [--json] [--short]
 
 The headline is processor time (user + system, all processes of a proxy) per request: it does not depend on who shares the
@@ -33,6 +33,7 @@ SCENARIOS = {
     "close": ("http", "/", ("Connection: close",), ()),
     "big": ("http", "/big", (), ("haproxy-splice",)),
     "tcp": ("tcp", "/", (), ()),
+    "bulk": ("tcp", "/big", (), ("haproxy-splice",)),
     "tls": ("tls", "/", (), ()),  # TLS 1.3 kept alive
     "tlshs": ("tls", "/", ("Connection: close",), ()),  # a full handshake per request
     "tlsre": ("tls", "/", (), ()),  # a resumed one
