@@ -359,6 +359,7 @@ struct worker {
     uint32_t idle_count[POOL_MAX];
     /* conf_pool.keepalive and keepalive_idle_ms as of the last connection put back */
     uint32_t idle_keep[POOL_MAX], idle_ms[POOL_MAX];
+    uint32_t idle_seen; /* header.membership as of the last look for those whose backend is gone */
     uint64_t random[2]; /* xorshift128+ state: request ids, draws of algorithms */
 };
 

@@ -73,10 +73,16 @@ struct upstream *upool_take(struct worker *w, uint32_t entry, uint32_t incarnati
     return NULL;
 }
 
+static bool gone(const struct upstream *u)
+{
+    const struct entry *e = entry_at(u->worker->table, u->entry);
+    return word_get(&e->state) != ROW_LIVE || word_get(&e->incarnation) != u->incarnation;
+}
+
 void upool_put(struct upstream *u, const struct conf_pool *p)
 {
     struct worker *w = u->worker;
-    if (p->keepalive == 0 || w->draining) {
+    if (p->keepalive == 0 || w->draining || gone(u)) {
         upstream_close(u);
         return;
     }
@@ -87,13 +93,8 @@ void upool_put(struct upstream *u, const struct conf_pool *p)
     link_idle(u);
 }
 
-static bool gone(const struct upstream *u)
-{
-    const struct entry *e = entry_at(u->worker->table, u->entry);
-    return word_get(&e->state) != ROW_LIVE || word_get(&e->incarnation) != u->incarnation;
-}
-
-static void sweep_pool(struct worker *w, uint32_t pool_row, uint64_t most_us)
+/* Oldest first: behind the first that stays only those can go whose backend is gone. */
+static void sweep_pool(struct worker *w, uint32_t pool_row, uint64_t most_us, bool all)
 {
     uint64_t idle_us = (uint64_t)w->idle_ms[pool_row] * 1000;
     if (idle_us > most_us)
@@ -102,8 +103,10 @@ static void sweep_pool(struct worker *w, uint32_t pool_row, uint64_t most_us)
         next = u->pool_next;
         uint64_t idle = w->now_us - u->idle_since_us;
         bool excess = w->idle_count[pool_row] > w->idle_keep[pool_row] && idle >= UPOOL_EXCESS_US;
-        if (excess || idle >= idle_us || gone(u))
+        if (excess || idle >= idle_us || (all && gone(u)))
             upool_drop(u);
+        else if (!all)
+            return;
     }
 }
 
@@ -111,9 +114,12 @@ static void sweep_pool(struct worker *w, uint32_t pool_row, uint64_t most_us)
 static void sweep_all(struct worker *w, uint64_t most_us)
 {
     uint32_t pools = word_get(&w->table->header->pools_high);
+    uint32_t membership = word_get(&w->table->header->membership);
+    bool all = membership != w->idle_seen;
+    w->idle_seen = membership;
     for (uint32_t i = 0; i < pools; i++)
         if (w->idle_count[i])
-            sweep_pool(w, i, most_us);
+            sweep_pool(w, i, most_us, all);
 }
 
 bool upool_drop_oldest(struct worker *w)
