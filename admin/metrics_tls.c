@@ -38,9 +38,9 @@ static void load_listener(struct metrics_set *s, const struct conf_listener *l,
     qsort(sorted, count, sizeof(const struct conf_certificate *), by_path);
     for (uint32_t i = 0; i < count; i++)
         if (i == 0 || strcmp(path_of(sorted[i]), path_of(sorted[i - 1])) != 0)
-            load_one((struct metrics_certificate *)(void *)(s->objects +
-                                                            s->stride_bytes * s->count++),
-                     l->name, sorted[i]);
+            load_one(
+                (struct metrics_certificate *)(void *)(s->objects + s->stride_bytes * s->count++),
+                l->name, sorted[i]);
 }
 
 int metrics_load_certificates(struct metrics_copy *m, const struct conf *conf)

@@ -50,8 +50,8 @@ const struct cli_command cli_commands[] = {
     {"demo", "ballast demo", "Start three sample backends, the balancer and its dashboard.", NULL},
     {"advise", "ballast advise [--homogeneous | --uneven] [--sessions] [--long] [--churn]",
      "Recommend a balancing algorithm for your kind of traffic.", command_advise},
-    {"help", "ballast help [COMMAND | TOPIC]", "Explain a command or a topic (options, signals).",
-     command_help},
+    {"help", "ballast help [COMMAND | TOPIC | SETTING]",
+     "Explain a command, a topic (options, signals) or a setting.", command_help},
     {NULL, NULL, NULL, NULL},
 };
 

@@ -65,7 +65,21 @@ static void print_overview(void)
     fputs("\ntopics for `ballast help TOPIC`:\n", stdout);
     for (size_t i = 0; i < ARRAY_LEN(topics); i++)
         printf("  %-12s %s\n", topics[i].name, topics[i].help);
+    fputs(
+        "\n`ballast help SETTING` explains a setting, such as weight, health.interval or a whole\n"
+        "group: health.\n",
+        stdout);
     printf("\nThe configuration file is %s unless -c says otherwise.\n", CLI_CONF_DEFAULT);
+}
+
+static bool print_setting(const char *name)
+{
+    char *text = conf_help_text(name);
+
+    if (text)
+        fputs(text, stdout);
+    free(text);
+    return text != NULL;
 }
 
 /* False when nothing is known by this name. */
@@ -81,7 +95,7 @@ static bool print_named(const char *name)
             topics[i].print();
             return true;
         }
-    return false;
+    return print_setting(name);
 }
 
 static const char *nearest_name(const char *name)
@@ -93,6 +107,7 @@ static const char *nearest_name(const char *name)
         suggest_offer(&s, c->name);
     for (size_t i = 0; i < ARRAY_LEN(topics); i++)
         suggest_offer(&s, topics[i].name);
+    conf_help_suggest(&s);
     return s.best;
 }
 

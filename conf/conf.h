@@ -375,6 +375,11 @@ char *conf_dump_text(const struct conf *c) MUST_CHECK;
 char *conf_dump_json(const struct conf *c) MUST_CHECK;
 /* Markdown tables of all options (docs/configuration.md is generated from it). malloc'd. */
 char *conf_dump_options_markdown(void) MUST_CHECK;
+/* The settings of this name for a terminal: "weight", "health.interval", a whole group ("health"),
+ * or what another product calls it ("maxconn"). malloc'd; NULL: there is none. */
+char *conf_help_text(const char *name) MUST_CHECK;
+struct suggest;
+void conf_help_suggest(struct suggest *s); /* offers the names of all settings */
 
 /* The listener that a bind id belongs to, or NULL. */
 static inline const struct conf_listener *conf_listener_of_bind(const struct conf *c, uint32_t id)

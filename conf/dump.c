@@ -56,7 +56,7 @@ static void write_names(struct out *o, const char *const *names)
         out_text(o, "%s`%s`", i ? ", " : "", names[i]);
 }
 
-static void write_type(struct out *o, const struct conf_row *row)
+void dump_row_type(struct out *o, const struct conf_row *row)
 {
     if (row->names)
         write_names(o, row->names);
@@ -64,7 +64,7 @@ static void write_type(struct out *o, const struct conf_row *row)
         out_text(o, "%s", conf_types[row->type].doc ? conf_types[row->type].doc : "group");
 }
 
-static void write_default(struct out *o, const struct conf_row *row)
+void dump_row_default(struct out *o, const struct conf_row *row)
 {
     enum node_kind literal = conf_types[row->type].literal;
     if (row->flags & CONF_REQUIRED)
@@ -81,7 +81,7 @@ static void write_default(struct out *o, const struct conf_row *row)
         out_text(o, literal == NODE_STRING ? "`\"%s\"`" : "`%s`", row->fallback);
 }
 
-static void write_bounds(struct out *o, const struct conf_row *row)
+void dump_row_bounds(struct out *o, const struct conf_row *row)
 {
     char low[UNITS_STRLEN], high[UNITS_STRLEN];
     enum units_kind kind = row->type == CONF_T_SIZE ? UNITS_SIZE : UNITS_DURATION;
@@ -94,7 +94,7 @@ static void write_bounds(struct out *o, const struct conf_row *row)
         out_text(o, " ");
 }
 
-static void write_help(struct out *o, const struct conf_row *row)
+void dump_row_help(struct out *o, const struct conf_row *row)
 {
     if (row->help)
         out_text(o, "%s", row->help);
@@ -135,13 +135,13 @@ static void write_section(struct out *o, const struct conf_section *section)
         if (row->type == CONF_T_LATER)
             continue;
         out_text(o, "| `%s` | ", row->name);
-        write_type(o, row);
+        dump_row_type(o, row);
         out_text(o, " | ");
-        write_default(o, row);
+        dump_row_default(o, row);
         out_text(o, " | ");
-        write_bounds(o, row);
+        dump_row_bounds(o, row);
         out_text(o, " | ");
-        write_help(o, row);
+        dump_row_help(o, row);
         out_text(o, " |\n");
     }
     write_later(o, section);

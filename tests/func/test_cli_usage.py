@@ -69,6 +69,10 @@ def test_topics(topic, word):
     (["xyzzy"], "unknown command `xyzzy`"),
     (["help", "optoins"], "did you mean `options`?"),
     (["help", "xyzzy"], "nothing is known of `xyzzy`"),
+    (["help", "wieght"], "did you mean `weight`?"),
+    (["help", ""], "nothing is known"),
+    (["help", "*"], "nothing is known"),
+    (["help", "."], "nothing is known"),
     (["top", "--jsno"], "did you mean `--json`?"),
     (["check", "-q"], "unknown option `-q`"),
     (["check", "--config"], "wants a value"),
@@ -90,6 +94,28 @@ def test_wrong_usage(words, hint):
     assert done.returncode == 2, done.stderr
     assert hint in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name, words, never", [
+    ("weight", ["pools.*.backends.weight", "default 1", "0 to 256", "listeners.*.routes.split.weight"], ["pools.*.health"]),
+    ("health.interval", ["pools.*.health.interval", 'default "10s"'], ["timeout", "weight"]),
+    ("pools.health.interval", ["pools.*.health.interval"], ["timeout"]),
+    ("circuit_breaker", ["pools.*.circuit_breaker.failure_threshold", "default 5", "success_threshold"], ["health"]),
+    ("drain_timeout", ["drain_timeout", 'default "30s"'], ["connect"]),
+    ("maxconn", ["max_connections"], ["weight"])])
+def test_settings_are_explained(name, words, never):
+    done = run("help", name)
+    assert done.returncode == 0
+    titles = "\n".join(line for line in done.stdout.splitlines() if line and line[0] != " ")
+    assert all(word in done.stdout for word in words) and not any(word in titles for word in never), done.stdout
+    assert all(len(line) <= 78 for line in done.stdout.splitlines() if line.startswith(" ")) and "`" not in done.stdout
+
+
+def test_every_setting_of_the_page_is_explained():
+    page = run("help", "options").stdout
+    for name in {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}:
+        done = run("help", name)
+        assert done.returncode == 0 and name in done.stdout, name
 
 
 def test_check_says_ok(conf):
