@@ -35,7 +35,7 @@ LDLIBS += -lev -lconfig -ljansson -lnghttp2 -lpcre2-8 -lcares -lcrypt -luring -l
 
 # ---- the program -------------------------------------------------------------------------------------------------
 # Layers, lowest first. A folder becomes one static library; a program links the libraries from its own layer down.
-LAYERS := base shm conf proc worker health admin cli master client
+LAYERS := base shm conf proc worker health admin broker cli master client
 source_of  = $(filter-out client/example.c,$(wildcard $(1)/*.c $(1)/*/*.c $(1)/*.S))
 objects_of = $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(call source_of,$(1)))))
 OBJECTS   := $(foreach layer,$(LAYERS),$(call objects_of,$(layer)))
@@ -48,11 +48,12 @@ BELOW_proc   := proc $(BELOW_conf)
 BELOW_worker := worker $(BELOW_proc)
 BELOW_health := health $(BELOW_proc)
 BELOW_admin  := admin $(BELOW_proc)
+BELOW_broker := broker $(BELOW_proc)
 # cli sees the algorithms in worker/lb, for `ballast explain`
 BELOW_cli    := cli worker $(BELOW_proc)
 # the client library: not part of the program, only what it asks
 BELOW_client := client worker shm base
-BELOW_master := master cli admin health worker $(BELOW_proc)
+BELOW_master := master cli admin broker health worker $(BELOW_proc)
 libraries_of = $(patsubst %,$(BUILD)/lib%.a,$(BELOW_$(1)))
 
 .PHONY: all
@@ -200,6 +201,7 @@ install-client: all
 	install -m 644 $(BUILD)/libballast-client.a $(DESTDIR)$(CLIENTDIR)/libballast-client.a
 	@install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(SHAREDIR)/ballast
 	install -m 644 client/ballast_client.h $(DESTDIR)$(INCLUDEDIR)/ballast_client.h
+	$(call put,644,pkg/man/ballast_client.3,$(SHAREDIR)/man/man3,ballast_client.3)
 	install -m 644 client/ballast_client.py $(DESTDIR)$(SHAREDIR)/ballast/ballast_client.py
 	sed 's|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@LIBDIR@|$(CLIENTDIR)|; s|@VERSION@|$(VERSION)|' client/ballast-client.pc.in \
 		> $(DESTDIR)$(CLIENTDIR)/pkgconfig/ballast-client.pc

@@ -48,10 +48,11 @@ struct ballast_options {
                                     until one does */
     unsigned char
         keep_when_stale; /* 1: go on choosing by the last known state instead of BALLAST_FALLBACK */
+    unsigned char uncounted; /* 1: never take a lease: choose only, in nobody's counts */
 };
 #define BALLAST_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(struct ballast_options), NULL, 0, 0, 0, (uid_t)-1, 0, 0                             \
+        sizeof(struct ballast_options), NULL, 0, 0, 0, (uid_t)-1, 0, 0, 0                          \
     }
 
 struct ballast_client;
@@ -96,6 +97,7 @@ struct ballast_pick {
         uint64_t key;
         uint32_t epoch, pool, is_out, tried_count;
         uint32_t tried[BALLAST_TRIED_MAX];
+        uint32_t lease, ticket;
     } private_;
 };
 

@@ -37,7 +37,8 @@ class _Options(ctypes.Structure):
 
 class _Private(ctypes.Structure):
     _fields_ = [("key", ctypes.c_uint64), ("epoch", ctypes.c_uint32), ("pool", ctypes.c_uint32),
-                ("is_out", ctypes.c_uint32), ("tried_count", ctypes.c_uint32), ("tried", ctypes.c_uint32 * 16)]
+                ("is_out", ctypes.c_uint32), ("tried_count", ctypes.c_uint32), ("tried", ctypes.c_uint32 * 16),
+                ("lease", ctypes.c_uint32), ("ticket", ctypes.c_uint32)]
 
 
 class _Storage(ctypes.Union):

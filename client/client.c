@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "client/born.h"
+#include "client/lease.h"
 
 #define STALE_MS        3000u
 #define STALE_MIN_MS    1000u /* processes show that they live twice a second */
@@ -27,8 +28,10 @@ uint64_t client_random(struct ballast_client *c)
 
 static void leave_table(struct ballast_client *c)
 {
-    if (c->table.base)
+    if (c->table.base) {
+        lease_leave(c);
         table_close(&c->table);
+    }
     c->table = (struct table){.fd = -1};
 }
 
@@ -104,6 +107,7 @@ static void renew_lock(struct ballast_client *c)
 static void be_born(struct ballast_client *c)
 {
     bool whole = pthread_mutex_trylock(&c->lock) == 0;
+    lease_forget(c);
     if (!whole) {
         c->table = (struct table){.fd = -1};
         memset(c->buckets, 0, sizeof c->buckets);
@@ -180,6 +184,7 @@ static int read_options(struct ballast_client *c, const struct ballast_options *
     c->fail_timeout_us = (uint64_t)or_default(o->fail_timeout_ms, FAIL_TIMEOUT_MS) * US_PER_MS;
     c->max_fails = or_default(o->max_fails, MAX_FAILS);
     c->keep_when_stale = o->keep_when_stale;
+    c->uncounted = o->uncounted;
     c->wish.owner = o->owner;
     return 0;
 }
@@ -195,7 +200,8 @@ static struct ballast_client *new_client(char *why, size_t why_cap)
         return NULL;
     }
     renew_lock(c);
-    c->table.fd = -1;
+    c->table.fd = c->lease.fd = -1;
+    c->lease.row = INDEX_NONE;
     c->epoch = 1; /* a pick that is nobody's has 0 */
     c->draws = hash_key_random().k0;
     return c;

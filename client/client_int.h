@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include "client/ballast_client.h"
+#include "shm/purse.h"
 #include "worker/lb/own.h"
 
 #define POOL_BUCKETS 64u
@@ -24,6 +25,18 @@ struct client_pool {
     uint32_t everybody_cap;
 };
 
+/* lease.c */
+struct client_lease {
+    int fd; /* -1: the broker does not know us, or not yet again */
+    uint32_t row, seq;
+    uint32_t broker; /* its pid */
+    uint32_t number; /* which lease it is, of those this client has had; picks of another have no
+                        place in it */
+    uint64_t id;     /* tells it from others of this process */
+    uint64_t retry_us;
+    struct purse *purse; /* NULL: none */
+};
+
 struct ballast_client {
     pthread_mutex_t lock;
     atom32 *born; /* client/born.h */
@@ -32,9 +45,12 @@ struct ballast_client {
     uint64_t stale_us, fail_timeout_us;
     uint32_t max_fails;
     bool keep_when_stale;
+    bool uncounted;           /* takes no part in leases */
     struct net_addr fallback; /* len_bytes 0: none */
     struct table table;       /* base NULL: none is followed */
     bool fresh;
+    struct client_lease lease;
+    enum ballast_result refusal; /* of the broker, during a pick; BALLAST_OK: none */
     uint32_t epoch; /* grows with each table, and in a child: picks of before are not of this one */
     uint64_t look_us, search_us; /* when to look at the heartbeat, for another table, next */
     uint64_t draws;              /* state of the random numbers */

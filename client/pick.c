@@ -1,13 +1,14 @@
 /*
- * client/pick.c: the pick, as worker/pick.c makes it, without places to reserve: a backend's limit
- * is compared with what the table shows and this client has in flight. See client/ballast_client.h.
+ * client/pick.c: the pick, as worker/pick.c makes it. A place is reserved by a lease where the
+ * instance gives them (client/lease.h); else a backend's limit is compared with what the table
+ * shows and this client has in flight. See client/ballast_client.h.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/key.h"
-#include "client/client_int.h"
+#include "client/lease.h"
 #include "shm/breaker.h"
 #include "shm/latency.h"
 
@@ -52,21 +53,52 @@ static bool has_room(const struct lb_view *v, uint32_t entry)
     return limit == 0 || lb_inflight(v, entry) < limit;
 }
 
+static bool is_probe(const struct lb_view *v, uint32_t entry)
+{
+    return UNLIKELY(breaker_state(entry_at(v->table, entry)) != BREAKER_CLOSED);
+}
+
 /* A breaker that is not closed lets probes through. Their tickets are the workers': one request of
  * ours at a time. */
 static bool breaker_lets(const struct lb_view *v, uint32_t entry)
 {
-    return LIKELY(breaker_state(entry_at(v->table, entry)) == BREAKER_CLOSED) ||
-           lb_own_row(v, entry)->inflight == 0;
+    return !is_probe(v, entry) || lb_own_row(v, entry)->inflight == 0;
 }
 
-static bool take(struct client_pool *p, uint32_t entry, struct ballast_pick *out)
+/* By the lease. What the broker says of more than this backend ends the search. */
+static bool borrow(struct ballast_client *c, const struct lb_view *v, uint32_t entry,
+                   uint32_t incarnation, struct ballast_pick *out)
+{
+    bool probe = is_probe(v, entry);
+    switch (lease_take(c, entry, incarnation, probe, &out->private_.ticket)) {
+    case LEASE_TAKEN: out->private_.lease = c->lease.number; return true;
+    case LEASE_POOL_FULL: c->refusal = BALLAST_FULL; break;
+    case LEASE_LOST: c->refusal = BALLAST_FALLBACK; break;
+    case LEASE_FULL:
+    case LEASE_REFUSED: break;
+    }
+    return false;
+}
+
+static bool reserve(struct ballast_client *c, const struct lb_view *v, uint32_t entry,
+                    uint32_t incarnation, struct ballast_pick *out)
+{
+    out->private_.lease = out->private_.ticket = 0;
+    if (lb_own_row(v, entry)->incarnation != incarnation)
+        return false;
+    return lease_wanted(c) ? borrow(c, v, entry, incarnation, out) : breaker_lets(v, entry);
+}
+
+static bool take(struct ballast_client *c, struct client_pool *p, uint32_t entry,
+                 struct ballast_pick *out)
 {
     const struct lb_view *v = &p->view;
     struct entry_copy copy;
-    if (entry >= ENTRY_MAX || !has_room(v, entry) || !breaker_lets(v, entry) ||
-        !entry_copy(v->table, entry, v->pool, &copy) || !lb_own_take(v, entry, copy.incarnation))
+    if (entry >= ENTRY_MAX || c->refusal != BALLAST_OK || !has_room(v, entry) ||
+        !entry_copy(v->table, entry, v->pool, &copy) ||
+        !reserve(c, v, entry, copy.incarnation, out))
         return false;
+    lb_own_take(v, entry);
     memcpy(&out->address, &copy.addr.u, copy.addr.len_bytes);
     out->address_len = copy.addr.len_bytes;
     memcpy(out->backend, copy.name, sizeof out->backend);
@@ -79,25 +111,27 @@ static bool take(struct client_pool *p, uint32_t entry, struct ballast_pick *out
 /* ---- among all ---- */
 
 /* More members than `tried` holds said no: look at every one. */
-static bool scan(struct client_pool *p, const struct lb_request *r, struct ballast_pick *out)
+static bool scan(struct ballast_client *c, struct client_pool *p, const struct lb_request *r,
+                 struct ballast_pick *out)
 {
     const struct lb_view *v = &p->view;
     for (uint32_t m = 0; m < v->count; m++)
         if (!lb_tried(r, v->members[m].entry) && lb_has_room(v, r, v->members[m].entry, 1) &&
-            take(p, v->members[m].entry, out))
+            take(c, p, v->members[m].entry, out))
             return true;
     return false;
 }
 
-static bool choose(struct client_pool *p, struct lb_request *r, struct ballast_pick *out)
+static bool choose(struct ballast_client *c, struct client_pool *p, struct lb_request *r,
+                   struct ballast_pick *out)
 {
     uint32_t failed = r->tried_count, entry;
     bool taken = false;
-    while (p->view.count && !taken &&
+    while (p->view.count && !taken && c->refusal == BALLAST_OK &&
            (entry = p->view.algorithm->select(&p->view, r)) != INDEX_NONE) {
-        taken = take(p, entry, out);
+        taken = take(c, p, entry, out);
         if (!taken && r->tried_count == LB_TRIED_MAX) {
-            taken = scan(p, r, out);
+            taken = scan(c, p, r, out);
             break;
         }
         if (!taken)
@@ -107,12 +141,13 @@ static bool choose(struct client_pool *p, struct lb_request *r, struct ballast_p
     return taken;
 }
 
-static bool choose_beyond(struct client_pool *p, struct lb_request *r, struct ballast_pick *out)
+static bool choose_beyond(struct ballast_client *c, struct client_pool *p, struct lb_request *r,
+                          struct ballast_pick *out)
 {
     if (word_get(&pool_at(p->view.table, p->view.pool)->max_load_milli) == 0)
         return false;
     r->unbounded = true;
-    return choose(p, r, out);
+    return choose(c, p, r, out);
 }
 
 /* Without memory for all, as many as there is room for. */
@@ -134,8 +169,8 @@ static uint32_t read_everybody(struct client_pool *p)
 }
 
 /* Nobody is usable, and the pool asks them all the same: the next one that nobody turned off. */
-static bool choose_anyone(struct client_pool *p, const struct lb_request *r,
-                          struct ballast_pick *out)
+static bool choose_anyone(struct ballast_client *c, struct client_pool *p,
+                          const struct lb_request *r, struct ballast_pick *out)
 {
     const struct table *t = p->view.table;
     if (p->view.count || !word_get(&pool_at(t, p->view.pool)->all_down_try))
@@ -146,7 +181,7 @@ static bool choose_anyone(struct client_pool *p, const struct lb_request *r,
         uint32_t entry = p->everybody[(start + i) % count];
         const struct entry *e = entry_at(t, entry);
         bool on = word_get(&e->mode) == MODE_ENABLED && entry_weight(e) > 0;
-        if (on && !lb_tried(r, entry) && take(p, entry, out))
+        if (on && !lb_tried(r, entry) && take(c, p, entry, out))
             return true;
     }
     return false;
@@ -174,10 +209,13 @@ static enum ballast_result choose_from(struct ballast_client *c, struct client_p
                            .random = client_random(c),
                            .tried_count = out->private_.tried_count};
     memcpy(r.tried, out->private_.tried, sizeof r.tried);
-    if (pool_is_full(&p->view))
+    c->refusal = BALLAST_OK;
+    if (!lease_wanted(c) && pool_is_full(&p->view))
         return p->view.count ? BALLAST_FULL : BALLAST_NONE;
-    if (!choose(p, &r, out) && !choose_beyond(p, &r, out) && !choose_anyone(p, &r, out))
-        return any_left(&p->view, &r) ? BALLAST_FULL : BALLAST_NONE;
+    if (!choose(c, p, &r, out) && !choose_beyond(c, p, &r, out) && !choose_anyone(c, p, &r, out))
+        return c->refusal != BALLAST_OK ? c->refusal
+               : any_left(&p->view, &r) ? BALLAST_FULL
+                                        : BALLAST_NONE;
     out->private_.epoch = c->epoch;
     out->private_.pool = p->number;
     out->private_.is_out = 1;
@@ -255,6 +293,21 @@ static void note(struct ballast_client *c, struct client_pool *p, struct lb_own_
     }
 }
 
+static void give_back(struct ballast_client *c, const struct ballast_pick *pick,
+                      enum ballast_outcome outcome, uint64_t latency_us)
+{
+    static const uint32_t outcomes[] = {[BALLAST_SUCCESS] = PURSE_SUCCESS,
+                                        [BALLAST_FAILURE] = PURSE_FAILURE,
+                                        [BALLAST_ABANDONED] = PURSE_ABANDONED};
+    const struct purse_record record = {
+        .entry = pick->slot,
+        .incarnation = pick->generation,
+        .outcome = (size_t)outcome < ARRAY_LEN(outcomes) ? outcomes[outcome] : PURSE_ABANDONED,
+        .ticket = pick->private_.ticket,
+        .latency_us = latency_us};
+    lease_done(c, &record);
+}
+
 static void report(struct ballast_client *c, const struct ballast_pick *pick,
                    enum ballast_outcome outcome, uint64_t latency_us)
 {
@@ -262,6 +315,8 @@ static void report(struct ballast_client *c, const struct ballast_pick *pick,
     struct lb_own_row *row = &c->rows[pick->slot];
     if (p->own.inflight)
         p->own.inflight--;
+    if (pick->private_.lease && pick->private_.lease == c->lease.number)
+        give_back(c, pick, outcome, latency_us);
     if (row->incarnation != pick->generation) /* another backend has the slot by now */
         return;
     if (row->inflight)

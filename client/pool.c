@@ -22,7 +22,7 @@ void pools_forget(struct ballast_client *c)
 {
     for (uint32_t i = 0; i < c->pool_count; i++) {
         drop_view(c->pools[i]);
-        c->pools[i]->own = (struct lb_own){.rows = c->rows};
+        c->pools[i]->own = (struct lb_own){.rows = c->rows, .purse = &c->lease.purse};
     }
 }
 
@@ -48,7 +48,7 @@ static struct client_pool *add(struct ballast_client *c, const char *name)
     struct client_pool **bucket = bucket_of(c, name);
     memcpy(p->name, name, strlen(name) + 1);
     p->row = INDEX_NONE;
-    p->own.rows = c->rows;
+    p->own = (struct lb_own){.rows = c->rows, .purse = &c->lease.purse};
     p->number = c->pool_count;
     p->next = *bucket;
     *bucket = p;

@@ -296,9 +296,12 @@ struct conf {
     uint32_t workers;    /* resolved: at least 1 */
     bool workers_auto;
     const char *user; /* exists, when this is root; "nobody" where the default "ballast" does not */
-    const char *table_group; /* exists; "": none */
-    const char *pid_file;    /* absolute; "": none */
-    const char *state_file;  /* absolute; "": none */
+    const char *table_group;           /* exists; "": none */
+    uint32_t client_leases;            /* 0: none, no broker runs */
+    uint32_t client_lease_connections; /* of each */
+    bool client_reports;
+    const char *pid_file;   /* absolute; "": none */
+    const char *state_file; /* absolute; "": none */
     uint32_t max_connections;
     uint32_t drain_timeout_ms;
     struct conf_text *resolvers; /* name servers, "10.0.0.1:53"; none: those of /etc/resolv.conf */

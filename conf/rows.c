@@ -69,6 +69,30 @@ static const struct conf_row top_rows[] = {
              "library, and `ballast top` and `ballast events` without being the user who started "
              "it. They can read all of it, what the cache holds too; nobody else can write it. "
              "Empty: only the user who started it, and root"},
+    {.name = "client_leases",
+     .type = CONF_T_NUMBER,
+     FIELD(struct conf, client_leases),
+     .fallback = "0",
+     .max = GRANT_MAX,
+     .also = "leases client_lease",
+     .help = "Programs with the client library (members of `table_group`, and the user who started "
+             "it) that can take part in the exact counts: so many leases are given out, one to "
+             "each client. 0: the library only reads the table, and its requests are in no count"},
+    {.name = "client_lease_connections",
+     .type = CONF_T_NUMBER,
+     FIELD(struct conf, client_lease_connections),
+     .fallback = "1000",
+     .min = 1,
+     .max = 1000000,
+     .help =
+         "Most requests that one client may have in flight by its lease: what one that errs, or "
+         "lies, can keep from others"},
+    {.name = "client_reports",
+     .type = CONF_T_BOOL,
+     FIELD(struct conf, client_reports),
+     .fallback = "true",
+     .help = "Failures that clients report count for passive health and circuit breakers, as those "
+             "that workers meet. With `false` they are only counted"},
     {.name = "pid_file",
      .type = CONF_T_PATH,
      FIELD(struct conf, pid_file),

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "master/lease_socket.h"
 #include "master/listen_open.h"
 
 #define BACKLOG 4096
@@ -271,6 +272,8 @@ uint32_t listen_of(const struct master *m, const struct process *p, const struct
 {
     if (p->role->slot_role == SLOT_ADMIN)
         return collect(m, p, conf->admin.binds, conf->admin.bind_count, fresh, out);
+    if (p->role->slot_role == SLOT_BROKER)
+        return lease_socket_of(m, fresh, out);
     uint32_t n = 0;
     for (uint32_t i = 0; p->role->slot_role == SLOT_WORKER && i < conf->listener_count; i++)
         n += collect(m, p, conf->listeners[i].binds, conf->listeners[i].bind_count, fresh, out + n);

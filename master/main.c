@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "admin/admin.h"
+#include "broker/broker.h"
 #include "cli/cli.h"
 #include "health/health.h"
 #include "master/master.h"
@@ -14,7 +15,7 @@
 #include "worker/worker.h"
 
 static const struct master_roles roles = {
-    .worker = &worker_role, .health = &health_role, .admin = &admin_role};
+    .worker = &worker_role, .health = &health_role, .admin = &admin_role, .broker = &broker_role};
 
 /* Nobody named a file, and there is none where one is looked for. */
 static bool is_first_contact(const char *conf_path)

@@ -16,6 +16,7 @@
 #include "master/effective.h"
 #include "master/generation.h"
 #include "master/history.h"
+#include "master/lease_socket.h"
 #include "master/limits.h"
 #include "master/listen.h"
 #include "master/logs.h"
@@ -222,7 +223,8 @@ static int start(struct master *m)
     if (open_log(m) == -1 || lock_pid_file(m) == -1 || choose_user(m) == -1)
         return -1;
     limits_raise_descriptors(m->current->conf);
-    if (make_table(m) == -1 || with_errors(m, prepare) == -1 || make_loop(m) == -1)
+    if (make_table(m) == -1 || lease_socket_open(m) == -1 || with_errors(m, prepare) == -1 ||
+        make_loop(m) == -1)
         return -1;
     notify_init(m);
     tickets_start(m);
@@ -248,6 +250,7 @@ static void finish(struct master *m)
         ev_loop_destroy(m->loop);
     }
     listen_close_all(m);
+    lease_socket_close(m);
     access_logs_close(m);
     if (m->effective_fd > 0)
         (void)close(m->effective_fd);
@@ -278,7 +281,8 @@ static struct master *new_master(const struct master_options *o, const struct ma
     MAGIC_SET(m, MASTER_MAGIC);
     m->options = o;
     m->roles = roles;
-    m->signal_fd = m->pid_fd = m->daemon_fd = m->effective_fd = m->notify.fd = m->program_fd = -1;
+    m->signal_fd = m->pid_fd = m->daemon_fd = m->effective_fd = m->notify.fd = m->program_fd =
+        m->lease_fd = -1;
     return m;
 }
 

@@ -17,7 +17,9 @@ struct master_options {
 
 /* Roles by kind; the master knows roles only through this table. */
 struct master_roles {
-    const struct role *worker, *health, *admin, *sample; /* sample: NULL unless demo */
+    const struct role *worker, *health, *admin;
+    const struct role *broker; /* NULL: leases are never given */
+    const struct role *sample; /* NULL unless demo */
     uint32_t sample_count;
 };
 

@@ -47,6 +47,8 @@ void processes_init(struct master *m)
     processes_place_workers(m, 0);
     place(m, m->roles->health, SLOT_HEALTH_INDEX, 0);
     place(m, m->roles->admin, SLOT_ADMIN_INDEX, 0);
+    if (m->roles->broker != NULL)
+        place(m, m->roles->broker, SLOT_BROKER_INDEX, 0);
     for (uint32_t i = 0; m->roles->sample != NULL && i < m->roles->sample_count; i++)
         place(m, m->roles->sample, SLOT_ADMIN_INDEX + 1 + i, i);
 }
@@ -60,6 +62,8 @@ bool process_wanted(const struct process *p)
         return p->index < conf->workers;
     if (p->role->slot_role == SLOT_ADMIN)
         return !conf->admin.off && conf->admin.bind_count > 0;
+    if (p->role->slot_role == SLOT_BROKER)
+        return conf->client_leases > 0;
     return true;
 }
 

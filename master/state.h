@@ -228,6 +228,7 @@ struct master {
     char program[4096]; /* path of this program; "": unknown */
     int program_fd;
     int signal_fd, pid_fd, daemon_fd, effective_fd;
+    int lease_fd; /* lease_socket.c; -1: none */
     struct access_sink sinks[CHILD_LOGS_MAX];
     char *pid_path; /* NULL: none written */
     ev_io signal_io;

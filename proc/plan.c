@@ -199,6 +199,12 @@ static void refuse(struct plan *p, struct arena *arena, const char *what, const 
             arena, "changing %s from \"%s\" to \"%s\" needs a restart", what, before, now);
 }
 
+/* How many there are may change, not whether there is a broker. */
+static const char *leases(const struct conf *c)
+{
+    return c->client_leases ? "some" : "none";
+}
+
 struct plan plan_make(const struct table *t, const struct conf *from, const struct conf *to,
                       struct arena *arena)
 {
@@ -213,6 +219,7 @@ struct plan plan_make(const struct table *t, const struct conf *from, const stru
         refuse(&p, arena, "user", from->user, to->user);
         refuse(&p, arena, "table_group", from->table_group, to->table_group);
         refuse(&p, arena, "pid_file", from->pid_file, to->pid_file);
+        refuse(&p, arena, "client_leases", leases(from), leases(to));
     }
     return p;
 }

@@ -21,7 +21,7 @@ struct plan {
     uint32_t change_count;
     struct plan_note *overrides;
     uint32_t superseded;     /* of the overrides */
-    const char *refusals[2]; /* what running processes cannot adopt */
+    const char *refusals[4]; /* what running processes cannot adopt */
     uint32_t refusal_count;
     uint64_t connections; /* client connections that lose their listener */
     uint64_t in_flight;   /* requests that finish on a backend that goes */

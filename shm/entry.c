@@ -211,7 +211,7 @@ unsigned entry_sweep(struct table *t)
     uint32_t high = word_get(&t->header->entries_high);
     for (uint32_t i = 0; i < high; i++) {
         struct entry *e = &t->entries[i];
-        if (word_get(&e->state) != ROW_REMOVED || lanes_sum(e->inflight, SLOT_MAX) != 0)
+        if (word_get(&e->state) != ROW_REMOVED || lanes_all(&e->leased, e->inflight, SLOT_MAX) != 0)
             continue;
         atomic_store(&e->freed_us, clock_mono_us());
         word_set(&t->header->entries_free, word_get(&t->header->entries_free) + 1);
@@ -354,7 +354,7 @@ enum entry_status entry_status(const struct entry *e)
         return STATUS_DRAINING;
     if (health == HEALTH_UNHEALTHY || is_out(e))
         return STATUS_UNHEALTHY;
-    if (limit != 0 && lanes_sum(e->inflight, SLOT_MAX) >= limit)
+    if (limit != 0 && lanes_all(&e->leased, e->inflight, SLOT_MAX) >= limit)
         return STATUS_OVERLOADED;
     return health == HEALTH_HEALTHY ? STATUS_HEALTHY : STATUS_UNKNOWN;
 }
@@ -375,13 +375,13 @@ bool entry_reserve(struct table *t, uint32_t index, uint32_t incarnation, uint32
     for (int attempt = 0; attempt < LANES_ATTEMPTS; attempt++) {
         lanes_take(e->inflight, slot);
         bool still = is_still(e, incarnation);
-        if (still && lanes_fit(e->inflight, lanes, limit)) {
+        if (still && (limit == 0 || lanes_all(&e->leased, e->inflight, lanes) <= limit)) {
             loads_update(t, index, true);
             return true;
         }
         lanes_give(e->inflight, slot);
         loads_update(t, index, false);
-        if (!still || lanes_sum(e->inflight, lanes) >= limit)
+        if (!still || lanes_all(&e->leased, e->inflight, lanes) >= limit)
             return false;
     }
     return false;
@@ -405,5 +405,6 @@ bool entry_take_over(struct table *t, uint32_t index, uint32_t incarnation, uint
 
 uint32_t entry_inflight(const struct table *t, uint32_t index)
 {
-    return lanes_sum(t->entries[index].inflight, word_get(&t->header->slots_high));
+    const struct entry *e = &t->entries[index];
+    return lanes_all(&e->leased, e->inflight, word_get(&t->header->slots_high));
 }

@@ -38,6 +38,12 @@ static inline uint32_t lanes_sum(const atom32 *lanes, uint32_t count)
         sum += atomic_load(&lanes[i]);
     return sum;
 }
+/* What processes hold, and what is granted to clients (shm/grant.h): it stands before the lanes, so
+ * that it costs no other cache line. */
+static inline uint32_t lanes_all(const atom32 *leased, const atom32 *lanes, uint32_t count)
+{
+    return atomic_load(leased) + lanes_sum(lanes, count);
+}
 /* limit 0: none. */
 static inline bool lanes_fit(const atom32 *lanes, uint32_t count, uint32_t limit)
 {

@@ -17,6 +17,8 @@
  *   rate        rate limit           master; limited_us: workers                     all
  *   rcell       (slot, rate limit)   the slot's process only                         admin, tools
  *   client cell (slot, cell)         the slot's process only; master when it is dead workers
+ *   grant       client lease         broker                                          broker
+ *   grant cell  (grant, entry)       broker                                          broker
  *   rate heap   unit of 4 KiB        workers (shm/rate.h)                            workers
  *   event       ring place           any process (per-place sequence lock)           admin, tools
  *   cache       see shm/cache.h      workers, admin; pins, ccell: the slot's process  all
@@ -49,6 +51,7 @@
 #define ENTRY_MAX         16384u     /* backends */
 #define EVENT_MAX         4096u      /* power of two */
 #define RATE_MAX          512u       /* rate limits */
+#define GRANT_MAX         1024u      /* leases of clients (shm/grant.h) */
 #define CLIENTS_CELLS_MAX (1u << 20) /* of one worker (shm/clients.h) */
 #define NAME_MAX_BYTES    64u        /* names of listeners, pools, backends, NUL included */
 #define INDEX_NONE        UINT32_MAX
@@ -73,8 +76,8 @@ struct table_header {
     char boot_id[40]; /* of the kernel that made it: a table of another boot is dead */
     char product_version[16];
     struct table_section slots, listeners, pools, entries, cells, lcells, pcells, events, hash,
-        loads, rates, rcells, rate_heap, sticks, client_cells, cache_words, cache_next,
-        cache_entries, cache_index, cache_marks, cache_pins, ccells, cache_data;
+        loads, rates, rcells, rate_heap, sticks, client_cells, grants, grant_cells, cache_words,
+        cache_next, cache_entries, cache_index, cache_marks, cache_pins, ccells, cache_data;
     uint32_t master_pid;
     atom32 effective_fd;         /* master: its descriptor of the configuration as text, 0: none */
     uint64_t master_start_ticks; /* /proc/PID/stat field 22: tells a reused pid */
@@ -106,6 +109,8 @@ struct table_header {
     atom32 rcells_reserved[SLOT_MAX];
     atom32 client_cell_count; /* master, once: cells in use per worker; 0: nobody limits clients */
     atom32 client_cells_reserved[SLOT_MAX];
+    atom32 grants_reserved; /* under the lock: 1 when the rows have memory */
+    atom32 grant_max;       /* broker: leases that clients may have; 0: none */
     /* under the lock: blocks of the response cache with memory, and those in use; 0: no cache */
     atom32 cache_reserved, cache_blocks, cache_buckets_reserved;
     atom32 cache_pins_reserved[SLOT_MAX];
@@ -119,7 +124,7 @@ struct table_header {
 
 /* ---- process slots
  * ----------------------------------------------------------------------------------------- */
-enum slot_role { SLOT_EMPTY, SLOT_WORKER, SLOT_HEALTH, SLOT_ADMIN, SLOT_SAMPLE };
+enum slot_role { SLOT_EMPTY, SLOT_WORKER, SLOT_HEALTH, SLOT_ADMIN, SLOT_SAMPLE, SLOT_BROKER };
 enum slot_state { SLOT_FREE, SLOT_STARTING, SLOT_READY, SLOT_DRAINING, SLOT_DEAD };
 
 struct slot {
@@ -166,8 +171,10 @@ struct pool_row {
     char name[NAME_MAX_BYTES];
     _Alignas(
         CACHE_LINE) atom64 cursor; /* workers: round robin position; multi-writer, fetch_add only */
-    /* gauge lanes, as entry.inflight: requests in flight; those of them that are retries */
-    _Alignas(CACHE_LINE) atom32 inflight[SLOT_MAX];
+    /* gauge lanes, as entry.leased and entry.inflight: requests in flight; those of them that are
+       retries */
+    _Alignas(CACHE_LINE) atom32 leased;
+    atom32 inflight[SLOT_MAX];
     _Alignas(CACHE_LINE) atom32 retrying[SLOT_MAX];
     _Alignas(CACHE_LINE) atom64
         turn; /* who picks: where the line of equals is (shm/loads.h); one word, any may store */
@@ -254,9 +261,10 @@ struct entry {
     struct net_addr addr;
     char name[NAME_MAX_BYTES];
     char endpoint[NET_ADDR_STRLEN]; /* as shown: "host:port" or "unix:/path" */
-    _Alignas(CACHE_LINE)
-        atom32 inflight[SLOT_MAX]; /* gauge lanes: requests or tunnels in flight, one lane per slot;
-                                      the sum is the truth (shm/entry.h entry_reserve) */
+    /* gauge lanes: requests or tunnels in flight, one lane per slot, and what is granted to
+       clients; the sum is the truth (shm/entry.h entry_reserve) */
+    _Alignas(CACHE_LINE) atom32 leased; /* broker (shm/grant.h) */
+    atom32 inflight[SLOT_MAX];
 };
 
 /* Single-writer totals of one backend in one slot. A row here is a counter in /lb/stats and
@@ -367,6 +375,16 @@ struct rcell {
     RCELL_COUNTERS(X)
 #undef X
     atom64 spare[4];
+};
+
+/* ---- leases of clients: shm/grant.h
+ * ---------------------------------------------------------------------------------------------- */
+struct grant_row {
+    _Alignas(CACHE_LINE) atom32 state; /* enum row_state: ROW_FREE or ROW_LIVE */
+    atom32 pid;            /* the client's, as the broker sees it; 0: of another pid namespace */
+    atom64 start_ticks;    /* /proc/PID/stat field 22: tells a reused pid; 0: unknown */
+    atom64 id;             /* as the client says: one process may have several leases */
+    atom32 cells_reserved; /* under the lock: its cells [0, cells_reserved) have memory */
 };
 
 /* ---- the response cache: shm/cache.h

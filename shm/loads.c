@@ -124,7 +124,7 @@ static struct leaf look(struct table *t, uint32_t pool, uint32_t place, uint64_t
     if (kind == LOADS_NONE || entry >= ENTRY_MAX || word_get(&t->entries[entry].pool) != pool)
         return (struct leaf){.entry = INDEX_NONE};
     const struct entry *e = &t->entries[entry];
-    uint32_t load = lanes_sum(e->inflight, word_get(&t->header->slots_high));
+    uint32_t load = entry_inflight(t, entry);
     float weight = weight_of(t, e, kind);
     if (!entry_usable(e) || weight <= 0)
         return (struct leaf){.entry = entry, .load = load};
@@ -151,8 +151,7 @@ static bool update_leaf(struct table *t, uint32_t pool, uint32_t place, bool pic
             continue;
         changed = true;
         picked = false;
-        if (leaf.entry != INDEX_NONE && lanes_sum(t->entries[leaf.entry].inflight,
-                                                  word_get(&t->header->slots_high)) == leaf.load)
+        if (leaf.entry != INDEX_NONE && entry_inflight(t, leaf.entry) == leaf.load)
             return true;
     }
 }

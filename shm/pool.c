@@ -120,8 +120,9 @@ bool pool_has_usable(const struct table *t, uint32_t index)
  * --------------------------------------------------------------------------------------------------
  */
 
-/* Takes a place in the lanes of a gauge with a limit (0: none). */
-static bool reserve(struct table *t, atom32 *gauge, uint32_t limit, uint32_t slot)
+/* Takes a place in the lanes of a gauge with a limit (0: none). leased: what stands beside them. */
+static bool reserve(struct table *t, const atom32 *leased, atom32 *gauge, uint32_t limit,
+                    uint32_t slot)
 {
     uint32_t lanes = word_get(&t->header->slots_high);
     if (limit == 0) {
@@ -130,10 +131,10 @@ static bool reserve(struct table *t, atom32 *gauge, uint32_t limit, uint32_t slo
     }
     for (int attempt = 0; attempt < LANES_ATTEMPTS; attempt++) {
         lanes_take(gauge, slot);
-        if (lanes_fit(gauge, lanes, limit))
+        if (lanes_all(leased, gauge, lanes) <= limit)
             return true;
         lanes_give(gauge, slot);
-        if (lanes_sum(gauge, lanes) >= limit)
+        if (lanes_all(leased, gauge, lanes) >= limit)
             return false;
     }
     return false;
@@ -142,7 +143,7 @@ static bool reserve(struct table *t, atom32 *gauge, uint32_t limit, uint32_t slo
 bool pool_reserve(struct table *t, uint32_t index, uint32_t slot)
 {
     struct pool_row *p = &t->pools[index];
-    return reserve(t, p->inflight, word_get(&p->max_connections), slot);
+    return reserve(t, &p->leased, p->inflight, word_get(&p->max_connections), slot);
 }
 
 void pool_release(struct table *t, uint32_t index, uint32_t slot)
@@ -157,7 +158,8 @@ void pool_take_over(struct table *t, uint32_t index, uint32_t slot)
 
 uint32_t pool_inflight(const struct table *t, uint32_t index)
 {
-    return lanes_sum(t->pools[index].inflight, word_get(&t->header->slots_high));
+    const struct pool_row *p = &t->pools[index];
+    return lanes_all(&p->leased, p->inflight, word_get(&t->header->slots_high));
 }
 
 bool pool_retry_reserve(struct table *t, uint32_t index, uint32_t slot, uint32_t percent)
@@ -298,7 +300,8 @@ uint32_t listener_add(struct table *t, const char *name)
 bool listener_client_reserve(struct table *t, uint32_t index, uint32_t slot)
 {
     struct listener_row *l = &t->listeners[index];
-    return reserve(t, l->clients, word_get(&l->max_connections), slot);
+    static const atom32 nothing;
+    return reserve(t, &nothing, l->clients, word_get(&l->max_connections), slot);
 }
 
 void listener_client_release(struct table *t, uint32_t index, uint32_t slot)

@@ -13,11 +13,9 @@
 
 const char *slot_role_name(enum slot_role role)
 {
-    static const char *const names[] = {[SLOT_EMPTY] = "empty",
-                                        [SLOT_WORKER] = "worker",
-                                        [SLOT_HEALTH] = "health",
-                                        [SLOT_ADMIN] = "admin",
-                                        [SLOT_SAMPLE] = "sample"};
+    static const char *const names[] = {
+        [SLOT_EMPTY] = "empty", [SLOT_WORKER] = "worker", [SLOT_HEALTH] = "health",
+        [SLOT_ADMIN] = "admin", [SLOT_SAMPLE] = "sample", [SLOT_BROKER] = "broker"};
     return (size_t)role < ARRAY_LEN(names) ? names[role] : "unknown";
 }
 

@@ -9,10 +9,11 @@
 #include "shm/count.h"
 
 #define SLOT_SERVICE_FIRST                                                                         \
-    56u /* slots [56, 64): health, admin, samples; workers are at most 56                          \
+    56u /* slots [56, 64): health, admin, samples, broker; workers are at most 56                  \
          */
 #define SLOT_HEALTH_INDEX 56u
 #define SLOT_ADMIN_INDEX  57u
+#define SLOT_BROKER_INDEX 63u
 #define WORKERS_MAX       56u
 
 const char *slot_role_name(enum slot_role role);

@@ -51,6 +51,8 @@ static void lay_out(struct table_header *h)
     at = place(&h->rate_heap, at, RATE_UNIT_BYTES, RATE_UNITS);
     at = place(&h->sticks, at, STICK_WAYS * sizeof(atom64), STICK_BUCKETS);
     at = place(&h->client_cells, at, sizeof(atom64), (uint64_t)SLOT_MAX * CLIENTS_CELLS_MAX);
+    at = place(&h->grants, at, sizeof(struct grant_row), GRANT_MAX);
+    at = place(&h->grant_cells, at, sizeof(atom32), (uint64_t)GRANT_MAX * ENTRY_MAX);
     at = place(&h->cache_words, at, sizeof(atom64), CACHE_BLOCKS_MAX);
     at = place(&h->cache_next, at, sizeof(atom32), CACHE_BLOCKS_MAX);
     at = place(&h->cache_entries, at, sizeof(struct cache_entry), CACHE_BLOCKS_MAX);
@@ -102,6 +104,8 @@ static void resolve(struct table *t)
     t->rcells = t->base + h->rcells.offset_bytes;
     t->sticks = (atom64 *)(void *)(t->base + h->sticks.offset_bytes);
     t->rate_heap = t->base + h->rate_heap.offset_bytes;
+    t->grants = (struct grant_row *)(void *)(t->base + h->grants.offset_bytes);
+    t->grant_cells = (atom32 *)(void *)(t->base + h->grant_cells.offset_bytes);
     t->client_cells = t->base + h->client_cells.offset_bytes;
     resolve_cache(t);
 }
@@ -253,9 +257,19 @@ int table_open(uint32_t master_pid)
     return shm_open(name, O_RDONLY | O_NONBLOCK, 0); /* all may write there: perhaps a FIFO */
 }
 
+void table_socket_name(uint32_t master_pid, struct sockaddr_un *out)
+{
+    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(out->sun_path, sizeof out->sun_path, TABLE_DIR "/" TABLE_PREFIX "%u" TABLE_SOCKET,
+             master_pid);
+}
+
 int table_remove(uint32_t master_pid)
 {
     char name[32];
+    struct sockaddr_un beside;
+    table_socket_name(master_pid, &beside);
+    (void)unlink(beside.sun_path);
     object_name(master_pid, name, sizeof name);
     return shm_unlink(name);
 }

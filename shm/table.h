@@ -24,6 +24,8 @@ struct table {
     char *cells, *lcells, *pcells, *hash, *loads, *rcells, *rate_heap, *client_cells;
     atom64 *sticks;
     struct rate_row *rates;
+    struct grant_row *grants;
+    atom32 *grant_cells;
     struct event *events;
     /* the response cache, shm/cache.h */
     atom64 *cache_words, *cache_index;
@@ -61,6 +63,8 @@ unsigned table_sweep(void);
 #define TABLE_NO_GROUP ((gid_t)-1)
 int table_share(struct table *t, gid_t group) MUST_CHECK;
 void table_unlink(struct table *t);
+/* Where the broker of leases listens for this master: beside the object. */
+void table_socket_name(uint32_t master_pid, struct sockaddr_un *out);
 void table_close(struct table *t);
 
 /* Backs the rows in use now, and their cells in every slot in use, with memory (posix_fallocate),

@@ -12,6 +12,8 @@
 #define TABLE_ASIDE  ".old"     /* behind the name of one that an upgrade replaces */
 #define TABLE_DIR    "/dev/shm" /* where Linux's shm_open puts its objects */
 
+#define TABLE_SOCKET ".lease" /* the socket beside it, where the broker of leases listens */
+
 /* Opens the object of a master pid for reading; -1 with errno. */
 int table_open(uint32_t master_pid) MUST_CHECK;
 /* Copies the header without mapping it, so that a file cut short is no SIGBUS. 0 when it is a table
@@ -22,7 +24,7 @@ int table_read_header(int fd, struct table_header *out, char *why, size_t why_ca
 int table_map_begin(struct table *t, size_t len_bytes) MUST_CHECK;
 /* Next object of ours in an open TABLE_DIR: its pid, 0 at the end. */
 uint32_t table_next_object(DIR *dir);
-/* Removes the name. 0, or -1 with errno. */
+/* Removes the name, and the socket beside it. 0, or -1 with errno. */
 int table_remove(uint32_t master_pid);
 
 /* Facts of this host that make a pid unambiguous. */
@@ -51,6 +53,9 @@ int table_reserve_loads(struct table *t, uint32_t pool, uint32_t places) MUST_CH
 int table_reserve_rates(struct table *t, uint32_t wanted) MUST_CHECK;
 int table_reserve_rate_units(struct table *t, uint32_t unit, uint32_t units) MUST_CHECK;
 void table_release_rate_units(struct table *t, uint32_t unit, uint32_t units);
+/* Memory for the rows of leases, and for the cells of one of them. The same. */
+int table_reserve_grants(struct table *t) MUST_CHECK;
+int table_reserve_grant_cells(struct table *t, uint32_t row, uint32_t entries) MUST_CHECK;
 /* Memory for so many blocks and buckets of the response cache. The same. */
 int table_reserve_cache(struct table *t, uint32_t blocks, uint32_t buckets) MUST_CHECK;
 /* Builds a pool's hash table of the kind in memory of its own: *made is the caller's to free,

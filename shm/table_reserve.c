@@ -20,6 +20,7 @@
 #define LOADS_STEP    512u /* a page of leaves */
 #define RATE_STEP     64u
 #define CACHE_STEP    64u
+#define GRANT_STEP    1024u /* a page of cells */
 
 static int allocate(struct table *t, uint64_t offset_bytes, uint64_t len_bytes)
 {
@@ -127,6 +128,23 @@ void table_release_rate_units(struct table *t, uint32_t unit, uint32_t units)
                   (off_t)(s->offset_bytes + unit * s->stride_bytes),
                   (off_t)(units * s->stride_bytes)) == -1) /* a kernel without holes */
         memset(t->rate_heap + (size_t)unit * RATE_UNIT_BYTES, 0, (size_t)units * RATE_UNIT_BYTES);
+}
+
+int table_reserve_grants(struct table *t)
+{
+    const struct table_section *s = &t->header->grants;
+    if (word_get(&t->header->grants_reserved))
+        return 0;
+    if (allocate(t, s->offset_bytes, s->count * s->stride_bytes) == -1)
+        return -1;
+    word_set(&t->header->grants_reserved, 1);
+    return 0;
+}
+
+int table_reserve_grant_cells(struct table *t, uint32_t row, uint32_t entries)
+{
+    return extend(t, &t->header->grant_cells, (uint64_t)row * ENTRY_MAX,
+                  &t->grants[row].cells_reserved, entries, GRANT_STEP);
 }
 
 int table_reserve(struct table *t)

@@ -1,27 +1,32 @@
 /*
  * The client library, driven line by line: each line of stdin is a command, answered by one line.
  *
- *   open INSTANCE STALE_MS FALLBACK FLAGS   "-" for none; a: may be absent, k: keep when stale
+ *   open INSTANCE STALE_MS FALLBACK FLAGS   "-" for none; a: may be absent, k: keep when stale,
+ *                                           u: uncounted
  *   pick POOL [KEY]         -> RESULT NUMBER BACKEND ENDPOINT SLOT GENERATION STALE
  *   other NUMBER            -> the same
  *   report NUMBER OUTCOME LATENCY_US   s, f or a
  *   many POOL COUNT         -> RESULT=N ... BACKEND=N ...   each reported at once as a success
  *   spin POOL COUNT         as many, in four threads
  *   fork POOL COUNT         as many, in a child
- *   fresh                   -> 1 or 0 and why
+ *   load POOL COUNT         real requests of /work until COUNT were answered, in each of four
+ * threads: ok=N, the results of picks, and failed=N fresh                   -> 1 or 0 and why
  */
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "client/ballast_client.h"
 
 #define PICKS   4096
 #define NAMES   64
 #define THREADS 4
+#define LOAD_S  90 /* at most */
 
 static struct ballast_client *client;
 static struct ballast_pick picks[PICKS];
@@ -79,13 +84,46 @@ static void *run_thread(void *argument)
     return NULL;
 }
 
-static void spin(const char *pool, long n)
+/* One request: was it answered with 200? */
+static int ask(const struct ballast_pick *pick)
+{
+    static const char text[] = "GET /work HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    char answer[256] = "";
+    int fd = socket(pick->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (const struct sockaddr *)&pick->address, pick->address_len) == 0 &&
+        send(fd, text, sizeof text - 1, MSG_NOSIGNAL) == (ssize_t)sizeof text - 1)
+        (void)!recv(fd, answer, sizeof answer - 1, MSG_WAITALL);
+    close(fd);
+    return strncmp(answer, "HTTP/1.1 200", 12) == 0;
+}
+
+static void *load_thread(void *argument)
+{
+    struct thread *t = argument;
+    time_t end = time(NULL) + LOAD_S;
+    for (long done = 0; done < t->n && time(NULL) < end;) {
+        struct ballast_pick pick;
+        enum ballast_result result = ballast_pick(client, t->pool, NULL, 0, &pick);
+        count(&t->tally, ballast_result_name(result), 1);
+        if (result != BALLAST_OK) {
+            sched_yield();
+            continue;
+        }
+        int ok = ask(&pick);
+        ballast_report(client, &pick, ok ? BALLAST_SUCCESS : BALLAST_FAILURE, 1000);
+        count(&t->tally, "failed", !ok);
+        done += ok;
+    }
+    return NULL;
+}
+
+static void spin(void *(*run_one)(void *), const char *pool, long n)
 {
     static struct thread threads[THREADS];
     struct tally all = {0};
     for (int i = 0; i < THREADS; i++) {
         threads[i] = (struct thread){.pool = pool, .n = n / THREADS};
-        if (pthread_create(&threads[i].id, NULL, run_thread, &threads[i]) != 0)
+        if (pthread_create(&threads[i].id, NULL, run_one, &threads[i]) != 0)
             abort();
     }
     for (int i = 0; i < THREADS; i++) {
@@ -135,6 +173,7 @@ static void open_client(const char *instance, const char *stale_ms, const char *
     options.fallback = given(fallback);
     options.may_be_absent = strchr(flags, 'a') != NULL;
     options.keep_when_stale = strchr(flags, 'k') != NULL;
+    options.uncounted = strchr(flags, 'u') != NULL;
     ballast_client_close(client);
     client = ballast_client_open(given(instance), &options, why, sizeof why);
     printf("%s\n", client ? "opened" : why);
@@ -175,7 +214,9 @@ static void obey(char words[5][512], int n)
         many(&t, words[1], strtol(words[2], NULL, 10));
         print_tally(&t);
     } else if (strcmp(words[0], "spin") == 0 && n == 3) {
-        spin(words[1], strtol(words[2], NULL, 10));
+        spin(run_thread, words[1], strtol(words[2], NULL, 10));
+    } else if (strcmp(words[0], "load") == 0 && n == 3) {
+        spin(load_thread, words[1], THREADS * strtol(words[2], NULL, 10));
     } else if (strcmp(words[0], "fork") == 0 && n == 3) {
         in_child(words[1], strtol(words[2], NULL, 10));
     } else if (strcmp(words[0], "fresh") == 0) {

@@ -34,7 +34,7 @@ def options_of(command):
 
 
 @needs("mandoc")
-@pytest.mark.parametrize("page", ["ballast.8", "ballast.conf.5"])
+@pytest.mark.parametrize("page", ["ballast.8", "ballast.conf.5", "ballast_client.3"])
 def test_manual_pages_are_valid(page):
     done = subprocess.run(["mandoc", "-Tlint", "-Wwarning", pkg("man", page)], capture_output=True, text=True)
     assert done.stdout + done.stderr == ""

@@ -9,6 +9,7 @@ from lib.ballast import ROOT, binary, sanitized
 
 FILES = [
     "sbin/ballast", "share/man/man8/ballast.8", "share/man/man5/ballast.conf.5",
+    "share/man/man3/ballast_client.3",
     "share/bash-completion/completions/ballast", "share/zsh/site-functions/_ballast",
     "share/fish/vendor_completions.d/ballast.fish", "lib/systemd/system/ballast.service", "lib/sysusers.d/ballast.conf",
     "include/ballast_client.h", "lib/libballast-client.a", "lib/libballast-client.so", "lib/libballast-client.so.0",

@@ -17,8 +17,9 @@ LAYERS = {
     "worker": _LOW,
     "health": _LOW,
     "admin": _LOW,
+    "broker": _LOW,
     "cli": _LOW + ["worker/lb"],  # a pure library: `ballast explain` asks the very same algorithms
-    "master": _LOW + ["worker", "health", "admin", "cli"],
+    "master": _LOW + ["worker", "health", "admin", "broker", "cli"],
     "client": ["base", "shm", "worker/lb"],  # part of other people's programs
     "tests/unit/base": ["base", "tests"],
     "tests/unit/shm": ["base", "shm", "tests"],
@@ -27,15 +28,16 @@ LAYERS = {
     "tests/unit/worker": _LOW + ["worker", "tests"],
     "tests/unit/health": _LOW + ["health", "tests"],
     "tests/unit/admin": _LOW + ["admin", "tests"],
+    "tests/unit/broker": _LOW + ["broker", "tests"],
     "tests/unit/cli": _LOW + ["cli", "tests"],
     "tests/unit/client": ["base", "shm", "worker/lb", "client", "tests"],
-    "tests/unit/master": _LOW + ["worker", "health", "admin", "cli", "master", "tests"],
+    "tests/unit/master": _LOW + ["worker", "health", "admin", "broker", "cli", "master", "tests"],
     "tests/fuzz": _LOW + ["worker", "health", "admin", "cli", "tests"],
-    "tests": _LOW + ["worker", "health", "admin", "cli", "master", "client"],
+    "tests": _LOW + ["worker", "health", "admin", "broker", "cli", "master", "client"],
 }
 # Only this file may include headers of these folders: it is the one that names every role.
-ROLE_HEADERS = ("master/main.c", ["worker", "health", "admin"])
-PRODUCT = ["base", "shm", "conf", "proc", "worker", "health", "admin", "cli", "master", "client"]
+ROLE_HEADERS = ("master/main.c", ["worker", "health", "admin", "broker"])
+PRODUCT = ["base", "shm", "conf", "proc", "worker", "health", "admin", "broker", "cli", "master", "client"]
 
 # ---- patterns ----------------------------------------------------------------------------------------------------------
 # where: suffixes of the files looked at; inside: folders (None: the whole tree); doors: files where it is allowed.
@@ -57,9 +59,9 @@ PATTERNS = [
     Pattern("shm_open", r"\bshm_(open|unlink)\s*\(", C, PRODUCT, ["shm/table.c", "shm/table_*.c"],
             "one door to the shared object", "    int fd = shm_open(name, O_RDWR, 0600);"),
     Pattern("mmap", r"\b(mmap|mmap64|mremap|munmap)\s*\(", C, PRODUCT,
-            ["shm/table.c", "shm/table_*.c", "shm/tickets.c", "proc/bundle.c", "client/born.c"],
-            "mappings are the table (shm/table.c), ticket keys (shm/tickets.c), generations (proc/bundle.c) and a word that fork "
-            "wipes (client/born.c)", "    munmap(p, n);"),
+            ["shm/table.c", "shm/table_*.c", "shm/tickets.c", "shm/purse.c", "proc/bundle.c", "client/born.c"],
+            "mappings are the table (shm/table.c), ticket keys (shm/tickets.c), what is lent to a client (shm/purse.c), generations "
+            "(proc/bundle.c) and a word that fork wipes (client/born.c)", "    munmap(p, n);"),
     Pattern("libconfig", r"#\s*include\s*<libconfig\.h>|\bconfig_(init|read\w*|lookup\w*|setting_\w+|destroy)\s*\(",
             C, None, ["conf/load.c", "conf/load_*.c"], "conf/load*.c is the only place that knows libconfig",
             "#include <libconfig.h>"),

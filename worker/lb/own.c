@@ -32,6 +32,24 @@ uint32_t lb_own_share(const struct lb_view *v, uint32_t entry)
     return ramp_share_at(v->table, v->pool, entry_at(v->table, entry), v->own->now_us);
 }
 
+static const struct purse *purse_of(const struct lb_own *own)
+{
+    return own->purse ? *own->purse : NULL;
+}
+
+/* Of places that are lent to us, those in use count, not those that are idle. */
+uint32_t lb_own_inflight(const struct lb_view *v, uint32_t entry, uint32_t all)
+{
+    const struct purse *purse = purse_of(v->own);
+    uint32_t counted = purse ? purse_granted(purse, entry) : 0;
+    return (all > counted ? all - counted : 0) + lb_own_row(v, entry)->inflight;
+}
+
+uint32_t lb_own_pool_inflight(const struct lb_view *v, uint32_t all)
+{
+    return purse_of(v->own) ? all : all + v->own->inflight;
+}
+
 uint64_t lb_own_latency(const struct lb_view *v, uint32_t entry)
 {
     return latency_newer(count_get(&lb_own_row(v, entry)->latency),
@@ -129,11 +147,9 @@ uint32_t lb_own_least(const struct lb_view *v, const struct lb_request *r)
     return best;
 }
 
-bool lb_own_take(const struct lb_view *v, uint32_t entry, uint32_t incarnation)
+void lb_own_take(const struct lb_view *v, uint32_t entry)
 {
     struct lb_own_row *row = lb_own_row(v, entry);
-    if (row->incarnation != incarnation)
-        return false;
     float weight = weight_of(v, entry);
     double turn = turn_of(v, entry);
     row->inflight++;
@@ -142,5 +158,4 @@ bool lb_own_take(const struct lb_view *v, uint32_t entry, uint32_t incarnation)
         v->own->turn = turn;
     if (weight > 0)
         row->turn = turn + 1.0 / (double)weight;
-    return true;
 }

@@ -10,26 +10,29 @@
 #ifndef BALLAST_WORKER_LB_OWN_H
 #define BALLAST_WORKER_LB_OWN_H
 
+#include "shm/purse.h"
 #include "shm/reader.h"
 #include "worker/lb/lb.h"
 
 struct lb_own_row {
     uint32_t incarnation; /* whom the rest is about */
     uint32_t inflight;
-    uint32_t fails; /* in a row */
+    uint32_t leased; /* of those: for which a place was lent */
+    uint32_t fails;  /* in a row */
     uint64_t out_until_us;
     double turn;    /* where in the line of equals it stands */
     atom64 latency; /* as entry.latency */
 };
 
 struct lb_own {
-    struct lb_own_row *rows;  /* ENTRY_MAX */
-    uint64_t now_us;          /* as of the last refresh */
-    uint64_t next_us;         /* something changes by itself then; 0: nothing does */
-    double turn;              /* where the line is */
-    uint32_t inflight;        /* in the pool */
-    bool keeps_all;           /* everybody failed: then nobody is out */
-    atom64 latency, probe_us; /* as pool_row's */
+    struct lb_own_row *rows;    /* ENTRY_MAX */
+    struct purse *const *purse; /* its places that the table counts already; to NULL: none */
+    uint64_t now_us;            /* as of the last refresh */
+    uint64_t next_us;           /* something changes by itself then; 0: nothing does */
+    double turn;                /* where the line is */
+    uint32_t inflight;          /* in the pool */
+    bool keeps_all;             /* everybody failed: then nobody is out */
+    atom64 latency, probe_us;   /* as pool_row's */
     atom32 probe_at;
 };
 
@@ -37,9 +40,8 @@ struct lb_own {
 void lb_own_attach(struct lb_view *v, struct lb_own *own);
 /* The row of a live backend; what was known of another one that had the index is forgotten. */
 struct lb_own_row *lb_own_row(const struct lb_view *v, uint32_t entry);
-/* A request goes there: it is in flight, and goes to the end of the line. False: the index is
- * another backend's by now. */
-bool lb_own_take(const struct lb_view *v, uint32_t entry, uint32_t incarnation) MUST_CHECK;
+/* A request goes there: it is in flight, and goes to the end of the line. */
+void lb_own_take(const struct lb_view *v, uint32_t entry);
 
 /* For lb.c: the view is about to be built of these; is it to be built at all now; did everybody
  * fail? Then all are taken back, true. */
@@ -49,6 +51,9 @@ bool lb_own_keeps_all(struct lb_view *v);
 
 bool lb_own_usable(const struct lb_view *v, uint32_t entry);
 uint32_t lb_own_share(const struct lb_view *v, uint32_t entry);
+/* What is in flight, when the table says `all`. */
+uint32_t lb_own_inflight(const struct lb_view *v, uint32_t entry, uint32_t all);
+uint32_t lb_own_pool_inflight(const struct lb_view *v, uint32_t all);
 uint64_t lb_own_latency(const struct lb_view *v, uint32_t entry);
 /* As lb_select_least. Of many members LB_OWN_LOOKS are looked at, in turn. */
 #define LB_OWN_LOOKS 64u
@@ -72,12 +77,12 @@ static inline uint64_t lb_latency(const struct lb_view *v, uint32_t entry)
 static inline uint32_t lb_inflight(const struct lb_view *v, uint32_t entry)
 {
     uint32_t all = entry_inflight(v->table, entry);
-    return LIKELY(!v->own) ? all : all + lb_own_row(v, entry)->inflight;
+    return LIKELY(!v->own) ? all : lb_own_inflight(v, entry, all);
 }
 static inline uint32_t lb_pool_inflight(const struct lb_view *v)
 {
     uint32_t all = pool_inflight(v->table, v->pool);
-    return LIKELY(!v->own) ? all : all + v->own->inflight;
+    return LIKELY(!v->own) ? all : lb_own_pool_inflight(v, all);
 }
 
 #endif

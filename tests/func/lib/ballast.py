@@ -161,6 +161,7 @@ class Ballast:
         if not self.expect_crash:
             shm = f"/dev/shm/ballast.{self.pid}"
             assert not os.path.exists(shm), f"{shm} is left\n{self.log()}"
+            assert not os.path.lexists(shm + ".lease"), f"{shm}.lease is left\n{self.log()}"
         self.check_log()
 
     def check_log(self):
@@ -180,8 +181,9 @@ class Ballast:
             self._kill()
             self._log.close()
             shm = f"/dev/shm/ballast.{self.pid}"
-            if os.path.exists(shm):
-                os.unlink(shm)
+            for path in (shm, shm + ".lease"):
+                if os.path.lexists(path):
+                    os.unlink(path)
 
     def _kill(self):
         for pid in [self.pid] if self.running() else []:
