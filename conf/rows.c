@@ -1,6 +1,7 @@
 #include "conf/rows_define.h"
 
 #include <string.h>
+#include "shm/grant.h"
 #include "shm/slot.h"
 
 PAIR(struct conf_admin, binds, bind_count);

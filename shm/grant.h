@@ -14,6 +14,16 @@
 
 #include "shm/count.h"
 
+#define GRANT_MAX 1024u /* leases */
+
+struct grant_row {
+    _Alignas(CACHE_LINE) atom32 state; /* enum row_state: ROW_FREE or ROW_LIVE */
+    atom32 pid;            /* the client's, as the broker sees it; 0: of another pid namespace */
+    atom64 start_ticks;    /* /proc/PID/stat field 22: tells a reused pid; 0: unknown */
+    atom64 id;             /* as the client says: one process may have several leases */
+    atom32 cells_reserved; /* under the lock: its cells [0, cells_reserved) have memory */
+};
+
 enum grant_result {
     GRANT_OK,
     GRANT_FULL,      /* the backend is at its limit */

@@ -17,8 +17,7 @@
  *   rate        rate limit           master; limited_us: workers                     all
  *   rcell       (slot, rate limit)   the slot's process only                         admin, tools
  *   client cell (slot, cell)         the slot's process only; master when it is dead workers
- *   grant       client lease         broker                                          broker
- *   grant cell  (grant, entry)       broker                                          broker
+ *   grant, cell  client lease, entry  broker (shm/grant.h)                            broker
  *   rate heap   unit of 4 KiB        workers (shm/rate.h)                            workers
  *   event       ring place           any process (per-place sequence lock)           admin, tools
  *   cache       see shm/cache.h      workers, admin; pins, ccell: the slot's process  all
@@ -51,7 +50,6 @@
 #define ENTRY_MAX         16384u     /* backends */
 #define EVENT_MAX         4096u      /* power of two */
 #define RATE_MAX          512u       /* rate limits */
-#define GRANT_MAX         1024u      /* leases of clients (shm/grant.h) */
 #define CLIENTS_CELLS_MAX (1u << 20) /* of one worker (shm/clients.h) */
 #define NAME_MAX_BYTES    64u        /* names of listeners, pools, backends, NUL included */
 #define INDEX_NONE        UINT32_MAX
@@ -109,8 +107,7 @@ struct table_header {
     atom32 rcells_reserved[SLOT_MAX];
     atom32 client_cell_count; /* master, once: cells in use per worker; 0: nobody limits clients */
     atom32 client_cells_reserved[SLOT_MAX];
-    atom32 grants_reserved; /* under the lock: 1 when the rows have memory */
-    atom32 grant_max;       /* broker: leases that clients may have; 0: none */
+    atom32 grants_reserved, grant_max; /* lock: 1: rows have memory; broker: leases there may be */
     /* under the lock: blocks of the response cache with memory, and those in use; 0: no cache */
     atom32 cache_reserved, cache_blocks, cache_buckets_reserved;
     atom32 cache_pins_reserved[SLOT_MAX];
@@ -122,8 +119,7 @@ struct table_header {
         clients[SLOT_MAX]; /* gauge lanes: client connections per slot (reserve-then-accept) */
 };
 
-/* ---- process slots
- * ----------------------------------------------------------------------------------------- */
+/* ---- process slots ---- */
 enum slot_role { SLOT_EMPTY, SLOT_WORKER, SLOT_HEALTH, SLOT_ADMIN, SLOT_SAMPLE, SLOT_BROKER };
 enum slot_state { SLOT_FREE, SLOT_STARTING, SLOT_READY, SLOT_DRAINING, SLOT_DEAD };
 
@@ -141,8 +137,7 @@ struct slot {
     atom64 breadcrumb; /* own process: what it is doing (step << 32 | entry), for the post-mortem */
 };
 
-/* ---- listeners, pools
- * -------------------------------------------------------------------------------------- */
+/* ---- listeners, pools ---- */
 enum row_state { ROW_FREE, ROW_LIVE, ROW_REMOVED };
 /* What the pool's hash algorithm is asked with. */
 enum pool_key { POOL_KEY_NONE, POOL_KEY_BYTES, POOL_KEY_ADDRESS, POOL_KEY_HOST };
@@ -171,8 +166,7 @@ struct pool_row {
     char name[NAME_MAX_BYTES];
     _Alignas(
         CACHE_LINE) atom64 cursor; /* workers: round robin position; multi-writer, fetch_add only */
-    /* gauge lanes, as entry.leased and entry.inflight: requests in flight; those of them that are
-       retries */
+    /* gauge lanes, as an entry's: requests in flight; those of them that are retries */
     _Alignas(CACHE_LINE) atom32 leased;
     atom32 inflight[SLOT_MAX];
     _Alignas(CACHE_LINE) atom32 retrying[SLOT_MAX];
@@ -261,9 +255,9 @@ struct entry {
     struct net_addr addr;
     char name[NAME_MAX_BYTES];
     char endpoint[NET_ADDR_STRLEN]; /* as shown: "host:port" or "unix:/path" */
-    /* gauge lanes: requests or tunnels in flight, one lane per slot, and what is granted to
-       clients; the sum is the truth (shm/entry.h entry_reserve) */
-    _Alignas(CACHE_LINE) atom32 leased; /* broker (shm/grant.h) */
+    /* gauge lanes: requests or tunnels in flight, per slot, and broker: what is lent to clients;
+       the sum is the truth (shm/entry.h entry_reserve) */
+    _Alignas(CACHE_LINE) atom32 leased;
     atom32 inflight[SLOT_MAX];
 };
 
@@ -377,16 +371,6 @@ struct rcell {
     atom64 spare[4];
 };
 
-/* ---- leases of clients: shm/grant.h
- * ---------------------------------------------------------------------------------------------- */
-struct grant_row {
-    _Alignas(CACHE_LINE) atom32 state; /* enum row_state: ROW_FREE or ROW_LIVE */
-    atom32 pid;            /* the client's, as the broker sees it; 0: of another pid namespace */
-    atom64 start_ticks;    /* /proc/PID/stat field 22: tells a reused pid; 0: unknown */
-    atom64 id;             /* as the client says: one process may have several leases */
-    atom32 cells_reserved; /* under the lock: its cells [0, cells_reserved) have memory */
-};
-
 /* ---- the response cache: shm/cache.h
  * ---------------------------------------------------------------------------------------------- */
 #define CACHE_BLOCK_BYTES 4096u
@@ -443,9 +427,7 @@ struct ccell {
     atom64 spare[2];
 };
 
-/* ---- events
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- events ---- */
 struct event {
     _Alignas(
         CACHE_LINE) atom64 stamp; /* sequence number (from 1) * 2, + 1 while it is being written */

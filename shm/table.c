@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "shm/grant.h"
 #include "shm/hashtable.h"
 #include "shm/rate.h"
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include "shm/count.h"
+#include "shm/grant.h"
 #include "shm/rate.h"
 #include "shm/slot.h"
 

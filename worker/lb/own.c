@@ -106,13 +106,22 @@ static float weight_of(const struct lb_view *v, uint32_t entry)
                : share * (float)entry_weight(entry_at(v->table, entry));
 }
 
-/* INFINITY: not to be asked. */
-static float score(const struct lb_view *v, uint32_t entry)
+/* As weight_of, by what the view was built with: it is built anew at each step of a slow start. */
+static float weight_in(const struct lb_view *v, const struct lb_member *m)
 {
+    if (v->algorithm->loads != LOADS_COUNT)
+        return (float)m->weight / RAMP_FULL;
+    return LIKELY(v->own->next_us == 0) ? 1 : weight_of(v, m->entry);
+}
+
+/* INFINITY: not to be asked. Who is in the view is usable: what changes that touches the pool, and
+ * the view was refreshed a moment ago. */
+static float score(const struct lb_view *v, const struct lb_member *m)
+{
+    uint32_t entry = m->entry, load = lb_inflight(v, entry);
     uint32_t limit = word_get(&entry_at(v->table, entry)->max_connections);
-    uint32_t load = lb_inflight(v, entry);
-    float weight = weight_of(v, entry), expected_us = 0;
-    if ((limit && load >= limit) || !(weight > 0) || !lb_own_usable(v, entry))
+    float weight = weight_in(v, m), expected_us = 0;
+    if ((limit && load >= limit) || !(weight > 0))
         return INFINITY;
     if (v->algorithm->loads == LOADS_LATENCY)
         expected_us = latency_expected_of(lb_own_latency(v, entry), count_get(&v->own->latency));
@@ -136,9 +145,11 @@ uint32_t lb_own_least(const struct lb_view *v, const struct lb_request *r)
         uint32_t entry = v->members[m].entry;
         if (i >= LB_OWN_LOOKS && best != INDEX_NONE)
             break;
-        float mine = lb_tried(r, entry) ? INFINITY : score(v, entry);
+        float mine = lb_tried(r, entry) ? INFINITY : score(v, &v->members[m]);
+        if (mine > best_score || isinf(mine))
+            continue;
         double turn = turn_of(v, entry);
-        if (mine > best_score || isinf(mine) || (mine == best_score && turn >= best_turn))
+        if (mine == best_score && turn >= best_turn)
             continue;
         best = entry;
         best_score = mine;
