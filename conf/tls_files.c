@@ -125,7 +125,8 @@ void tls_warn_of_times(const struct tls_place *p, const char *setting, const cha
 {
     uint64_t now_s = clock_wall_ms() / 1000;
     struct conf_pos pos = tls_pos(p, setting);
-    /* No reason not to start, or not to reload: other names, and clients that pass over it, go on. */
+    /* No reason not to start, or not to reload: other names, and clients that pass over it, go on.
+     */
     if (expires_s <= now_s)
         log_warning("%s:%u: the certificate %s has expired: clients will refuse it", pos.file,
                     pos.line, path);
