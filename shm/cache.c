@@ -61,7 +61,8 @@ static bool is_pinned(const struct table *t, uint32_t entry)
 
 /* The pin comes first, then the look whether it is still there; who takes it apart says so first,
  * then looks for pins: one of the two sees the other. */
-bool cache_pin(struct table *t, uint32_t slot, uint32_t entry, struct cache_ref *out)
+bool cache_pin_as(struct table *t, uint32_t slot, uint32_t entry, enum cache_word kind,
+                  struct cache_ref *out)
 {
     atom16 *pin = pin_of(t, slot, entry);
     uint16_t count = atomic_load_explicit(pin, memory_order_relaxed);
@@ -70,10 +71,15 @@ bool cache_pin(struct table *t, uint32_t slot, uint32_t entry, struct cache_ref 
     atomic_store(pin, (uint16_t)(count + 1));
     uint64_t word = load(t, entry);
     *out = (struct cache_ref){.entry = entry, .version = (uint32_t)word, .block = entry};
-    if (word_kind(word) == WORD_LIVE)
+    if (word_kind(word) == kind)
         return true;
     cache_unpin(t, slot, out);
     return false;
+}
+
+bool cache_pin(struct table *t, uint32_t slot, uint32_t entry, struct cache_ref *out)
+{
+    return cache_pin_as(t, slot, entry, WORD_LIVE, out);
 }
 
 /* Ours alone: nobody reads it, nobody finds it. */
@@ -101,27 +107,37 @@ static void free_object(struct table *t, uint32_t entry, uint32_t version)
     atomic_store(&t->cache_words[entry], 0);
 }
 
-static void free_if_unread(struct table *t, uint32_t slot, uint32_t entry, uint32_t version)
+void cache_free_if_unread(struct table *t, uint32_t slot, uint32_t entry, uint32_t version)
 {
     if (take_apart(t, slot, entry, version))
         free_object(t, entry, version);
 }
 
+static void unpin(struct table *t, uint32_t slot, uint32_t entry)
+{
+    atom16 *pin = pin_of(t, slot, entry);
+    atomic_store(pin, (uint16_t)(atomic_load_explicit(pin, memory_order_relaxed) - 1));
+    uint64_t word = load(t, entry);
+    if (word_kind(word) == WORD_DYING)
+        cache_free_if_unread(t, slot, entry, (uint32_t)word);
+}
+
 void cache_unpin(struct table *t, uint32_t slot, const struct cache_ref *r)
 {
-    atom16 *pin = pin_of(t, slot, r->entry);
-    atomic_store(pin, (uint16_t)(atomic_load_explicit(pin, memory_order_relaxed) - 1));
-    uint64_t word = load(t, r->entry);
-    if (word_kind(word) == WORD_DYING)
-        free_if_unread(t, slot, r->entry, (uint32_t)word);
+    unpin(t, slot, r->entry);
+    if (r->held_version)
+        unpin(t, slot, r->held);
 }
 
 bool cache_kill(struct table *t, uint32_t slot, uint32_t entry, uint32_t version)
 {
+    struct cache_held held;
+    cache_held_read(t, entry, version, &held);
     if (!swap(t, entry, word_make(WORD_LIVE, 0, version), word_make(WORD_DYING, 0, version)))
         return false;
     cache_index_drop(t, entry);
-    free_if_unread(t, slot, entry, version);
+    cache_free_if_unread(t, slot, entry, version);
+    cache_held_release(t, slot, &held);
     return true;
 }
 
@@ -136,22 +152,33 @@ static bool is_left_over(const struct table *t, uint64_t word)
     return word_kind(object) < WORD_BEGUN || (uint32_t)object != (uint32_t)word;
 }
 
+/* Nobody reads it, or wanted it since the hand came by. */
+static bool may_go(struct table *t, uint32_t entry)
+{
+    atom32 *used = &t->cache_entries[entry].used;
+    if (!word_get(used))
+        return !is_pinned(t, entry);
+    word_set(used, 0);
+    return false;
+}
+
 /* An object makes way, unless it was asked for lately or is being read: then it is ours. */
 static bool evict(struct table *t, uint32_t slot, uint32_t entry, uint64_t word)
 {
-    struct cache_entry *e = &t->cache_entries[entry];
+    struct cache_held held = {0};
     uint32_t version = (uint32_t)word;
+    if (word_kind(word) != WORD_DYING) {
+        cache_held_read(t, entry, version, &held);
+        if (!may_go(t, entry) || !swap(t, entry, word, word_make(WORD_DYING, 0, version)))
+            return false;
+    }
     if (word_kind(word) == WORD_LIVE) {
-        if (word_get(&e->used)) {
-            word_set(&e->used, 0);
-            return false;
-        }
-        if (is_pinned(t, entry) || !swap(t, entry, word, word_make(WORD_DYING, 0, version)))
-            return false;
         cache_index_drop(t, entry);
         count_add(&cache_cell(t, slot)->evicted, 1);
     }
-    return take_apart(t, slot, entry, version);
+    bool ours = take_apart(t, slot, entry, version);
+    cache_held_release(t, slot, &held);
+    return ours;
 }
 
 /* What the hand found: a single block, or an object that was taken apart. */
@@ -168,7 +195,7 @@ static bool look_at(struct table *t, uint32_t slot, uint32_t block, struct found
     *out = (struct found){.block = block, .word = word};
     if (kind == WORD_FREE || is_left_over(t, word))
         return true;
-    if ((kind != WORD_LIVE && kind != WORD_DYING) || !evict(t, slot, block, word))
+    if (kind < WORD_LIVE || !evict(t, slot, block, word))
         return false;
     out->object = true;
     out->word = word_make(WORD_BEGUN, slot, (uint32_t)word);
@@ -273,8 +300,7 @@ void cache_fill_abort(struct table *t, struct cache_fill *f)
     free_object(t, f->head, f->version);
 }
 
-void cache_fill_publish(struct table *t, uint32_t slot, struct cache_fill *f,
-                        const struct cache_about *about)
+void cache_fill_close(struct table *t, struct cache_fill *f, const struct cache_about *about)
 {
     struct cache_entry *e = &t->cache_entries[f->head];
     uint32_t spare = next_of(t, f->last);
@@ -284,6 +310,15 @@ void cache_fill_publish(struct table *t, uint32_t slot, struct cache_fill *f,
     e->blocks = f->blocks;
     word_set(&e->used, 0); /* what nobody asks for a second time goes first */
     word_set(&e->hits, 0);
+    word_set(&e->owner, 0);
+    for (uint32_t i = 0; i < CACHE_CODINGS; i++)
+        atomic_store_explicit(&e->coded[i], 0, memory_order_relaxed);
+}
+
+void cache_fill_publish(struct table *t, uint32_t slot, struct cache_fill *f,
+                        const struct cache_about *about)
+{
+    cache_fill_close(t, f, about);
     count_add(&cache_cell(t, slot)->stored, about->kind == CACHE_RESPONSE);
     atomic_store(&t->cache_words[f->head], word_make(WORD_LIVE, 0, f->version));
     cache_index_put(t, slot, f->head, f->version);
@@ -325,12 +360,24 @@ uint32_t cache_read(const struct table *t, struct cache_ref *r, char *to, uint32
     return done;
 }
 
-void cache_seek(const struct table *t, struct cache_ref *r, uint64_t at)
+static void seek_from(const struct table *t, struct cache_ref *r, uint32_t block, uint64_t at)
 {
-    r->block = r->entry;
+    r->block = block;
     for (; at >= CACHE_BLOCK_BYTES && r->block != INDEX_NONE; at -= CACHE_BLOCK_BYTES)
         r->block = next_of(t, r->block);
     r->at = (uint32_t)at;
+}
+
+void cache_seek(const struct table *t, struct cache_ref *r, uint64_t at)
+{
+    seek_from(t, r, r->entry, at);
+}
+
+void cache_seek_body(const struct table *t, struct cache_ref *r, uint64_t at)
+{
+    uint32_t entry = r->held_version ? r->held : r->entry;
+    const struct cache_about *a = &t->cache_entries[entry].about;
+    seek_from(t, r, entry, (uint64_t)a->key_bytes + a->vary_bytes + a->head_bytes + at);
 }
 
 void cache_touch(const struct table *t, const struct cache_ref *r)
@@ -339,6 +386,8 @@ void cache_touch(const struct table *t, const struct cache_ref *r)
     if (!word_get(&e->used))
         word_set(&e->used, 1);
     word_set(&e->hits, word_get(&e->hits) + 1); /* two at once may count as one */
+    if (r->held_version)
+        word_set(&t->cache_entries[r->held].used, 1);
 }
 
 /* ---- a process died ---- */

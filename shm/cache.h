@@ -8,6 +8,7 @@
  *   begun, slot       the first block of an object that the process of that slot is writing or
  *                     taking apart; the master frees it when that process dies
  *   live              the first block of an object that can be found
+ *   held              ... that is found through another object only (shm/cache_held.c)
  *   dying             ... that cannot be found any more and goes when nobody reads it
  *   part, object, version   a further block; its object's first block is there with this version,
  *                     or it is as good as free: so nothing leaks, whoever dies when
@@ -45,7 +46,8 @@ static inline bool cache_is_there(const struct table *t)
 /* A pinned object and a place in it. */
 struct cache_ref {
     uint32_t entry, version;
-    uint32_t block, at; /* where reading goes on */
+    uint32_t block, at;          /* where reading goes on */
+    uint32_t held, held_version; /* pinned with it: what has its body; version 0: nothing */
 };
 
 /* The key that is asked for. address: a hash of that part of it by which requests that change
@@ -67,6 +69,8 @@ uint32_t cache_read(const struct table *t, struct cache_ref *r, char *to, uint32
 const char *cache_run(const struct table *t, struct cache_ref *r, uint64_t most, uint32_t *len);
 /* Stands at this byte, counted from the beginning of the key. */
 void cache_seek(const struct table *t, struct cache_ref *r, uint64_t at);
+/* Stands at this byte of the body. */
+void cache_seek_body(const struct table *t, struct cache_ref *r, uint64_t at);
 static inline struct cache_entry *cache_entry_of(const struct table *t, const struct cache_ref *r)
 {
     return &t->cache_entries[r->entry];
@@ -98,6 +102,21 @@ void cache_fill_publish(struct table *t, uint32_t slot, struct cache_fill *f,
                         const struct cache_about *about);
 /* Takes back what was just published. */
 void cache_fill_retract(struct table *t, uint32_t slot, const struct cache_fill *f);
+
+/* ---- what is found through another: shm/cache_held.c ---- */
+
+/* The body of a pinned object becomes that of the one being written: no byte is copied, and the
+ * pinned one is not found any more. Sets what `about` says of it. False: it is gone. */
+bool cache_take_body(struct table *t, const struct cache_ref *from, const struct cache_fill *f,
+                     struct cache_about *about) MUST_CHECK;
+/* The body in this coding, made at this level: r stands at its beginning. False: there is none. */
+bool cache_take_coded(struct table *t, uint32_t slot, struct cache_ref *r, uint8_t coding,
+                      uint8_t level, uint64_t *bytes) MUST_CHECK;
+/* What coded forms of a pinned object are kept with; stays right when it is unpinned. */
+uint64_t cache_coded_place(const struct cache_ref *r);
+/* What was written is such a form: it goes when the body does. */
+void cache_fill_attach(struct table *t, uint32_t slot, struct cache_fill *f,
+                       const struct cache_about *about, uint64_t place);
 
 /* ---- removing ---- */
 

@@ -91,8 +91,11 @@ bool cache_find(struct table *t, uint32_t slot, const struct cache_key *k, struc
         uint32_t entry = named(t, word);
         if (word >> 32 != k->hash >> 32 || entry == INDEX_NONE || !cache_pin(t, slot, entry, out))
             continue;
-        if (is_of(t, out, k))
+        bool found = is_of(t, out, k);
+        if (found && cache_pin_body(t, slot, out))
             return true;
+        if (found) /* without its body it is nothing */
+            cache_kill(t, slot, entry, out->version);
         cache_unpin(t, slot, out);
     }
     return false;
@@ -219,10 +222,30 @@ void cache_invalidate(struct table *t, uint32_t slot, const struct cache_key *k)
 
 void cache_drop(struct table *t, uint32_t slot, const struct cache_ref *r)
 {
-    count_add(&cache_cell(t, slot)->purged, cache_kill(t, slot, r->entry, r->version));
+    bool gone =
+        cache_kill(t, slot, r->entry, r->version) || cache_held_kill(t, slot, r->entry, r->version);
+    count_add(&cache_cell(t, slot)->purged, gone);
 }
 
 /* ---- looking on ---- */
+
+/* Its address was invalidated: nobody finds it. */
+static bool is_outdated(const struct table *t, const struct cache_about *a)
+{
+    return a->epoch != word_get(epoch_of(t, a->address));
+}
+
+/* With those of what it holds; they may be somebody else's by now, and the figure wrong. */
+static uint32_t all_blocks(const struct table *t, const struct cache_ref *r)
+{
+    struct cache_held held;
+    uint32_t blocks = cache_entry_of(t, r)->blocks;
+    cache_held_read(t, r->entry, r->version, &held);
+    for (uint32_t i = 0; i < held.count; i++)
+        if (held.links[i] >> 32)
+            blocks += t->cache_entries[(uint32_t)held.links[i]].blocks;
+    return blocks;
+}
 
 bool cache_look(struct table *t, uint32_t slot, uint32_t block, struct cache_view *out)
 {
@@ -230,8 +253,13 @@ bool cache_look(struct table *t, uint32_t slot, uint32_t block, struct cache_vie
     if (word_kind(atomic_load(&t->cache_words[block])) != WORD_LIVE ||
         !cache_pin(t, slot, block, &r))
         return false;
+    if (is_outdated(t, cache_about(t, &r))) { /* nobody else comes by it so soon */
+        cache_kill(t, slot, block, r.version);
+        cache_unpin(t, slot, &r);
+        return false;
+    }
     out->about = *cache_about(t, &r);
-    out->blocks = cache_entry_of(t, &r)->blocks;
+    out->blocks = all_blocks(t, &r);
     out->hits = word_get(&cache_entry_of(t, &r)->hits);
     out->key_len = out->about.key_bytes;
     uint32_t shown = out->key_len < CACHE_KEY_SHOWN - 1 ? out->key_len : CACHE_KEY_SHOWN - 1;
@@ -265,10 +293,12 @@ void cache_usage(const struct table *t, struct cache_usage *out)
     *out = (struct cache_usage){.blocks = word_get(&t->header->cache_blocks)};
     for (uint32_t b = 0; b < reserved; b++) {
         uint64_t word = atomic_load(&t->cache_words[b]);
-        if (word_kind(word) != WORD_LIVE)
+        const struct cache_entry *e = &t->cache_entries[b];
+        if (word_kind(word) != WORD_LIVE && word_kind(word) != WORD_HELD)
             continue;
-        out->objects += t->cache_entries[b].about.kind == CACHE_RESPONSE;
-        out->blocks_used += t->cache_entries[b].blocks;
+        out->blocks_used += e->blocks;
+        out->objects += word_kind(word) == WORD_LIVE && e->about.kind == CACHE_RESPONSE &&
+                        !is_outdated(t, &e->about);
     }
 }
 

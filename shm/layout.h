@@ -42,7 +42,7 @@
 #include "base/net.h"
 
 #define TABLE_MAGIC   0x315453414C4C4142ull /* "BALLAST1" little endian */
-#define TABLE_VERSION 6u
+#define TABLE_VERSION 7u
 #define SLOT_MAX                                                                                   \
     64u /* processes with a place: workers first, then health, admin (see shm/slot.h) */
 #define LISTENER_MAX      256u
@@ -382,8 +382,10 @@ struct rcell {
 
 enum cache_kind {
     CACHE_RESPONSE,
-    CACHE_VARIES /* no response: names the fields that choose among several */
+    CACHE_VARIES, /* no response: names the fields that choose among several */
+    CACHE_CODED   /* the body of one, compressed: found through it, shm/cache_held.c */
 };
+#define CACHE_CODINGS 3u /* gzip, br, zstd */
 
 /* What is known of an object; written before it can be found, constant while it can. */
 struct cache_about {
@@ -397,13 +399,19 @@ struct cache_about {
     uint16_t status;
     uint8_t kind; /* enum cache_kind */
     bool must_revalidate;
+    uint8_t coding, level; /* CACHE_CODED */
+    uint64_t address;      /* what `epoch` is of */
+    /* The object whose blocks hold the body; version 0: its own. */
+    uint32_t body_entry, body_version;
 };
 
 struct cache_entry {
     _Alignas(CACHE_LINE) struct cache_about about;
     uint32_t blocks;
-    atom32 used; /* any: asked for since the hand came by */
-    atom32 hits; /* any, approximate */
+    atom32 used;                 /* any: asked for since the hand came by */
+    atom32 hits;                 /* any, approximate */
+    atom32 owner;                /* any: version of the object whose body is here */
+    atom64 coded[CACHE_CODINGS]; /* any: version << 32 | first block of a coded form; 0: none */
 };
 
 struct cache_marks {

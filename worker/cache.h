@@ -49,6 +49,13 @@ uint32_t cache_more(struct txn *t, struct buf *b);
 /* Sends more of a stored body from where it lies, to a client's plain socket. Bytes, or -1 with
  * errno. */
 ssize_t cache_send(struct txn *t) MUST_CHECK;
+/* Of a stored body that is to be sent: worker/cache_coded.c. True: it is sent as it was compressed
+ * before; t->res_left is its length. */
+bool cache_coded_take(struct txn *t, uint8_t coding, uint32_t level) MUST_CHECK;
+/* What is made of it now is kept. False: it is not. */
+bool cache_coded_begin(struct txn *t, uint8_t coding, uint32_t level) MUST_CHECK;
+void cache_coded_keep(struct txn *t, const char *bytes, uint32_t len);
+void cache_coded_complete(struct txn *t);
 /* The txn ends. */
 void cache_end(struct txn *t);
 

@@ -32,6 +32,7 @@ struct txn_cache {
     uint64_t patience_us, asked_us, grown_us;
     struct cache_ref ref;   /* pinned: what stands in, or is served */
     uint64_t left;          /* of the body being served */
+    uint64_t coded_place;   /* filling a coded form: what it is of */
     struct cache_fill fill; /* filling: what is being kept */
     struct cache_about about;
     struct txn_cache *prev, *next; /* of those that wait, or of those that keep something */
@@ -76,6 +77,11 @@ bool cache_store_begin(struct txn_cache *tc, const struct http1_head *h, const c
 void cache_store_freshen(struct txn_cache *tc, const struct http1_head *confirmed,
                          const char *base);
 void cache_store_end(struct txn_cache *tc); /* what is not complete is dropped */
+/* What is written for the cache, whatever it is: opened, more of it, and written to the end (what
+ * becomes of it is the caller's). False: no room. */
+bool cache_store_open(struct txn_cache *tc) MUST_CHECK;
+bool cache_store_append(struct txn_cache *tc, const char *bytes, uint32_t len) MUST_CHECK;
+void cache_store_done(struct txn_cache *tc);
 /* The text of the pinned response's head, without the empty line. False: it does not fit. */
 bool cache_store_head(const struct txn_cache *tc, struct buf *out) MUST_CHECK;
 

@@ -286,6 +286,7 @@ static bool make_marker(const struct txn_cache *tc, const char *names, uint32_t 
                                              .key_bytes = tc->key_len,
                                              .head_bytes = len,
                                              .epoch = tc->guard.epoch,
+                                             .address = tc->address,
                                              .kind = CACHE_VARIES});
     return true;
 }

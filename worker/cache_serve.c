@@ -215,7 +215,6 @@ void cache_serve(struct txn_cache *tc, enum cache_result how)
 {
     struct txn *t = tc->t;
     struct table *table = t->worker->table;
-    const struct cache_about *a = cache_about(table, &tc->ref);
     struct plan p;
     release_answer(t);
     t->req_is_head |= tc->quiet;
@@ -226,7 +225,7 @@ void cache_serve(struct txn_cache *tc, enum cache_result how)
     }
     tc->result = (uint8_t)how;
     cache_touch(table, &tc->ref);
-    cache_seek(table, &tc->ref, (uint64_t)a->key_bytes + a->vary_bytes + a->head_bytes + p.first);
+    cache_seek_body(table, &tc->ref, p.first);
     tc->left = t->req_is_head ? 0 : p.count;
     t->stored = true;
     buf_put(&t->worker->bufs, tc->text); /* who reads slowly has no buffer */

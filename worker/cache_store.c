@@ -101,7 +101,7 @@ static bool make_way(struct worker *w, uint64_t more)
     return true;
 }
 
-static bool write_begin(struct txn_cache *tc, const struct cache_key *k, uint32_t head_bytes)
+bool cache_store_open(struct txn_cache *tc)
 {
     struct worker *w = tc->t->worker;
     if (!make_way(w, 1) || !cache_fill_begin(w->table, w->slot, &tc->fill))
@@ -109,6 +109,14 @@ static bool write_begin(struct txn_cache *tc, const struct cache_key *k, uint32_
     tc->filling = true;
     tc->grown_us = w->now_us;
     cache_list_add(&w->cache_fills, tc);
+    return true;
+}
+
+static bool write_begin(struct txn_cache *tc, const struct cache_key *k, uint32_t head_bytes)
+{
+    struct worker *w = tc->t->worker;
+    if (!cache_store_open(tc))
+        return false;
     if (cache_fill_write(w->table, w->slot, &tc->fill, k->text, k->len) &&
         cache_fill_write(w->table, w->slot, &tc->fill, k->vary, k->vary_len) &&
         cache_fill_write(w->table, w->slot, &tc->fill, text, head_bytes))
@@ -144,6 +152,7 @@ static bool begin(struct txn_cache *tc, const struct http1_head *h, const char *
                                      .vary_bytes = k->vary_len,
                                      .head_bytes = head_bytes,
                                      .epoch = tc->guard.epoch,
+                                     .address = tc->address,
                                      .status = h->status,
                                      .must_revalidate = v.must_revalidate};
     return write_begin(tc, k, head_bytes);
@@ -156,7 +165,7 @@ bool cache_store_begin(struct txn_cache *tc, const struct http1_head *h, const c
     return (h->body != HTTP1_BODY_LENGTH || h->content_length <= most) && begin(tc, h, base, &k);
 }
 
-static void fill_done(struct txn_cache *tc)
+void cache_store_done(struct txn_cache *tc)
 {
     tc->t->worker->cache_filling_bytes -= tc->about.body_bytes;
     cache_list_remove(&tc->t->worker->cache_fills, tc);
@@ -169,11 +178,12 @@ void cache_store_end(struct txn_cache *tc)
     if (!tc->filling)
         return;
     cache_fill_abort(w->table, &tc->fill);
-    account_cache_abandoned(w);
-    fill_done(tc);
+    if (tc->about.kind == CACHE_RESPONSE)
+        account_cache_abandoned(w);
+    cache_store_done(tc);
 }
 
-static bool append(struct txn_cache *tc, const char *bytes, uint32_t len)
+bool cache_store_append(struct txn_cache *tc, const char *bytes, uint32_t len)
 {
     struct worker *w = tc->t->worker;
     tc->grown_us = w->now_us;
@@ -192,14 +202,15 @@ static void give_up(struct txn_cache *tc)
 {
     struct worker *w = tc->t->worker;
     cache_store_end(tc);
-    cache_pass(w->table, tc->claim_hash, w->now_us);
+    if (tc->about.kind == CACHE_RESPONSE)
+        cache_pass(w->table, tc->claim_hash, w->now_us);
     cache_release_claim(tc);
 }
 
 /* Too long, or no room. */
 void cache_keep(struct txn *t, const char *bytes, uint32_t len)
 {
-    if (!append(t->cache, bytes, len))
+    if (!cache_store_append(t->cache, bytes, len))
         give_up(t->cache);
 }
 
@@ -210,7 +221,7 @@ static void publish(struct txn_cache *tc)
         cache_store_end(tc);
         return;
     }
-    fill_done(tc);
+    cache_store_done(tc);
     cache_fill_publish(w->table, w->slot, &tc->fill, &tc->about);
     tc->kept = true;
     if (!cache_guard_holds(w->table, tc->address, tc->guard)) /* a purge may have gone by it */
@@ -311,14 +322,25 @@ static bool copy_body(struct txn_cache *tc)
     const struct cache_about *a = cache_about(t, &tc->ref);
     char part[CACHE_BLOCK_BYTES];
     struct cache_ref r = tc->ref;
-    cache_seek(t, &r, (uint64_t)a->key_bytes + a->vary_bytes + a->head_bytes);
+    cache_seek_body(t, &r, 0);
     for (uint64_t left = a->body_bytes; left > 0;) {
         uint32_t want = left < sizeof part ? (uint32_t)left : (uint32_t)sizeof part;
         uint32_t n = cache_read(t, &r, part, want);
-        if (n == 0 || !append(tc, part, n))
+        if (n == 0 || !cache_store_append(tc, part, n))
             return false;
         left -= n;
     }
+    return true;
+}
+
+/* Where it lies; one that fits in a block is copied sooner than looked for behind another. */
+static bool take_body(struct txn_cache *tc)
+{
+    struct worker *w = tc->t->worker;
+    if (cache_about(w->table, &tc->ref)->body_bytes <= CACHE_BLOCK_BYTES ||
+        !cache_take_body(w->table, &tc->ref, &tc->fill, &tc->about))
+        return false;
+    w->cache_filling_bytes += tc->about.body_bytes; /* as if it had been written */
     return true;
 }
 
@@ -329,7 +351,7 @@ static bool keep_anew(struct txn_cache *tc, const struct http1_head *h, const ch
     struct cache_ref fresh;
     if (!begin(tc, h, base, &k))
         return false;
-    if (!copy_body(tc)) {
+    if (!take_body(tc) && !copy_body(tc)) {
         cache_store_end(tc);
         return false;
     }

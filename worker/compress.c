@@ -6,6 +6,7 @@
 #include <string.h>
 #include "conf/route.h"
 #include "worker/account.h"
+#include "worker/cache.h"
 #include "worker/coder.h"
 #include "worker/conn.h"
 #include "worker/relay.h"
@@ -188,6 +189,13 @@ static void let_go(struct txn *t)
     ev_timer_stop(t->worker->loop, &z->idle);
 }
 
+static void remember(struct txn *t, const char *bytes, uint32_t len, bool all)
+{
+    cache_coded_keep(t, bytes, len);
+    if (all)
+        cache_coded_complete(t);
+}
+
 bool compress_fill(struct txn *t)
 {
     struct compressor *z = t->compressor;
@@ -204,6 +212,8 @@ bool compress_fill(struct txn *t)
         return false;
     uint32_t made = (uint32_t)(io.out - to);
     took(t, &io, made);
+    if (z->remembered)
+        remember(t, (const char *)to, made, op == CODER_END && r == CODER_DONE);
     z->out->start = z->out->end = CHUNK_ROOM;
     if (made)
         frame(z->out, made);

@@ -51,6 +51,7 @@ struct compressor {
     bool held;                  /* something was taken that may not have come out */
     bool flush;                 /* nothing came for a while: it is to come out */
     bool ended;                 /* the last chunk is in out */
+    bool remembered;            /* what is made is kept beside the stored body */
     struct compressor *next;
 };
 

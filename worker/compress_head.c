@@ -1,9 +1,12 @@
 /* worker/compress_head.c: which answers are compressed, and what their heads say. */
 #include <string.h>
 #include <strings.h>
+#include "base/digits.h"
 #include "base/http_cache.h"
 #include "conf/route.h"
 #include "worker/accept_encoding.h"
+#include "worker/account.h"
+#include "worker/cache.h"
 #include "worker/coder.h"
 #include "worker/compress.h"
 #include "worker/edits.h"
@@ -138,13 +141,24 @@ static bool fits(const struct txn *t, const struct http1_head *h, const char *ba
     return !facts->has_length || (h->content_length && h->content_length >= c->min_bytes);
 }
 
+/* From the cache, as somebody before got it. */
+static bool is_remembered(struct txn *t)
+{
+    if (LIKELY(!t->stored) || !cache_coded_take(t, t->coding, t->route->compress->level))
+        return false;
+    account_compression(t);
+    return true;
+}
+
 static void encode(struct txn *t, const struct http1_head *h)
 {
     uint64_t size = h->body == HTTP1_BODY_LENGTH ? h->content_length : CODER_SIZE_UNKNOWN;
-    if (!t->req_is_head) {
+    if (!t->req_is_head && !is_remembered(t)) {
         if (!(t->compressor = compress_begin(t, size)))
             return;
         t->res_out = BODY_DECHUNK; /* the payload alone; chunks of our own follow */
+        t->compressor->remembered =
+            t->stored && cache_coded_begin(t, t->coding, t->route->compress->level);
     }
     t->recoded |= COMPRESS_ENCODED | COMPRESS_WEAK;
 }
@@ -219,6 +233,15 @@ static void append_weak_tag(const struct txn *t, struct buf *out, const struct h
     add(out, "\r\n");
 }
 
+static void append_length(const struct txn *t, struct buf *out)
+{
+    char length[DIGITS_UINT_MAX];
+    char *end = digits_uint(length, t->res_left);
+    add(out, "Content-Length: ");
+    buf_append(out, length, (size_t)(end - length));
+    add(out, "\r\n");
+}
+
 void compress_append(const struct txn *t, struct buf *out, const struct http1_head *h,
                      const char *base)
 {
@@ -231,4 +254,6 @@ void compress_append(const struct txn *t, struct buf *out, const struct http1_he
     add(out, "Content-Encoding: ");
     add(out, conf_coding_name(t->coding));
     add(out, t->compressor ? "\r\nTransfer-Encoding: chunked\r\n" : "\r\n");
+    if (!t->compressor && !t->req_is_head)
+        append_length(t, out);
 }

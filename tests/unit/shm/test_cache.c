@@ -58,6 +58,7 @@ static bool put(struct table *t, uint32_t slot, const char *key, uint32_t body, 
                                              .key_bytes = k.len,
                                              .head_bytes = 4,
                                              .epoch = cache_guard_of(t, k.address).epoch,
+                                             .address = k.address,
                                              .status = 200});
     return true;
 }
@@ -69,6 +70,7 @@ static int64_t check(const struct table *t, const char *key, struct cache_ref *r
     uint64_t body = cache_about(t, r)->body_bytes;
     if (cache_read(t, r, head, 4) != 4 || memcmp(head, "head", 4) != 0)
         return -2;
+    cache_seek_body(t, r, 0);
     for (uint64_t at = 0; at < body;) {
         uint32_t n = body - at < sizeof part ? (uint32_t)(body - at) : (uint32_t)sizeof part;
         if (cache_read(t, r, part, n) != n)
@@ -174,6 +176,183 @@ TEST(full_it_makes_room_and_keeps_what_is_wanted)
     CHECK(used(t) <= 256 && used(t) > 128);
     CHECK(cache_cell_sum(t, offsetof(struct ccell, evicted)) > 4000);
     CHECK(free_blocks(t) >= 250);
+}
+
+/* As a 304 does: another head before the same body. */
+static bool confirm(struct table *t, uint32_t slot, const char *key, uint64_t now)
+{
+    struct cache_key k = key_of(t, key);
+    struct cache_fill f;
+    struct cache_ref r;
+    if (!cache_find(t, slot, &k, &r))
+        return false;
+    struct cache_about about = *cache_about(t, &r);
+    about.made_us = now;
+    bool good = cache_fill_begin(t, slot, &f) && cache_fill_write(t, slot, &f, key, k.len) &&
+                cache_fill_write(t, slot, &f, "head", 4) && cache_take_body(t, &r, &f, &about);
+    CHECK(good);
+    cache_fill_publish(t, slot, &f, &about);
+    cache_unpin(t, slot, &r);
+    return true;
+}
+
+/* A form of `body` bytes, all of them the coding's number. */
+static bool attach(struct table *t, uint32_t slot, const char *key, uint8_t coding, uint8_t level,
+                   uint32_t body)
+{
+    struct cache_key k = key_of(t, key);
+    struct cache_fill f;
+    struct cache_ref r;
+    char part[500];
+    memset(part, coding, sizeof part);
+    if (!cache_find(t, slot, &k, &r))
+        return false;
+    uint64_t place = cache_coded_place(&r);
+    cache_unpin(t, slot, &r);
+    bool good = cache_fill_begin(t, slot, &f);
+    CHECK(good);
+    for (uint32_t at = 0; at < body && good; at += (uint32_t)sizeof part)
+        good = cache_fill_write(t, slot, &f, part, sizeof part);
+    if (!good) {
+        cache_fill_abort(t, &f);
+        return false;
+    }
+    cache_fill_attach(
+        t, slot, &f,
+        &(struct cache_about){
+            .kind = CACHE_CODED, .coding = coding, .level = level, .body_bytes = body},
+        place);
+    return true;
+}
+
+/* Its length; -1: not there, -2: another's bytes. */
+static int64_t get_coded(struct table *t, uint32_t slot, const char *key, uint8_t coding,
+                         uint8_t level)
+{
+    struct cache_key k = key_of(t, key);
+    struct cache_ref r;
+    uint64_t bytes = 0;
+    char part[500];
+    if (!cache_find(t, slot, &k, &r))
+        return -1;
+    int64_t found = cache_take_coded(t, slot, &r, coding, level, &bytes) ? (int64_t)bytes : -1;
+    for (uint64_t at = 0; found > 0 && at < bytes; at += sizeof part)
+        if (cache_read(t, &r, part, sizeof part) != sizeof part || part[0] != coding ||
+            memcmp(part, part + 1, sizeof part - 1) != 0)
+            found = -2;
+    cache_unpin(t, slot, &r);
+    return found;
+}
+
+TEST(a_body_behind_another_head)
+{
+    struct table *t = make_cache(1, MIB);
+    struct cache_key k = key_of(t, "k");
+    struct cache_ref r;
+    CHECK(put(t, 0, "k", 20000, 1));
+    CHECK(cache_find(t, 0, &k, &r)); /* somebody reads it meanwhile */
+    for (uint64_t i = 2; i < 10; i++) {
+        CHECK(confirm(t, 0, "k", i));
+        CHECK_EQ(get(t, 0, "k"), 20000);
+        CHECK_EQ(used(t), 6);
+    }
+    CHECK_EQ(check(t, "k", &r), 20000);
+    cache_unpin(t, 0, &r);
+    CHECK(cache_find(t, 0, &k, &r));
+    cache_invalidate(t, 0, &k);
+    CHECK_EQ(get(t, 0, "k"), -1);
+    CHECK_EQ(check(t, "k", &r), 20000); /* until nobody does */
+    cache_unpin(t, 0, &r);
+    CHECK_EQ(used(t), 0);
+    CHECK(free_blocks(t) >= 250);
+}
+
+TEST(coded_forms)
+{
+    struct table *t = make_cache(1, MIB);
+    struct cache_key k = key_of(t, "k");
+    CHECK(put(t, 0, "k", 20000, 1));
+    CHECK(attach(t, 0, "k", 1, 6, 6000) && attach(t, 0, "k", 3, 6, 3000));
+    CHECK_EQ(get_coded(t, 0, "k", 1, 6), 6000);
+    CHECK_EQ(get_coded(t, 0, "k", 3, 6), 3000);
+    CHECK_EQ(get_coded(t, 0, "k", 2, 6), -1);
+    CHECK_EQ(get_coded(t, 0, "k", 1, 9), -1);
+    CHECK_EQ(get(t, 0, "k"), 20000);
+    CHECK_EQ(used(t), 5 + 2 + 1);
+    CHECK(attach(t, 0, "k", 1, 9, 500)); /* in place of the other level */
+    CHECK_EQ(get_coded(t, 0, "k", 1, 9), 500);
+    CHECK_EQ(used(t), 5 + 1 + 1);
+    CHECK(confirm(t, 0, "k", 2)); /* they stay with the body */
+    CHECK_EQ(get_coded(t, 0, "k", 3, 6), 3000);
+    CHECK(attach(t, 0, "k", 2, 6, 500));
+    CHECK_EQ(used(t), 1 + 5 + 3);
+    CHECK(put(t, 0, "k", 100, 3)); /* another response */
+    CHECK_EQ(get_coded(t, 0, "k", 3, 6), -1);
+    CHECK_EQ(used(t), 1);
+    cache_invalidate(t, 0, &k);
+    CHECK(!attach(t, 0, "k", 3, 6, 500));
+    CHECK_EQ(used(t), 0);
+}
+
+TEST(a_form_of_what_is_gone_is_gone)
+{
+    struct table *t = make_cache(1, MIB);
+    struct cache_key k = key_of(t, "k");
+    struct cache_fill f;
+    struct cache_ref r;
+    CHECK(put(t, 0, "k", 20000, 1));
+    CHECK(cache_find(t, 0, &k, &r));
+    uint64_t place = cache_coded_place(&r);
+    cache_unpin(t, 0, &r);
+    CHECK(cache_fill_begin(t, 0, &f) && cache_fill_write(t, 0, &f, "abc", 3));
+    cache_invalidate(t, 0, &k);
+    cache_fill_attach(t, 0, &f, &(struct cache_about){.kind = CACHE_CODED, .coding = 1}, place);
+    CHECK_EQ(used(t), 0);
+    CHECK(free_blocks(t) >= 250);
+}
+
+TEST(what_is_held_makes_way_too)
+{
+    struct table *t = make_cache(1, MIB); /* 256 blocks */
+    for (uint32_t i = 0; i < 6000; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%u", (unsigned)(hash_mix64(i) % 150));
+        if (get(t, 0, key) == -1)
+            CHECK(put(t, 0, key, i % 3 * 4000, i));
+        int64_t body = get(t, 0, key);
+        CHECK(body >= 0); /* there, and not torn */
+        if (i % 2)
+            CHECK(confirm(t, 0, key, i));
+        if (i % 5 == 0)
+            CHECK(attach(t, 0, key, (uint8_t)(1 + i % 3), 6, 5000));
+        int64_t coded = get_coded(t, 0, key, (uint8_t)(1 + i % 3), 6);
+        CHECK(coded == 5000 || coded == -1);
+        CHECK(used(t) <= 256);
+    }
+    CHECK(free_blocks(t) >= 250);
+}
+
+TEST(what_is_outdated_is_not_shown)
+{
+    struct table *t = make_cache(1, MIB);
+    struct cache_key one = key_of(t, "k1"), other = one;
+    static struct cache_view v;
+    struct cache_usage u;
+    uint32_t seen = 0;
+    CHECK(put(t, 0, "k1", 100, 1) && put(t, 0, "a", 100, 1));
+    other.text = "x"; /* the same address by another key */
+    other.len = 1;
+    cache_invalidate(t, 0, &other);
+    cache_usage(t, &u);
+    CHECK_EQ(u.objects, 1);
+    CHECK_EQ(u.blocks_used, 2);
+    for (uint32_t b = 0; b < 256; b++)
+        if (cache_look(t, 0, b, &v)) {
+            CHECK_STR(v.key, "a");
+            seen++;
+        }
+    CHECK_EQ(seen, 1);
+    CHECK_EQ(used(t), 1);
 }
 
 TEST(one_that_does_not_fit_is_given_up)
