@@ -188,8 +188,7 @@ struct pool_row {
     atom32 loads_reserved, loads_change; /* places with memory (lock); as of which `change` (any) */
 };
 
-/* ---- backends
- * ---------------------------------------------------------------------------------------------- */
+/* ---- backends ---- */
 enum entry_mode { MODE_ENABLED, MODE_MAINTENANCE, MODE_DRAINING }; /* configured/override word */
 enum entry_health { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY }; /* observed word */
 enum entry_breaker {
@@ -331,13 +330,11 @@ struct pcell {
     atom64 cache_hits, cache_misses, cache_stale, cache_revalidated, cache_bypassed;
 };
 
-/* ---- sessions (shm/stick.h)
- * ------------------------------------------------------------------------------------------ */
+/* ---- sessions (shm/stick.h) ---- */
 #define STICK_BUCKETS 65536u
 #define STICK_WAYS    8u
 
-/* ---- loads (shm/loads.h)
- * --------------------------------------------------------------------------------------------- */
+/* ---- loads (shm/loads.h) ---- */
 #define LOADS_SHIFT 3u                        /* children of a node: 8, a cache line */
 #define LOADS_UPPER (8u + 32u + 256u)         /* nodes of the three levels at the top */
 #define LOADS_NODES (LOADS_UPPER + 2048u)     /* and of the one above the leaves */
@@ -348,8 +345,7 @@ struct loads {
     atom32 entries[ENTRY_MAX]; /* by place: entry + 1, 0: none; under the lock */
 };
 
-/* ---- rate limits: shm/rate.h
- * ---------------------------------------------------------------------------------------------- */
+/* ---- rate limits: shm/rate.h ---- */
 struct rate_row {
     _Alignas(CACHE_LINE) atom32 state;      /* enum row_state: ROW_FREE or ROW_LIVE */
     atom32 unit, units;                     /* of the heap: its hash table; units 0: none */
@@ -371,8 +367,7 @@ struct rcell {
     atom64 spare[4];
 };
 
-/* ---- the response cache: shm/cache.h
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the response cache: shm/cache.h ---- */
 #define CACHE_BLOCK_BYTES 4096u
 #define CACHE_BLOCKS_MAX  (1u << 22) /* 16 GiB */
 #define CACHE_WAYS        8u         /* of a bucket of the index: a cache line */
@@ -380,11 +375,8 @@ struct rcell {
 #define CACHE_CLAIMS      16384u     /* fetches under way; power of two */
 #define CACHE_EPOCHS      (1u << 18) /* power of two */
 
-enum cache_kind {
-    CACHE_RESPONSE,
-    CACHE_VARIES, /* no response: names the fields that choose among several */
-    CACHE_CODED   /* the body of one, compressed: found through it, shm/cache_held.c */
-};
+/* A response; the names of the fields that choose among several; the body of one, compressed. */
+enum cache_kind { CACHE_RESPONSE, CACHE_VARIES, CACHE_CODED };
 #define CACHE_CODINGS 3u /* gzip, br, zstd */
 
 /* What is known of an object; written before it can be found, constant while it can. */
@@ -399,10 +391,9 @@ struct cache_about {
     uint16_t status;
     uint8_t kind; /* enum cache_kind */
     bool must_revalidate;
-    uint8_t coding, level; /* CACHE_CODED */
-    uint64_t address;      /* what `epoch` is of */
-    /* The object whose blocks hold the body; version 0: its own. */
-    uint32_t body_entry, body_version;
+    uint8_t coding, level;             /* CACHE_CODED */
+    uint64_t address;                  /* what `epoch` is of */
+    uint32_t body_entry, body_version; /* whose blocks hold the body; version 0: its own */
 };
 
 struct cache_entry {
