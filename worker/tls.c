@@ -181,6 +181,7 @@ static ssize_t tls_send(struct link *l, struct buf *first, struct buf *second,
 #define SEALED_BYTES 3072u
 _Static_assert(SEALED_BYTES + SEALED_BYTES / 512u * 96u + 256u <= BATCH_MESSAGE_BYTES,
                "a sealed message fits in the batch");
+_Static_assert(SEALED_BYTES <= RECORD_FIRST_BYTES, "one record takes all of it");
 
 /* Small fragments, where a client asked for them, are written one by one. */
 static bool write_all(SSL *ssl, const char *from, size_t len)
