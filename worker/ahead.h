@@ -6,9 +6,9 @@
  * the bytes, the end or the error in its buffer (buf_recv). Elsewhere, where io_uring is missing,
  * and for a single one, each receives for itself.
  *
- * Eligible are sockets, plain or under TLS, that wait for a request, for the head of an answer, or for the next
- * small chunk of a tunnel. Between the receiving and the last of them nothing else of the loop
- * runs.
+ * Eligible are sockets, plain or under TLS, that wait for a request, for the head of an answer, or
+ * for the next small chunk of a tunnel. Between the receiving and the last of them nothing else of
+ * the loop runs.
  */
 #ifndef BALLAST_WORKER_AHEAD_H
 #define BALLAST_WORKER_AHEAD_H

@@ -1,8 +1,8 @@
 /*
  * worker/key.h: what the hash algorithms are asked with: the configured part of the request, hashed
  * with a fixed key, so that several hosts and restarts agree where a client belongs. A request that
- * lacks the part (no such header or cookie), and a TCP connection, goes by the client's address: the
- * peer's, or the one that a trusted proxy names in X-Forwarded-For.
+ * lacks the part (no such header or cookie), and a TCP connection, goes by the client's address:
+ * the peer's, or the one that a trusted proxy names in X-Forwarded-For.
  */
 #ifndef BALLAST_WORKER_KEY_H
 #define BALLAST_WORKER_KEY_H

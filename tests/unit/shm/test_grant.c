@@ -90,7 +90,7 @@ TEST(a_broker_that_died_in_between)
     struct table *t = make_lending(0);
     CHECK_EQ(take(t, 4), GRANT_OK);
     atom32 *cells = &t->grant_cells[(size_t)ROW * ENTRY_MAX];
-    word_set(&cells[entry], 6); /* it was about to take two more, or had given them back */
+    word_set(&cells[entry], 6);    /* it was about to take two more, or had given them back */
     grant_open(t, 9, 1, 12345, 2); /* another process has this pid by now */
     word_set(&t->grants[9].cells_reserved, 0);
     grant_recover(t);
