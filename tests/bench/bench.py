@@ -8,8 +8,8 @@ The headline is processor time (user + system, all processes of a proxy) per req
 machine as wall-clock figures do. Rounds are interleaved, proxy by proxy; the median of the rounds is shown, and how far apart
 they were. Ratios are medians of the rounds' own. Compare only figures of one run.
 
-ballast-routes has ten routes as well, ballast-limit a rate limit, ballast-log an access log, ballast-rules all of them; these
-take part only when they are named, and what they cost over ballast is said below the table. Each proxy has one worker on core 0;
+ballast-routes has ten routes as well, ballast-limit a rate limit, ballast-log an access log, ballast-rules all of them,
+ballast-rules-combined with lines as nginx writes them instead of JSON; these take part only when they are named, and what they cost over ballast is said below the table. Each proxy has one worker on core 0;
 wrk and the origin are on core 1. --short runs everything for a second and fails when anything does not work; its figures mean
 nothing.
 """

@@ -137,6 +137,7 @@ EXTRAS = {
     )""",
 }
 EXTRAS["ballast-rules"] = "".join(EXTRAS.values())
+EXTRAS["ballast-rules-combined"] = EXTRAS["ballast-rules"].replace('"json"', '"combined"')
 
 
 def user_name():
