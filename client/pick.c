@@ -98,7 +98,7 @@ static bool take(struct ballast_client *c, struct client_pool *p, uint32_t entry
         !entry_copy(v->table, entry, v->pool, &copy) ||
         !reserve(c, v, entry, copy.incarnation, out))
         return false;
-    lb_own_take(v, entry);
+    lb_own_take(v, entry, copy.incarnation);
     memcpy(&out->address, &copy.addr.u, copy.addr.len_bytes);
     out->address_len = copy.addr.len_bytes;
     memcpy(out->backend, copy.name, sizeof out->backend);

@@ -158,15 +158,17 @@ uint32_t lb_own_least(const struct lb_view *v, const struct lb_request *r)
     return best;
 }
 
-void lb_own_take(const struct lb_view *v, uint32_t entry)
+void lb_own_take(const struct lb_view *v, uint32_t entry, uint32_t incarnation)
 {
-    struct lb_own_row *row = lb_own_row(v, entry);
     float weight = weight_of(v, entry);
     double turn = turn_of(v, entry);
-    row->inflight++;
+    struct lb_own_row *row = &v->own->rows[entry];
     v->own->inflight++;
     if (turn > v->own->turn)
         v->own->turn = turn;
+    if (row->incarnation != incarnation) /* another has the slot by now: it is not the one taken */
+        return;
+    row->inflight++;
     if (weight > 0)
         row->turn = turn + 1.0 / (double)weight;
 }

@@ -40,8 +40,8 @@ struct lb_own {
 void lb_own_attach(struct lb_view *v, struct lb_own *own);
 /* The row of a live backend; what was known of another one that had the index is forgotten. */
 struct lb_own_row *lb_own_row(const struct lb_view *v, uint32_t entry);
-/* A request goes there: it is in flight, and goes to the end of the line. */
-void lb_own_take(const struct lb_view *v, uint32_t entry);
+/* A request goes to that incarnation: it is in flight, and goes to the end of the line. */
+void lb_own_take(const struct lb_view *v, uint32_t entry, uint32_t incarnation);
 
 /* For lb.c: the view is about to be built of these; is it to be built at all now; did everybody
  * fail? Then all are taken back, true. */
