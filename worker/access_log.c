@@ -75,6 +75,7 @@ static void write_head(const struct txn *t, const struct http1_head *h, const st
     head->listener = (struct access_text){t->listener->name, t->listener->name_len};
     head->protocol = protocol_of(t, h);
     access_format_head(t->listener->access_log.format, head, &t->note->parts);
+    head->client = (struct access_text){0}; /* ip ends here */
     t->note->head = true;
 }
 
