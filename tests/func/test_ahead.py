@@ -32,17 +32,7 @@ pools = {{
 """, workers=1)
     b.port, b.tcp, b.origins, b.echo = port, tcp, two, echo
     pid = list(b.worker_pids.values())[0]
-
-    @contextlib.contextmanager
-    def at_once():
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            wait_until(lambda: procs.stat(pid)["state"] == "T", what="stopped")
-            yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
-
-    b.at_once = at_once
+    b.at_once = lambda: procs.stopped(pid)
     return b
 
 

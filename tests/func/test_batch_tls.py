@@ -84,17 +84,7 @@ pools = {{ app = {{ backends = {two.list_text}, health = {{ type = "none" }}, ke
     b = ballast(config(request.param), workers=1)
     b.port, b.origins, b.ca, b.config = port, two, ca, config
     pid = list(b.worker_pids.values())[0]
-
-    @contextlib.contextmanager
-    def at_once():
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            wait_until(lambda: procs.stat(pid)["state"] == "T", what="stopped")
-            yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
-
-    b.at_once = at_once
+    b.at_once = lambda: procs.stopped(pid)
     return b
 
 

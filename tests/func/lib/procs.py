@@ -1,6 +1,10 @@
 """What /proc knows about processes."""
 
+import contextlib
 import os
+import signal
+
+from lib.wait import wait_until
 
 
 def stat(pid):
@@ -74,3 +78,14 @@ def descriptors(pid):
 
 def memory_kb(pid, field="VmRSS"):
     return int(status(pid)[field].split()[0])
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    """It does nothing meanwhile: what comes for it waits, and is there at once when it goes on."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: stat(pid)["state"] == "T", what="stopped")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
