@@ -230,6 +230,7 @@ def test_limits_stay_exact(scene):
     tunnels = [upgraded(b.port) for _ in range(3)]
     idle = [served(b.port) for _ in range(4)]
     assert idle == [None] * 4, "the pool is full, answered 503 and closed by us"
+    wait_until(lambda: gauges(b)[0] == 3, what="the four are gone, and only then are there three places")
     idle = [connect(b.port) for _ in range(3)]
     wait_until(lambda: gauges(b)[0] == 6)
     stop, tries = threading.Event(), []
