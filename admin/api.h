@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "shm/table.h"
 
+struct query_part;
 struct rate;
 struct reload;
 
@@ -59,6 +60,9 @@ api_handler page_dashboard;
 
 /* Objects that stand in several answers. */
 void api_backends_write(struct json *j, const struct api *a, uint32_t entry);
+/* An array of the part; how many there are to ask for. */
+uint32_t api_backends_write_part(struct json *j, const struct api *a,
+                                 const struct query_part *part);
 void api_rows_workers_write(struct json *j, const struct table *t); /* an array */
 void api_rates_write(struct json *j, const struct api *a);          /* an array */
 void api_cache_write_counts(struct json *j, const struct table *t); /* members */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "admin/query.h"
 #include "admin/rate.h"
 #include "admin/view.h"
 #include "base/clock.h"
@@ -149,25 +150,29 @@ uint32_t api_backend_of(const struct api *a, const struct request *q, struct res
     return INDEX_NONE;
 }
 
+uint32_t api_backends_write_part(struct json *j, const struct api *a, const struct query_part *part)
+{
+    uint32_t count;
+    uint32_t *rows = view_members(a->table, part->pool, &count);
+    json_array_begin(j);
+    for (uint32_t i = query_part_first(part, count); rows && i < query_part_end(part, count); i++)
+        api_backends_write(j, a, rows[i]);
+    json_array_end(j);
+    free(rows);
+    return count;
+}
+
 void api_backends_list(struct api *a, const struct request *q, struct response *r)
 {
-    char name[NAME_MAX_BYTES] = "";
-    uint32_t count, pool = INDEX_NONE;
-    int asked = request_query(q, "pool", name, sizeof(name));
-    if (asked != 0 && (asked < 0 || (pool = pool_find(a->table, name)) == INDEX_NONE)) {
-        response_problem(r, 404, "no-such-object", "there is no pool %s", name);
+    struct query_part part;
+    if (!query_part_read(a, q, &part, r))
         return;
-    }
-    uint32_t *rows = view_members(a->table, pool, &count);
     struct json *j = response_json(r, 200);
     json_object_begin(j);
     json_key(j, "backends");
-    json_array_begin(j);
-    for (uint32_t i = 0; rows && i < count; i++)
-        api_backends_write(j, a, rows[i]);
-    json_array_end(j);
+    uint32_t total = api_backends_write_part(j, a, &part);
+    json_kv_uint(j, "total", total);
     json_object_end(j);
-    free(rows);
 }
 
 void api_backends_get(struct api *a, const struct request *q, struct response *r)

@@ -1,6 +1,7 @@
 #include "admin/api.h"
 
 #include <stdlib.h>
+#include "admin/query.h"
 #include "admin/rate.h"
 #include "admin/view.h"
 #include "base/clock.h"
@@ -58,18 +59,32 @@ static void write_pool(struct json *j, const struct api *a, uint32_t pool)
     json_object_end(j);
 }
 
+/* Leaves those of `pool` (INDEX_NONE: all); how many. */
+static uint32_t choose_pool(uint32_t *rows, uint32_t count, uint32_t pool)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; rows && i < count; i++)
+        if (pool == INDEX_NONE || rows[i] == pool)
+            rows[kept++] = rows[i];
+    return kept;
+}
+
 void api_pools(struct api *a, const struct request *q, struct response *r)
 {
+    struct query_part part;
+    if (!query_part_read(a, q, &part, r))
+        return;
     struct json *j = response_json(r, 200);
     uint32_t count;
     uint32_t *rows = view_pools(a->table, &count);
-    (void)q;
+    count = choose_pool(rows, count, part.pool);
     json_object_begin(j);
     json_key(j, "pools");
     json_array_begin(j);
-    for (uint32_t i = 0; rows && i < count; i++)
+    for (uint32_t i = query_part_first(&part, count); i < query_part_end(&part, count); i++)
         write_pool(j, a, rows[i]);
     json_array_end(j);
+    json_kv_uint(j, "total", count);
     json_object_end(j);
     free(rows);
 }

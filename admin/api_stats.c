@@ -1,6 +1,7 @@
 #include "admin/api.h"
 
 #include <stdlib.h>
+#include "admin/query.h"
 #include "admin/rate.h"
 #include "admin/view.h"
 #include "shm/slot.h"
@@ -59,30 +60,27 @@ static void write_totals(struct json *j, const struct api *a)
     json_kv_double(j, "requests_per_second", rate_total(a->rate));
 }
 
-static void write_servers(struct json *j, const struct api *a)
+static void write_servers(struct json *j, const struct api *a, const struct query_part *part)
 {
     struct view_census census;
-    uint32_t count;
-    uint32_t *rows = view_members(a->table, INDEX_NONE, &count);
     view_census_take(&census, a->table, INDEX_NONE);
     json_kv_uint(j, "total_servers", census.total);
     json_kv_uint(j, "healthy_servers", census.by_status[STATUS_HEALTHY]);
     json_kv_uint(j, "usable_servers", census.usable);
     json_key(j, "server_details");
-    json_array_begin(j);
-    for (uint32_t i = 0; rows && i < count; i++)
-        api_backends_write(j, a, rows[i]);
-    json_array_end(j);
-    free(rows);
+    uint32_t matching = api_backends_write_part(j, a, part);
+    json_kv_uint(j, "matching_servers", matching);
 }
 
 void api_stats(struct api *a, const struct request *q, struct response *r)
 {
+    struct query_part part;
+    if (!query_part_read(a, q, &part, r))
+        return;
     struct json *j = response_json(r, 200);
-    (void)q;
     json_object_begin(j);
     write_totals(j, a);
-    write_servers(j, a);
+    write_servers(j, a, &part);
     json_key(j, "rate_limits");
     api_rates_write(j, a);
     json_key(j, "cache");

@@ -5,83 +5,94 @@
 #include <string.h>
 #include "admin/admin.h"
 #include "admin/guard.h"
+#include "admin/query.h"
 
 static const struct endpoint rows[] = {
-    {REQUEST_GET, "/", false, "the dashboard", page_dashboard},
-    {REQUEST_GET, "/lb", false, "this list", api_index},
+    {REQUEST_GET, "/", false, "the dashboard", page_dashboard, NULL},
+    {REQUEST_GET, "/lb", false, "this list", api_index, NULL},
     {REQUEST_GET, "/lb/health", false,
-     "200 healthy or degraded, 503 unhealthy: a pool has no usable backend", api_health},
-    {REQUEST_GET, "/lb/stats", false, "totals, latency, rates, one row per backend and per worker",
-     api_stats},
-    {REQUEST_GET, "/lb/backends", false, "all backends; ?pool=NAME for those of one pool",
-     api_backends_list},
+     "200 healthy or degraded, 503 unhealthy: a pool has no usable backend", api_health, NULL},
+    {REQUEST_GET, "/lb/stats", false,
+     "totals, latency, rates, one row per worker and per backend (these: ?pool=NAME, ?limit=N, "
+     "?offset=N; limit=0: totals only)",
+     api_stats, QUERY_PART},
+    {REQUEST_GET, "/lb/backends", false,
+     "all backends; ?pool=NAME: those of one pool; ?limit=N&offset=N: so many, from that one on. "
+     "`total` says how many there are",
+     api_backends_list, QUERY_PART},
     {REQUEST_POST, "/lb/backends/add", true,
      "adds a backend: {host, port, weight?, pool?, id?, max_connections?, backup?}",
-     api_backends_add},
-    {REQUEST_GET, "/lb/backends/{id}", false, "one backend", api_backends_get},
+     api_backends_add, NULL},
+    {REQUEST_GET, "/lb/backends/{id}", false, "one backend", api_backends_get, NULL},
     {REQUEST_DELETE, "/lb/backends/{id}/remove", true,
      "takes a backend out: no new requests at once, gone when what is in flight has finished; "
      "?now=1 "
      "cuts that off",
-     api_backends_remove},
-    {REQUEST_POST, "/lb/backends/{id}/enable", true, "back to normal service", api_backends_enable},
+     api_backends_remove, "now"},
+    {REQUEST_POST, "/lb/backends/{id}/enable", true, "back to normal service", api_backends_enable,
+     NULL},
     {REQUEST_POST, "/lb/backends/{id}/disable", true,
      "maintenance: no new requests, sticky sessions included; ?now=1 cuts off what is in flight",
-     api_backends_disable},
+     api_backends_disable, "now"},
     {REQUEST_POST, "/lb/backends/{id}/drain", true, "no new requests but those of sticky sessions",
-     api_backends_drain},
+     api_backends_drain, NULL},
     {REQUEST_POST, "/lb/backends/{id}/weight", true,
      "{\"weight\": n} overrides the configured weight, null takes the override away",
-     api_backends_weight},
+     api_backends_weight, NULL},
     {REQUEST_DELETE, "/lb/backends/{id}/overrides", true,
-     "back to the configuration file: weight and mode as it says", api_backends_revert},
+     "back to the configuration file: weight and mode as it says", api_backends_revert, NULL},
     {REQUEST_GET, "/lb/services", false, "the instances that registered themselves, by service",
-     api_services_list},
-    {REQUEST_GET, "/lb/services/{service}", false, "the instances of one service",
-     api_services_get},
+     api_services_list, NULL},
+    {REQUEST_GET, "/lb/services/{service}", false, "the instances of one service", api_services_get,
+     NULL},
     {REQUEST_GET, "/lb/services/{service}/instances/{id}", false, "one instance",
-     api_services_instance},
+     api_services_instance, NULL},
     {REQUEST_PUT, "/lb/services/{service}/instances/{id}", true,
      "registers an instance in the pool of that name, and again: its heartbeat. {address, port, "
      "weight?, ttl?, health_check_url?}; without a heartbeat for ttl seconds it is removed",
-     api_services_put},
+     api_services_put, NULL},
     {REQUEST_DELETE, "/lb/services/{service}/instances/{id}", true, "it goes, drained",
-     api_services_remove},
-    {REQUEST_GET, "/lb/config", false, "effective configuration, secrets redacted", api_config},
+     api_services_remove, NULL},
+    {REQUEST_GET, "/lb/config", false, "effective configuration, secrets redacted", api_config,
+     NULL},
     {REQUEST_POST, "/lb/reload", true,
      "reads the configuration file again: 200 {generation, changes}, or 422 with its errors",
-     api_reload},
+     api_reload, NULL},
     {REQUEST_GET, "/lb/reloads", false,
-     "the last reloads, newest first: time, result, generation, changes or errors", api_reloads},
+     "the last reloads, newest first: time, result, generation, changes or errors", api_reloads,
+     NULL},
     {REQUEST_POST, "/lb/upgrade", true,
      "executes the program anew in place, as `ballast upgrade`; only where a token is set. 202: "
      "the "
      "outcome is in the events",
-     api_upgrade},
+     api_upgrade, NULL},
     {REQUEST_GET, "/lb/events", false,
      "transitions, admin actions, reloads: ?since=SEQ (negative: the last so many), ?limit=N, "
      "?wait=5s waits for news",
-     api_events},
+     api_events, "since limit wait"},
     {REQUEST_GET, "/lb/cache", false,
      "what the response cache holds, and counts: ?prefix=http://host/dir/ (or /dir/, on any host), "
      "?url=, ?pool=, ?limit=N (100; 0: counts only)",
-     api_cache},
+     api_cache, "prefix url pool limit"},
     {REQUEST_DELETE, "/lb/cache", true,
      "removes what it holds: one of ?url=, ?prefix= and ?all=1, and ?pool=; 200 {purged}. What is "
      "being fetched meanwhile is not kept",
-     api_cache_delete},
+     api_cache_delete, "url prefix all pool"},
     {REQUEST_POST, "/lb/cache/purge", true,
-     "the same with a body: {url | prefix | all: true, pool?}", api_cache_purge},
-    {REQUEST_GET, "/lb/pools", false, "pools with their members' state", api_pools},
-    {REQUEST_GET, "/lb/listeners", false, "listeners with their traffic", api_listeners},
-    {REQUEST_GET, "/lb/workers", false, "worker and service processes", api_workers},
+     "the same with a body: {url | prefix | all: true, pool?}", api_cache_purge, NULL},
+    {REQUEST_GET, "/lb/pools", false,
+     "pools with their members' state; ?pool=, ?limit=, ?offset= as for backends", api_pools,
+     QUERY_PART},
+    {REQUEST_GET, "/lb/listeners", false, "listeners with their traffic", api_listeners, NULL},
+    {REQUEST_GET, "/lb/workers", false, "worker and service processes", api_workers, NULL},
     {REQUEST_GET, "/metrics", false, "Prometheus text, or OpenMetrics when asked for by Accept",
-     api_metrics},
-    {REQUEST_GET, "/health", false, "200 while this process answers", probes_health},
-    {REQUEST_GET, "/health/live", false, "200 while this process answers", probes_live},
+     api_metrics, NULL},
+    {REQUEST_GET, "/health", false, "200 while this process answers", probes_health, NULL},
+    {REQUEST_GET, "/health/live", false, "200 while this process answers", probes_live, NULL},
     {REQUEST_GET, "/health/ready", false,
-     "200 ready to serve, or 503 with the check that says why not", probes_ready},
-    {REQUEST_GET, "/health/detailed", false, "every check, healthy or degraded", probes_detailed},
+     "200 ready to serve, or 503 with the check that says why not", probes_ready, NULL},
+    {REQUEST_GET, "/health/detailed", false, "every check, healthy or degraded", probes_detailed,
+     NULL},
 };
 
 const struct endpoint *endpoint_rows(size_t *count)
@@ -193,6 +204,9 @@ const struct endpoint *endpoint_find(const struct api *a, struct request *q, str
                          "the id in the path is not validly percent-encoded");
         return NULL;
     }
+    /* Probes, metrics and the page are asked by others' programs, which add what they like. */
+    if (strncmp(f.row->path, "/lb", 3) == 0 && !query_check(q, f.row->query, r))
+        return NULL;
     return f.row;
 }
 

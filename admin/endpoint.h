@@ -14,14 +14,15 @@ struct endpoint {
     bool mutates; /* needs the token when one is set, and an Origin of our own when one is sent */
     const char *help;
     api_handler *handler;
+    const char *query; /* names of the parameters that it takes; NULL: none */
 };
 
 /* All rows; *count of them. */
 const struct endpoint *endpoint_rows(size_t *count);
 
 /*
- * Everything that can be said before the body is there: Host, path, method, Origin, token. Returns
- * the row, with q->id filled, or NULL with the refusal in r.
+ * Everything that can be said before the body is there: Host, path, method, Origin, token, the
+ * names in the query. Returns the row, with q->id filled, or NULL with the refusal in r.
  */
 const struct endpoint *endpoint_find(const struct api *a, struct request *q, struct response *r);
 /* Finds and runs: the whole way from a request to its response. */
