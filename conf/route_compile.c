@@ -73,13 +73,14 @@ static void inherit_pages(struct walk *w, const struct conf_listener *l, struct 
         r->pages[r->page_count++] = &l->error_pages[i];
 }
 
-/* Side requests know neither TLS nor PROXY headers. */
+/* Side requests are HTTP/1.1. */
 static void check_side_pool(struct walk *w, uint32_t pool, struct conf_pos pos, const char *what)
 {
     const struct conf_pool *p = pool < w->conf->pool_count ? &w->conf->pools[pool] : NULL;
-    if (p && (p->tls || p->proxy_protocol))
-        walk_error(w, pos, NULL, "%s: pool \"%s\" has \"%s\", which is not possible here", what,
-                   p->name, p->tls ? "tls" : "proxy_protocol");
+    if (p && p->protocol != CONF_TO_HTTP1)
+        walk_error(w, pos, NULL,
+                   "%s: pool \"%s\" has protocol = \"%s\", and these requests go over HTTP/1.1",
+                   what, p->name, p->protocol == CONF_TO_H2 ? "h2" : "h2c");
 }
 
 static void check_side_pools(struct walk *w, const struct conf_route *r)

@@ -337,10 +337,10 @@ static const struct conf_row route_rows[] = {
      .flags = CONF_OMIT,
      FIELD(struct conf_route, mirror),
      .also = "shadow copy",
-     .help =
-         "A pool that gets a copy of each request, without TLS. Its answers are dropped; a request "
-         "neither waits nor fails for it. Where the copy of a body falls back by more than the "
-         "system and 64 KiB here hold, it is broken off"},
+     .help = "A pool that gets a copy of each request, over HTTP/1.1. Its answers are dropped; a "
+             "request "
+             "neither waits nor fails for it. Where the copy of a body falls back by more than the "
+             "system and 64 KiB here hold, it is broken off"},
     {.name = "timeouts",
      .type = CONF_T_GROUP,
      .flags = CONF_OMIT,

@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include "base/net.h"
+#include "base/proxy_proto.h"
 #include "worker/link.h"
+#include "worker/tls.h"
 #include "worker/worker_int.h"
 
 #define SIDE_MAGIC 0x51DE51DEu
@@ -15,8 +18,8 @@ struct side {
     uint32_t magic;
     struct worker *worker;
     struct gen *gen;
-    uint32_t entry;
-    struct ev_io io;
+    const struct conf_pool *pool;
+    struct upstream up; /* what TLS takes for its backend connection; no other file sees it */
     struct ev_timer timer;
     struct buf *out, *in;
     struct http1_head *head;
@@ -39,10 +42,10 @@ static void end(struct side *s, bool answered)
     struct http1_head *head = s->head;
     struct buf *in = s->in;
     struct gen *gen = s->gen;
-    link_end(NULL, w->loop, &s->io, false);
-    close(s->io.fd);
+    link_end(s->up.link, w->loop, &s->up.io, false);
+    close(s->up.io.fd);
     ev_timer_stop(w->loop, &s->timer);
-    entry_release(w->table, s->entry, w->slot);
+    entry_release(w->table, s->up.entry, w->slot);
     w->queue_due |= w->queued > 0;
     buf_put(&w->bufs, s->out);
     MAGIC_SET(s, 0);
@@ -69,16 +72,52 @@ void side_cancel(struct side *s)
 
 /* ---- sending ---- */
 
+static void watch(struct side *s)
+{
+    link_watch(s->up.link, s->worker->loop, &s->up.io, EV_READ | (buf_len(s->out) ? EV_WRITE : 0));
+}
+
 static bool push(struct side *s)
 {
-    if (s->connecting && net_connect_result(s->io.fd) != 0)
-        return false;
-    s->connecting = false;
-    ssize_t n = link_send_fd(s->io.fd, s->out, NULL, 0);
+    ssize_t n = link_send(s->up.link, s->up.io.fd, s->out, NULL, 0);
     if (n == -1 && errno != EAGAIN)
         return false;
-    link_watch(NULL, s->worker->loop, &s->io, EV_READ | (buf_len(s->out) ? EV_WRITE : 0));
+    watch(s);
     return true;
+}
+
+/* A PROXY header where the pool wants one: this is a connection of our own. */
+static bool announce(struct side *s)
+{
+    char out[PROXY_PROTO_OUT_MAX];
+    if (!s->pool->proxy_protocol)
+        return true;
+    size_t n = proxy_proto_write(s->pool->proxy_protocol, NULL, NULL, out);
+    return send(s->up.io.fd, out, n, MSG_NOSIGNAL) == (ssize_t)n; /* a new socket has room */
+}
+
+void side_ready(struct side *s)
+{
+    s->connecting = false;
+    if (!push(s))
+        end(s, false);
+}
+
+void side_failed(struct side *s)
+{
+    end(s, false);
+}
+
+static void connected(struct side *s)
+{
+    if (net_connect_result(s->up.io.fd) != 0 || !announce(s))
+        end(s, false);
+    else if (!s->pool->tls)
+        side_ready(s);
+    else if (tls_connect(&s->up, s->gen, s->pool, true))
+        (void)s->up.link->ops->ready(s->up.link, 0); /* the first flight */
+    else
+        end(s, false);
 }
 
 bool side_append(struct side *s, const char *bytes, uint32_t len)
@@ -90,7 +129,7 @@ bool side_append(struct side *s, const char *bytes, uint32_t len)
     s->timer.repeat = s->timeout_ms / 1000.;
     ev_timer_again(w->loop, &s->timer);
     if (!s->connecting)
-        link_watch(NULL, w->loop, &s->io, EV_READ | EV_WRITE);
+        watch(s);
     return true;
 }
 
@@ -122,21 +161,33 @@ static enum step take(struct side *s)
         http1_head_reset(s->head);
     if (!buf_reserve(&s->worker->bufs, &s->in, 1))
         return BROKEN;
-    ssize_t n = buf_recv(s->in, s->io.fd);
+    ssize_t n = link_recv(s->up.link, s->up.io.fd, s->in);
     if (n > 0)
         return parse(s);
     return n == -1 && errno == EAGAIN ? WAITS : BROKEN;
 }
 
-static void on_io(struct ev_loop *loop UNUSED, struct ev_io *io, int events)
+static void exchange(struct side *s, int events)
 {
-    struct side *s = CONTAINER_OF(io, struct side, io);
-    MAGIC_CHECK(s, SIDE_MAGIC);
     enum step step = events & EV_READ ? take(s) : WAITS;
     if (step == WAITS && events & EV_WRITE && !push(s))
         step = BROKEN;
     if (step != WAITS)
         end(s, step == HAS_HEAD);
+    else if (s->up.link)
+        watch(s); /* it may hold bytes that no descriptor announces */
+}
+
+static void on_io(struct ev_loop *loop UNUSED, struct ev_io *io, int events)
+{
+    struct side *s = CONTAINER_OF(io, struct side, up.io);
+    MAGIC_CHECK(s, SIDE_MAGIC);
+    if (s->up.link && !(events = s->up.link->ops->ready(s->up.link, events)))
+        return;
+    if (s->connecting)
+        connected(s);
+    else
+        exchange(s, events);
 }
 
 static void on_timeout(struct ev_loop *loop UNUSED, struct ev_timer *timer, int events UNUSED)
@@ -169,23 +220,35 @@ static uint32_t reserve(struct worker *w, struct pool_rt *pool)
     return INDEX_NONE;
 }
 
+static bool connect_to(struct side *s, struct worker *w, struct pool_rt *pool)
+{
+    uint32_t entry = reserve(w, pool);
+    if (entry == INDEX_NONE)
+        return false;
+    const struct entry *e = entry_at(w->table, entry);
+    int fd = net_connect(&e->addr);
+    if (fd == -1) {
+        entry_release(w->table, entry, w->slot);
+        return false;
+    }
+    net_set_nodelay(fd);
+    s->up = (struct upstream){.entry = entry, .worker = w, .side = s};
+    s->up.incarnation = word_get(&e->incarnation);
+    ev_io_init(&s->up.io, on_io, fd, EV_WRITE);
+    return true;
+}
+
 static struct side *open_side(struct worker *w, struct pool_rt *pool)
 {
     struct side *s = w->side_count < SIDES_MAX ? slab_get(&w->side_slab) : NULL;
     if (!s)
         return NULL;
     memset(s, 0, sizeof *s);
-    s->entry = reserve(w, pool);
-    int fd = s->entry == INDEX_NONE ? -1 : net_connect(&entry_at(w->table, s->entry)->addr);
-    if (fd == -1) {
-        if (s->entry != INDEX_NONE)
-            entry_release(w->table, s->entry, w->slot);
-        slab_put(&w->side_slab, s);
-        return NULL;
-    }
-    net_set_nodelay(fd);
-    ev_io_init(&s->io, on_io, fd, EV_WRITE);
-    return s;
+    s->pool = pool->conf;
+    if (connect_to(s, w, pool))
+        return s;
+    slab_put(&w->side_slab, s);
+    return NULL;
 }
 
 struct side *side_start(struct worker *w, struct gen *g, struct pool_rt *pool, struct buf *out,
@@ -207,7 +270,7 @@ struct side *side_start(struct worker *w, struct gen *g, struct pool_rt *pool, s
     s->timeout_ms = timeout_ms;
     s->is_head = buf_len(out) > 5 && memcmp(buf_at(out), "HEAD ", 5) == 0;
     w->side_count++;
-    ev_io_start(w->loop, &s->io);
+    ev_io_start(w->loop, &s->up.io);
     ev_timer_init(&s->timer, on_timeout, timeout_ms / 1000., 0.);
     ev_timer_start(w->loop, &s->timer);
     return s;

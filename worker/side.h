@@ -1,8 +1,9 @@
 /*
  * worker/side.h: requests of the balancer's own, beside the one they belong to: "may this client?"
- * (auth_request.c) and copies for another pool (mirror.c). One connection each, HTTP/1.1, closed
- * behind the answer's head. A place at the backend is reserved as for any request. Bounded in
- * number and time; nothing waits for a copy.
+ * (auth_request.c) and copies for another pool (mirror.c). One connection each, HTTP/1.1, with the
+ * pool's TLS and a PROXY header that names nobody where it has them, closed behind the answer's
+ * head. A place at the backend is reserved as for any request. Bounded in number and time; nothing
+ * waits for a copy.
  */
 #ifndef BALLAST_WORKER_SIDE_H
 #define BALLAST_WORKER_SIDE_H
@@ -23,5 +24,9 @@ bool side_append(struct side *s, const char *bytes, uint32_t len) MUST_CHECK;
 /* Nobody waits for it any longer: it goes on alone. */
 void side_leave(struct side *s);
 void side_cancel(struct side *s);
+
+/* From the TLS under it (worker/tls.c): hands were shaken, or could not be. */
+void side_ready(struct side *s);
+void side_failed(struct side *s);
 
 #endif

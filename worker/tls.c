@@ -13,6 +13,7 @@
 #include "worker/dispatch.h"
 #include "worker/h2.h"
 #include "worker/h2_backend.h"
+#include "worker/side.h"
 #include "worker/txn_start.h"
 #include "worker/upstream.h"
 #include "worker/tls_int.h"
@@ -299,6 +300,8 @@ static void backend_not_shaken(struct tls *t, const char *why)
     }
     if (t->upstream->h2)
         h2_backend_close(t->upstream->h2, "TLS handshake failed");
+    else if (t->upstream->side)
+        side_failed(t->upstream->side);
     else
         txn_connect_failed(t->upstream->txn, ECONNABORTED);
 }

@@ -166,6 +166,7 @@ struct upstream {
     struct worker *worker;
     struct txn *txn;              /* NULL: idle in the pool */
     struct h2_backend *h2;        /* it carries the streams of others; txn is NULL */
+    struct side *side;            /* it is the connection of a request of our own; txn is NULL */
     struct conn *keeper;          /* the client for which it idles outside the pool; else NULL */
     struct upstream *prev, *next; /* idle: newest first, per entry; next also links the retired */
     struct upstream *pool_prev, *pool_next; /* idle: oldest first, per pool */

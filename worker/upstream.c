@@ -12,6 +12,7 @@
 #include "worker/link.h"
 #include "worker/proxy_out.h"
 #include "worker/relay.h"
+#include "worker/side.h"
 #include "worker/tls.h"
 #include "worker/tunnel.h"
 #include "worker/txn.h"
@@ -146,6 +147,10 @@ void upstream_ready(struct upstream *u)
 {
     if (u->h2) {
         h2_backend_ready(u->h2);
+        return;
+    }
+    if (u->side) {
+        side_ready(u->side);
         return;
     }
     u->connecting = false;

@@ -388,9 +388,12 @@ d = { bind = "127.0.0.1:6", routes = ( { respond = 200, mirror = "app" }, { path
     assert 'c.conf:4: error: listeners.c.auth.basic: cannot read' in text
     assert 'c.conf:5: error: listeners.d.routes[0]: "mirror" means nothing without "pool" or "split"' in text
     assert 'listeners.d.routes[1].mirror: there is no pool "apq", did you mean "app"?' in text
-    path.write_text('''pools = { app = { backends = [ "127.0.0.1:1" ] }, safe = { backends = [ "127.0.0.1:2" ], tls = { verify = false } } }
+    path.write_text('''pools = { app = { backends = [ "127.0.0.1:1" ] }, safe = { backends = [ "127.0.0.1:2" ], protocol = "h2", tls = { verify = false } } }
 listeners = { d = { bind = "127.0.0.1:6", routes = (
-{ path = "/x", pool = "app", mirror = "safe" } ) } }
+{ path = "/x", pool = "app", mirror = "safe" } ) }
+e = { bind = "127.0.0.1:7", pool = "app", auth = { request = { pool = "safe", path = "/may" } } } }
 ''')
     done = run("check", "-c", path)
-    assert 'c.conf:3: error: mirror: pool "safe" has "tls", which is not possible here' in done.stdout + done.stderr
+    text = done.stdout + done.stderr
+    assert 'c.conf:3: error: mirror: pool "safe" has protocol = "h2", and these requests go over HTTP/1.1' in text
+    assert 'c.conf:4: error: auth.request: pool "safe" has protocol = "h2"' in text
