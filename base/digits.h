@@ -31,42 +31,46 @@ static inline void digits_hex(char out[16], uint64_t v)
     memcpy(out + 8, &low, sizeof low);
 }
 
+/* "00" to "99", one behind the other. */
+extern const char digits_pairs[200];
+
 /* 0 to 99 as two digits. */
 static inline void digits_pair(char out[2], uint32_t v)
 {
-    out[0] = (char)('0' + v / 10);
-    out[1] = (char)('0' + v % 10);
+    memcpy(out, digits_pairs + 2 * (size_t)v, 2);
 }
 
-/* 0 to 999 as three digits. */
+/* 0 to 999 as three digits, the first in the lowest byte: stays in a register. */
+static inline uint32_t digits_three_of(uint32_t v)
+{
+    uint32_t hundreds = v * 41 >> 12; /* v / 100, for these */
+    uint16_t pair;
+    memcpy(&pair, digits_pairs + 2 * (size_t)(v - hundreds * 100), sizeof pair);
+    return ('0' + hundreds) | (uint32_t)le16toh(pair) << 8;
+}
+
 static inline void digits_three(char out[3], uint32_t v)
 {
-    out[0] = (char)('0' + v / 100);
-    digits_pair(out + 1, v % 100);
+    uint32_t all = htole32(digits_three_of(v));
+    memcpy(out, &all, 3);
 }
+
+/* 1000 and more. */
+char *digits_uint_long(char *out, uint64_t v);
 
 /* Decimal, as long as it is; returns the end. out: DIGITS_UINT_MAX bytes. */
 static inline char *digits_uint(char *out, uint64_t v)
 {
-    char text[DIGITS_UINT_MAX];
-    uint32_t at = sizeof text;
     if (v < 10) { /* most are small */
         *out = (char)('0' + v);
         return out + 1;
     }
-    if (v < 1000) {
-        digits_three(text, (uint32_t)v);
-        memcpy(out, text + (v < 100), 3);
-        return out + 2 + (v >= 100);
-    }
-    for (; v >= 100; v /= 100)
-        digits_pair(text + (at -= 2), (uint32_t)(v % 100));
-    if (v >= 10)
-        digits_pair(text + (at -= 2), (uint32_t)v);
-    else
-        text[--at] = (char)('0' + v);
-    memcpy(out, text + at, sizeof text - at);
-    return out + (sizeof text - at);
+    if (v >= 1000)
+        return digits_uint_long(out, v);
+    uint32_t two = v < 100;
+    uint32_t all = htole32(digits_three_of((uint32_t)v) >> 8 * two);
+    memcpy(out, &all, sizeof all); /* a NUL behind it, or two: nobody's yet */
+    return out + 3 - two;
 }
 
 #endif

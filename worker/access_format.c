@@ -18,37 +18,43 @@
 #define NAME_CAP   90u  /* four with the head, four at the end */
 #define HEAD_FIXED 160u /* keys, for JSON */
 #define FIXED      600u /* all keys, and numbers */
-_Static_assert(TARGET_CAP + 2 * AGENT_CAP + HOST_CAP + ID_CAP + 4 * NAME_CAP + HEAD_FIXED <=
+#define SLACK      16u  /* see put_padded */
+_Static_assert(TARGET_CAP + 2 * AGENT_CAP + HOST_CAP + ID_CAP + 4 * NAME_CAP + HEAD_FIXED + SLACK <=
                    ACCESS_HEAD_BYTES,
                "what is known with the head fits");
-_Static_assert(TARGET_CAP + 2 * AGENT_CAP + HOST_CAP + 2 * ID_CAP + 8 * NAME_CAP + FIXED <=
+_Static_assert(TARGET_CAP + 2 * AGENT_CAP + HOST_CAP + 2 * ID_CAP + 8 * NAME_CAP + FIXED + SLACK <=
                    ACCESS_LINE_BYTES,
                "a line fits");
 
-struct line {
-    char *at;
-};
+/* Whoever puts something takes where it is to stand and returns where the next is to stand: by
+ * value, or the compiler would have to think that each byte may have changed the pointer. */
 
-static inline void put(struct line *o, const char *text, size_t len)
+static inline char *put(char *to, const char *text, size_t len)
 {
-    memcpy(o->at, text, len);
-    o->at += len;
+    memcpy(to, text, len);
+    return to + len;
 }
 
-#define PUT(o, literal) put((o), literal, sizeof(literal) - 1)
+/* What is fixed is copied in steps of eight or sixteen bytes, with zeros behind it: the room for a
+ * line, and for its parts, is longer than the longest of them. */
+#define ZEROS "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
-static inline void put_uint(struct line *o, uint64_t v)
+static inline char *put_padded(char *to, const char *padded, size_t len)
 {
-    o->at = digits_uint(o->at, v);
+    memcpy(to, padded, len <= 8 ? 8 : (len + 15) / 16 * 16);
+    return to + len;
 }
+
+#define PUT(to, literal) put_padded((to), literal ZEROS, sizeof(literal) - 1)
 
 /* Microseconds as milliseconds. */
-static void put_ms(struct line *o, uint64_t us)
+static inline char *put_ms(char *to, uint64_t us)
 {
-    put_uint(o, us / 1000);
-    *o->at++ = '.';
-    digits_three(o->at, (uint32_t)(us % 1000));
-    o->at += 3;
+    uint64_t ms = us / 1000;
+    to = digits_uint(to, ms);
+    *to = '.';
+    digits_three(to + 1, (uint32_t)(us - ms * 1000));
+    return to + 4;
 }
 
 /* ---- escaping ---- */
@@ -69,27 +75,25 @@ static uint32_t utf8_len(const unsigned char *s, uint32_t left)
 }
 
 /* One byte that cannot stand as it is. */
-static void put_json_byte(struct line *o, unsigned char c)
+static char *put_json_byte(char *to, unsigned char c)
 {
     if (c == '"' || c == '\\') {
-        char two[2] = {'\\', (char)c};
-        put(o, two, sizeof two);
-        return;
+        to[0] = '\\';
+        to[1] = (char)c;
+        return to + 2;
     }
     char digits[8];
     uint64_t all = digits_of_word(c);
     memcpy(digits, &all, sizeof digits);
-    PUT(o, "\\u");
-    put(o, digits + 4, 4);
+    return put(PUT(to, "\\u"), digits + 4, 4);
 }
 
-static void put_plain_byte(struct line *o, unsigned char c)
+static char *put_plain_byte(char *to, unsigned char c)
 {
     char digits[8];
     uint64_t all = digits_of_word(c);
     memcpy(digits, &all, sizeof digits);
-    PUT(o, "\\x");
-    put(o, digits + 6, 2);
+    return put(PUT(to, "\\x"), digits + 6, 2);
 }
 
 /* ---- bytes that stand as they are, in all formats: visible ASCII and the space, but for " and
@@ -159,37 +163,38 @@ static inline uint32_t copy_plain(char *to, const char *from, uint32_t len)
     return n == len || got < 16 ? n : len - 16 + copy_16(to + len - 16, from + len - 16);
 }
 
-/* Puts at most cap bytes of what does not all stand as it is. */
-static void put_odd(struct line *o, struct access_text t, const char *end, bool json)
+/* Puts what does not all stand as it is, up to end at most. */
+__attribute__((noinline, cold)) static char *put_odd(char *to, const char *end,
+                                                     struct access_text t, bool json)
 {
     while (t.len) {
-        uint32_t left = (uint32_t)(end - o->at);
-        uint32_t n = copy_plain(o->at, t.at, t.len < left ? t.len : left);
-        o->at += n;
+        uint32_t left = (uint32_t)(end - to);
+        uint32_t n = copy_plain(to, t.at, t.len < left ? t.len : left);
+        to += n;
         t.at += n;
         t.len -= n;
-        if (t.len == 0 || end - o->at < 6)
-            return;
+        if (t.len == 0 || end - to < 6)
+            break;
         uint32_t len = json ? utf8_len((const unsigned char *)t.at, t.len) : 0;
         if (len)
-            put(o, t.at, len);
+            to = put(to, t.at, len);
         else if (json)
-            put_json_byte(o, (unsigned char)*t.at);
+            to = put_json_byte(to, (unsigned char)*t.at);
         else
-            put_plain_byte(o, (unsigned char)*t.at);
+            to = put_plain_byte(to, (unsigned char)*t.at);
         t.at += len ? len : 1;
         t.len -= len ? len : 1;
     }
+    return to;
 }
 
 /* Puts at most cap bytes. */
-static inline void put_escaped(struct line *o, struct access_text t, uint32_t cap, bool json)
+static inline char *put_escaped(char *to, struct access_text t, uint32_t cap, bool json)
 {
-    const char *end = o->at + cap;
-    uint32_t n = copy_plain(o->at, t.at, t.len < cap ? t.len : cap);
-    o->at += n;
+    uint32_t n = copy_plain(to, t.at, t.len < cap ? t.len : cap);
     if (UNLIKELY(n < t.len))
-        put_odd(o, (struct access_text){t.at + n, t.len - n}, end, json);
+        return put_odd(to + n, to + cap, (struct access_text){t.at + n, t.len - n}, json);
+    return to + n;
 }
 
 /* Two copies that may overlap. */
@@ -197,85 +202,69 @@ static inline void put_escaped(struct line *o, struct access_text t, uint32_t ca
     (memcpy((to), (from), (half)), memcpy((to) + (len) - (half), (from) + (len) - (half), (half)))
 
 /* Nothing in it is to be escaped, and most are short. */
-static inline void put_word(struct line *o, struct access_text t, uint32_t cap)
+static inline char *put_word(char *to, struct access_text t, uint32_t cap)
 {
     uint32_t len = t.len < cap ? t.len : cap;
-    if (len > 32 || len < 4)
-        memcpy(o->at, t.at, len);
+    if (len > 32)
+        memcpy(to, t.at, len);
     else if (len > 16)
-        COPY_ENDS(o->at, t.at, len, 16);
+        COPY_ENDS(to, t.at, len, 16);
     else if (len >= 8)
-        COPY_ENDS(o->at, t.at, len, 8);
-    else
-        COPY_ENDS(o->at, t.at, len, 4);
-    o->at += len;
+        COPY_ENDS(to, t.at, len, 8);
+    else if (len >= 4)
+        COPY_ENDS(to, t.at, len, 4);
+    else if (len >= 2)
+        COPY_ENDS(to, t.at, len, 2);
+    else if (len)
+        *to = *t.at;
+    return to + len;
 }
 
 /* ---- JSON ---- */
 
-static void json_string(struct line *o, struct access_text t, uint32_t cap)
+static inline char *json_text(char *to, struct access_text t, uint32_t cap)
 {
-    *o->at++ = '"';
-    put_escaped(o, t, cap, true);
-    *o->at++ = '"';
+    if (!t.at)
+        return PUT(to, "null");
+    *to = '"';
+    to = put_escaped(to + 1, t, cap, true);
+    *to = '"';
+    return to + 1;
 }
 
-static inline void json_text(struct line *o, struct access_text t, uint32_t cap)
+static inline char *json_word(char *to, struct access_text t, uint32_t cap)
 {
-    if (t.at)
-        json_string(o, t, cap);
-    else
-        PUT(o, "null");
+    if (!t.at)
+        return PUT(to, "null");
+    *to = '"';
+    to = put_word(to + 1, t, cap);
+    *to = '"';
+    return to + 1;
 }
 
-static inline void json_word(struct line *o, struct access_text t, uint32_t cap)
+static inline char *json_ms(char *to, uint64_t us)
 {
-    if (!t.at) {
-        PUT(o, "null");
-        return;
-    }
-    *o->at++ = '"';
-    put_word(o, t, cap);
-    *o->at++ = '"';
+    return us == UINT64_MAX ? PUT(to, "null") : put_ms(to, us);
 }
 
-static void json_ms(struct line *o, uint64_t us)
+#define KEY(to, name) PUT((to), ",\"" name "\":")
+
+static char *json_front(char *to, const struct access_head *h)
 {
-    if (us == UINT64_MAX)
-        PUT(o, "null");
-    else
-        put_ms(o, us);
+    to = PUT(to, "\",\"request_id\":");
+    to = h->own_id ? json_word(to, h->request_id, ID_CAP) : json_text(to, h->request_id, ID_CAP);
+    to = json_word(KEY(to, "client"), h->client, NAME_CAP);
+    to = json_word(KEY(to, "listener"), h->listener, NAME_CAP);
+    to = json_word(KEY(to, "method"), h->method, NAME_CAP);
+    to = json_word(KEY(to, "host"), h->host, HOST_CAP);
+    to = json_text(KEY(to, "path"), h->target, TARGET_CAP);
+    return json_word(KEY(to, "protocol"), h->protocol, NAME_CAP);
 }
 
-#define KEY(o, name) PUT((o), ",\"" name "\":")
-
-static void json_front(struct line *o, const struct access_head *h)
+static char *json_back(char *to, const struct access_head *h)
 {
-    PUT(o, "\",\"request_id\":");
-    if (h->own_id)
-        json_word(o, h->request_id, ID_CAP);
-    else
-        json_text(o, h->request_id, ID_CAP);
-    KEY(o, "client");
-    json_word(o, h->client, NAME_CAP);
-    KEY(o, "listener");
-    json_word(o, h->listener, NAME_CAP);
-    KEY(o, "method");
-    json_word(o, h->method, NAME_CAP);
-    KEY(o, "host");
-    json_word(o, h->host, HOST_CAP);
-    KEY(o, "path");
-    json_text(o, h->target, TARGET_CAP);
-    KEY(o, "protocol");
-    json_word(o, h->protocol, NAME_CAP);
-}
-
-static void json_back(struct line *o, const struct access_head *h)
-{
-    KEY(o, "user_agent");
-    json_text(o, h->user_agent, AGENT_CAP);
-    KEY(o, "referer");
-    json_text(o, h->referer, AGENT_CAP);
+    to = json_text(KEY(to, "user_agent"), h->user_agent, AGENT_CAP);
+    return json_text(KEY(to, "referer"), h->referer, AGENT_CAP);
 }
 
 static const struct tm *broken_down(uint64_t wall_ms, time_t *cached, struct tm *tm)
@@ -287,7 +276,7 @@ static const struct tm *broken_down(uint64_t wall_ms, time_t *cached, struct tm 
 }
 
 /* "2026-01-31T12:34:56.789Z"; all but the milliseconds is made once per second. */
-static void put_rfc3339(struct line *o, uint64_t wall_ms)
+static char *put_rfc3339(char *to, uint64_t wall_ms)
 {
     static time_t cached = -1;
     static struct tm tm;
@@ -297,146 +286,107 @@ static void put_rfc3339(struct line *o, uint64_t wall_ms)
     const struct tm *now = broken_down(wall_ms, &cached, &tm);
     if (before != cached)
         len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", now);
-    memcpy(o->at, text, sizeof text);
-    o->at += len;
-    digits_three(o->at, (uint32_t)(wall_ms % 1000));
-    o->at[3] = 'Z';
-    o->at += 4;
+    memcpy(to, text, sizeof text);
+    to += len;
+    digits_three(to, (uint32_t)(wall_ms % 1000));
+    to[3] = 'Z';
+    return to + 4;
 }
 
-static void format_json(struct line *o, const struct access_parts *p, const struct access_line *l)
+static char *format_json(char *to, const struct access_parts *p, const struct access_line *l)
 {
-    PUT(o, "{\"time\":\"");
-    put_rfc3339(o, l->wall_ms);
-    put(o, p->text, p->len[ACCESS_FRONT]);
-    KEY(o, "status");
-    put_uint(o, l->status);
-    KEY(o, "bytes_in");
-    put_uint(o, l->bytes_in);
-    KEY(o, "bytes_out");
-    put_uint(o, l->bytes_out);
-    KEY(o, "duration_ms");
-    json_ms(o, l->duration_us);
-    KEY(o, "pool");
-    json_word(o, l->pool, NAME_CAP);
-    KEY(o, "backend");
-    json_text(o, l->backend, NAME_CAP);
-    KEY(o, "backend_ms");
-    json_ms(o, l->backend_us);
-    KEY(o, "attempts");
-    put_uint(o, l->attempts);
-    KEY(o, "termination");
-    json_word(o, l->termination, NAME_CAP);
-    KEY(o, "tls");
-    json_word(o, l->tls, NAME_CAP);
-    put(o, p->text + p->len[ACCESS_FRONT], p->len[ACCESS_BACK]);
-    if (l->trace_id.at) {
-        KEY(o, "trace_id");
-        json_text(o, l->trace_id, ID_CAP);
-    }
-    PUT(o, "}\n");
+    to = put_rfc3339(PUT(to, "{\"time\":\""), l->wall_ms);
+    to = put(to, p->text, p->len[ACCESS_FRONT]);
+    to = digits_uint(KEY(to, "status"), l->status);
+    to = digits_uint(KEY(to, "bytes_in"), l->bytes_in);
+    to = digits_uint(KEY(to, "bytes_out"), l->bytes_out);
+    to = json_ms(KEY(to, "duration_ms"), l->duration_us);
+    to = json_word(KEY(to, "pool"), l->pool, NAME_CAP);
+    to = json_text(KEY(to, "backend"), l->backend, NAME_CAP);
+    to = json_ms(KEY(to, "backend_ms"), l->backend_us);
+    to = digits_uint(KEY(to, "attempts"), l->attempts);
+    to = json_word(KEY(to, "termination"), l->termination, NAME_CAP);
+    to = json_word(KEY(to, "tls"), l->tls, NAME_CAP);
+    to = put(to, p->text + p->len[ACCESS_FRONT], p->len[ACCESS_BACK]);
+    if (UNLIKELY(l->trace_id.at != NULL))
+        to = json_text(KEY(to, "trace_id"), l->trace_id, ID_CAP);
+    return PUT(to, "}\n");
 }
 
 /* ---- combined, common ---- */
 
-static void put_or_dash(struct line *o, struct access_text t, uint32_t cap)
+static char *put_or_dash(char *to, struct access_text t, uint32_t cap)
 {
-    if (t.len)
-        put_escaped(o, t, cap, false);
-    else
-        PUT(o, "-");
+    return t.len ? put_escaped(to, t, cap, false) : PUT(to, "-");
 }
 
-static void common_request(struct line *o, const struct access_head *h)
+static char *common_request(char *to, const struct access_head *h)
 {
-    PUT(o, " \"");
-    if (!h->method.len) {
-        PUT(o, "-");
-    } else {
-        put_word(o, h->method, NAME_CAP);
-        PUT(o, " ");
-        put_escaped(o, h->target, TARGET_CAP, false);
-        PUT(o, " ");
-        put_word(o, h->protocol, NAME_CAP);
-    }
-    PUT(o, "\" ");
+    to = PUT(to, " \"");
+    if (!h->method.len)
+        return PUT(to, "-\" ");
+    to = PUT(put_word(to, h->method, NAME_CAP), " ");
+    to = PUT(put_escaped(to, h->target, TARGET_CAP, false), " ");
+    return PUT(put_word(to, h->protocol, NAME_CAP), "\" ");
 }
 
-static void combined_back(struct line *o, const struct access_head *h)
+static char *combined_back(char *to, const struct access_head *h)
 {
-    PUT(o, " \"");
-    put_or_dash(o, h->referer, AGENT_CAP);
-    PUT(o, "\" \"");
-    put_or_dash(o, h->user_agent, AGENT_CAP);
-    PUT(o, "\"");
+    to = put_or_dash(PUT(to, " \""), h->referer, AGENT_CAP);
+    to = put_or_dash(PUT(to, "\" \""), h->user_agent, AGENT_CAP);
+    return PUT(to, "\"");
 }
 
-static void put_common_time(struct line *o, uint64_t wall_ms)
+/* "[31/Jan/2026:12:34:56 +0000]", made once per second. */
+static char *put_common_time(char *to, uint64_t wall_ms)
 {
     static time_t cached = -1;
     static struct tm tm;
     static char text[40];
+    static size_t len;
     time_t before = cached;
     const struct tm *now = broken_down(wall_ms, &cached, &tm);
     if (before != cached) /* no process here sets a locale: the names are English */
-        (void)strftime(text, sizeof text, "[%d/%b/%Y:%H:%M:%S +0000]", now);
-    put(o, text, strlen(text));
+        len = strftime(text, sizeof text, "[%d/%b/%Y:%H:%M:%S +0000]", now);
+    memcpy(to, text, sizeof text);
+    return to + len;
 }
 
-static void format_common(struct line *o, const struct access_parts *p, const struct access_line *l)
+static char *format_common(char *to, const struct access_parts *p, const struct access_line *l)
 {
     const char *request = p->text + p->len[ACCESS_FRONT];
-    put(o, p->text, p->len[ACCESS_FRONT]);
-    put_common_time(o, l->wall_ms);
-    put(o, request, p->len[ACCESS_REQUEST]);
-    if (l->status)
-        put_uint(o, l->status);
-    else
-        PUT(o, "-");
-    PUT(o, " ");
-    put_uint(o, l->bytes_out);
-    put(o, request + p->len[ACCESS_REQUEST], p->len[ACCESS_BACK]);
-    PUT(o, "\n");
+    to = put(to, p->text, p->len[ACCESS_FRONT]);
+    to = put_common_time(to, l->wall_ms);
+    to = put(to, request, p->len[ACCESS_REQUEST]);
+    to = l->status ? digits_uint(to, l->status) : PUT(to, "-");
+    to = digits_uint(PUT(to, " "), l->bytes_out);
+    to = put(to, request + p->len[ACCESS_REQUEST], p->len[ACCESS_BACK]);
+    return PUT(to, "\n");
 }
 
 /* ---- both ---- */
 
-static uint16_t close_part(const struct line *o, const char **from)
-{
-    uint16_t len = (uint16_t)(o->at - *from);
-    *from = o->at;
-    return len;
-}
-
 void access_format_head(enum conf_access_format format, const struct access_head *h,
                         struct access_parts *p)
 {
-    struct line o = {p->text};
-    const char *from = p->text;
+    char *front, *request, *back;
     p->format = format;
     if (format == ACCESS_JSON) {
-        json_front(&o, h);
-        p->len[ACCESS_FRONT] = close_part(&o, &from);
-        p->len[ACCESS_REQUEST] = 0;
-        json_back(&o, h);
+        front = request = json_front(p->text, h);
+        back = json_back(request, h);
     } else {
-        put_word(&o, h->client, NAME_CAP);
-        PUT(&o, " - - ");
-        p->len[ACCESS_FRONT] = close_part(&o, &from);
-        common_request(&o, h);
-        p->len[ACCESS_REQUEST] = close_part(&o, &from);
+        front = PUT(put_word(p->text, h->client, NAME_CAP), " - - ");
+        back = request = common_request(front, h);
         if (format == ACCESS_COMBINED)
-            combined_back(&o, h);
+            back = combined_back(request, h);
     }
-    p->len[ACCESS_BACK] = close_part(&o, &from);
+    p->len[ACCESS_FRONT] = (uint16_t)(front - p->text);
+    p->len[ACCESS_REQUEST] = (uint16_t)(request - front);
+    p->len[ACCESS_BACK] = (uint16_t)(back - request);
 }
 
 size_t access_format(const struct access_parts *p, const struct access_line *l, char *out)
 {
-    struct line o = {out};
-    if (p->format == ACCESS_JSON)
-        format_json(&o, p, l);
-    else
-        format_common(&o, p, l);
-    return (size_t)(o.at - out);
+    char *end = p->format == ACCESS_JSON ? format_json(out, p, l) : format_common(out, p, l);
+    return (size_t)(end - out);
 }

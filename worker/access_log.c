@@ -157,9 +157,8 @@ void access_end(struct txn *t)
 {
     const struct conf_access_log *log = &t->listener->access_log;
     char *room = access_sink_room(t->worker, log->sink);
-    struct access_head none = {0};
-    if (!t->note->head)
-        write_head(t, NULL, &t->conn->peer, &none);
+    if (UNLIKELY(!t->note->head))
+        write_head(t, NULL, &t->conn->peer, &(struct access_head){0});
     if (room)
         write_line(t, log, room);
     access_drop(t);

@@ -21,6 +21,11 @@ TEST(decimal_is_what_printf_writes)
         snprintf(theirs, sizeof theirs, "%" PRIu64, v);
         CHECK_STR(ours, theirs);
     }
+    for (v = 0; v < 2000; v++) {
+        *digits_uint(ours, v) = '\0';
+        snprintf(theirs, sizeof theirs, "%" PRIu64, v);
+        CHECK_STR(ours, theirs);
+    }
     for (uint64_t power = 1; power < UINT64_MAX / 10; power *= 10)
         for (uint64_t w = power - 1; w <= power; w++) {
             *digits_uint(ours, w) = '\0';
