@@ -15,14 +15,14 @@
 #define AGENT_CAP  450u /* and the referer */
 #define HOST_CAP   280u
 #define ID_CAP     160u /* of the request, of the trace */
-#define NAME_CAP   90u  /* four with the head, four at the end */
+#define NAME_CAP   90u  /* four with the head and then the user, four at the end */
 #define HEAD_FIXED 160u /* keys, for JSON */
-#define FIXED      600u /* all keys, and numbers */
+#define FIXED      510u /* all keys, and numbers */
 #define SLACK      16u  /* see put_padded */
-_Static_assert(TARGET_CAP + 2 * AGENT_CAP + HOST_CAP + ID_CAP + 4 * NAME_CAP + HEAD_FIXED + SLACK <=
+_Static_assert(TARGET_CAP + 2 * AGENT_CAP + HOST_CAP + ID_CAP + 5 * NAME_CAP + HEAD_FIXED + SLACK <=
                    ACCESS_HEAD_BYTES,
                "what is known with the head fits");
-_Static_assert(TARGET_CAP + 2 * AGENT_CAP + HOST_CAP + 2 * ID_CAP + 8 * NAME_CAP + FIXED + SLACK <=
+_Static_assert(TARGET_CAP + 2 * AGENT_CAP + HOST_CAP + 2 * ID_CAP + 9 * NAME_CAP + FIXED + SLACK <=
                    ACCESS_LINE_BYTES,
                "a line fits");
 
@@ -293,6 +293,12 @@ static char *put_rfc3339(char *to, uint64_t wall_ms)
     return to + 4;
 }
 
+/* Where the user stands in the text. */
+static uint32_t user_at(const struct access_parts *p)
+{
+    return (uint32_t)p->len[ACCESS_FRONT] + p->len[ACCESS_REQUEST] + p->len[ACCESS_BACK];
+}
+
 static char *format_json(char *to, const struct access_parts *p, const struct access_line *l)
 {
     to = put_rfc3339(PUT(to, "{\"time\":\""), l->wall_ms);
@@ -308,6 +314,8 @@ static char *format_json(char *to, const struct access_parts *p, const struct ac
     to = json_word(KEY(to, "termination"), l->termination, NAME_CAP);
     to = json_word(KEY(to, "tls"), l->tls, NAME_CAP);
     to = put(to, p->text + p->len[ACCESS_FRONT], p->len[ACCESS_BACK]);
+    if (UNLIKELY(p->len[ACCESS_USER]))
+        to = put(to, p->text + user_at(p), p->len[ACCESS_USER]);
     if (UNLIKELY(l->trace_id.at != NULL))
         to = json_text(KEY(to, "trace_id"), l->trace_id, ID_CAP);
     return PUT(to, "}\n");
@@ -356,7 +364,8 @@ static char *format_common(char *to, const struct access_parts *p, const struct 
 {
     const char *request = p->text + p->len[ACCESS_FRONT];
     to = put(to, p->text, p->len[ACCESS_FRONT]);
-    to = put_common_time(to, l->wall_ms);
+    to = p->len[ACCESS_USER] ? put(to, p->text + user_at(p), p->len[ACCESS_USER]) : PUT(to, "-");
+    to = put_common_time(PUT(to, " "), l->wall_ms);
     to = put(to, request, p->len[ACCESS_REQUEST]);
     to = l->status ? digits_uint(to, l->status) : PUT(to, "-");
     to = digits_uint(PUT(to, " "), l->bytes_out);
@@ -364,7 +373,21 @@ static char *format_common(char *to, const struct access_parts *p, const struct 
     return PUT(to, "\n");
 }
 
-/* ---- both ---- */
+/* Not within quotes: a space is escaped as well. */
+static char *put_bare(char *to, struct access_text t, uint32_t cap)
+{
+    const char *end = to + cap - 4;
+    for (uint32_t i = 0; i < t.len && to <= end; i++) {
+        unsigned char c = (unsigned char)t.at[i];
+        if (plain[c] && c != ' ')
+            *to++ = (char)c;
+        else
+            to = put_plain_byte(to, c);
+    }
+    return to;
+}
+
+/* ---- all ---- */
 
 void access_format_head(enum conf_access_format format, const struct access_head *h,
                         struct access_parts *p)
@@ -375,7 +398,7 @@ void access_format_head(enum conf_access_format format, const struct access_head
         front = request = json_front(p->text, h);
         back = json_back(request, h);
     } else {
-        front = PUT(put_word(p->text, h->client, NAME_CAP), " - - ");
+        front = PUT(put_word(p->text, h->client, NAME_CAP), " - ");
         back = request = common_request(front, h);
         if (format == ACCESS_COMBINED)
             back = combined_back(request, h);
@@ -383,6 +406,22 @@ void access_format_head(enum conf_access_format format, const struct access_head
     p->len[ACCESS_FRONT] = (uint16_t)(front - p->text);
     p->len[ACCESS_REQUEST] = (uint16_t)(request - front);
     p->len[ACCESS_BACK] = (uint16_t)(back - request);
+    p->len[ACCESS_USER] = 0;
+}
+
+void access_format_user(struct access_text name, struct access_parts *p)
+{
+    char *from = p->text + user_at(p), *to = from;
+    if (p->format == ACCESS_JSON)
+        to = json_text(KEY(to, "user"), name, NAME_CAP);
+    else
+        to = put_bare(to, name, NAME_CAP);
+    p->len[ACCESS_USER] = (uint16_t)(to - from);
+}
+
+uint32_t access_format_bytes(const struct access_parts *p)
+{
+    return user_at(p) + p->len[ACCESS_USER];
 }
 
 size_t access_format(const struct access_parts *p, const struct access_line *l, char *out)

@@ -30,7 +30,7 @@ struct access_head {
 };
 
 /* What is known with the head, as it will stand in the line. */
-enum access_part { ACCESS_FRONT, ACCESS_REQUEST, ACCESS_BACK, ACCESS_PARTS };
+enum access_part { ACCESS_FRONT, ACCESS_REQUEST, ACCESS_BACK, ACCESS_USER, ACCESS_PARTS };
 struct access_parts {
     uint8_t format; /* enum conf_access_format */
     uint16_t len[ACCESS_PARTS];
@@ -49,6 +49,10 @@ struct access_line {
 
 void access_format_head(enum conf_access_format format, const struct access_head *h,
                         struct access_parts *out);
+/* After the head: who the client says it is, with a password that was right or not. */
+void access_format_user(struct access_text name, struct access_parts *p);
+/* Bytes of text that are used. */
+uint32_t access_format_bytes(const struct access_parts *p);
 /* Writes the line with its LF; out holds ACCESS_LINE_BYTES. Returns its length. */
 size_t access_format(const struct access_parts *p, const struct access_line *l, char *out);
 

@@ -103,6 +103,11 @@ void access_note_head(struct txn *t, const struct http1_head *h, const char *bas
 
 /* ---- what happened ---- */
 
+void access_note_user(struct txn *t, const char *name, uint32_t len)
+{
+    access_format_user((struct access_text){name, len}, &t->note->parts);
+}
+
 void access_note_sent(struct txn *t)
 {
     t->note->entry = t->entry;

@@ -19,6 +19,8 @@ struct access_note {
 void access_begin(struct txn *t);
 /* Its head is there. */
 void access_note_head(struct txn *t, const struct http1_head *h, const char *base);
+/* With the name it gave, and a password that was right or not. */
+void access_note_user(struct txn *t, const char *name, uint32_t len);
 /* It was given to a backend; the backend answered. */
 void access_note_sent(struct txn *t);
 void access_note_response(struct txn *t, uint64_t took_us);

@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 #include "base/base64url.h"
 #include "conf/route.h"
+#include "worker/access_log.h"
 #include "worker/auth.h"
 #include "worker/checker.h"
 #include "worker/reply.h"
@@ -81,6 +82,8 @@ bool auth_basic(struct txn *t, const struct http1_head *h, const char *base)
     char credentials[CREDENTIALS_MAX + 1];
     size_t name_len = read_credentials(h, base, credentials);
     bool right = false;
+    if (name_len && t->note)
+        access_note_user(t, credentials, (uint32_t)name_len);
     if (name_len)
         right = check(t, credentials, name_len);
     else

@@ -64,9 +64,7 @@ static void put_pipe(struct handover_pipe *out, const struct pipe *p, int *fds, 
 
 uint32_t handover_note_bytes(const struct access_note *n)
 {
-    const uint16_t *len = n->parts.len;
-    return (uint32_t)(offsetof(struct access_note, parts.text) + len[ACCESS_FRONT] +
-                      len[ACCESS_REQUEST] + len[ACCESS_BACK]);
+    return (uint32_t)offsetof(struct access_note, parts.text) + access_format_bytes(&n->parts);
 }
 
 static uint32_t route_of(const struct txn *t)

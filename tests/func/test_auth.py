@@ -97,6 +97,23 @@ def test_passwords(guarded, htpasswd):
     assert not any(h in http.get(b.admin_port, "/lb/config").text for h in ("$2b$", "{SHA}"))
 
 
+@pytest.mark.parametrize("form", ["combined", "json"])
+def test_the_log_says_who(guarded, htpasswd, tmp_path, form):
+    path = tmp_path / "access.log"
+    b = guarded(f'''access_log = {{ target = "{path}", format = "{form}" }}
+        routes = ( {{ path = "/open", pool = "app" }}, {{ path = "/", auth = {{ basic = "{htpasswd}" }}, pool = "app" }} )''')
+    with http.Client(b.port) as c:
+        assert c.get("/", basic("sue", "sha")).status == 200
+        assert c.get("/", basic("eve [x]", "guess")).status == 401
+        assert c.get("/").status == 401
+        assert c.get("/open", basic("ann", "?")).status == 200, "nobody asked for it"
+    lines = wait_until(lambda: (got := path.read_text().splitlines()) and len(got) == 4 and got)
+    if form == "json":
+        assert [json.loads(x).get("user") for x in lines] == ["sue", "eve [x]", None, None]
+    else:
+        assert [x.split(" [")[0] for x in lines] == ["127.0.0.1 - sue", "127.0.0.1 - eve\\x20[x]", "127.0.0.1 - -", "127.0.0.1 - -"]
+
+
 def test_passwords_never_hold_up_others(guarded, tmp_path):
     path = tmp_path / "slow"
     path.write_text("bob:" + crypt.crypt("pw", "$2b$12$abcdefghijklmnopqrstuu") + "\n")

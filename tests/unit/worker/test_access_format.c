@@ -16,6 +16,7 @@ static struct access_text text(const char *s)
 struct both {
     struct access_head head;
     struct access_line end;
+    const char *user; /* NULL: none */
 };
 
 static struct both usual(void)
@@ -44,8 +45,9 @@ static const char *format(enum conf_access_format f, const struct both *l)
 {
     static struct access_parts parts;
     access_format_head(f, &l->head, &parts);
-    CHECK(parts.len[ACCESS_FRONT] + parts.len[ACCESS_REQUEST] + parts.len[ACCESS_BACK] <=
-          (int)sizeof parts.text);
+    if (l->user)
+        access_format_user(text(l->user), &parts);
+    CHECK(access_format_bytes(&parts) <= sizeof parts.text);
     size_t len = access_format(&parts, &l->end, line);
     CHECK(len > 0 && len <= ACCESS_LINE_BYTES);
     CHECK(line[len - 1] == '\n');
@@ -70,6 +72,20 @@ TEST(each_format)
         "\"duration_ms\":1234.567,\"pool\":\"app\",\"backend\":\"b1\",\"backend_ms\":0.089,"
         "\"attempts\":1,\"termination\":\"finished\",\"tls\":null,\"user_agent\":\"curl/8\","
         "\"referer\":null}\n");
+}
+
+TEST(who_it_says_it_is)
+{
+    struct both l = usual();
+    l.user = "alice";
+    CHECK(strncmp(format(ACCESS_COMMON, &l), "192.0.2.1 - alice [31/", 22) == 0);
+    CHECK(strstr(format(ACCESS_JSON, &l), "\"referer\":null,\"user\":\"alice\"}\n") != NULL);
+    l.user = "a [b] \"c\n\xc3\xa9"; /* not in quotes: a space would begin the next field */
+    CHECK(strncmp(format(ACCESS_COMBINED, &l),
+                  "192.0.2.1 - a\\x20[b]\\x20\\x22c\\x0a\\xc3\\xa9 [31/", 46) == 0);
+    CHECK(strstr(format(ACCESS_JSON, &l), "\"user\":\"a [b] \\\"c\\u000a\xc3\xa9\"}\n") != NULL);
+    l.user = "";
+    CHECK(strncmp(format(ACCESS_COMMON, &l), "192.0.2.1 - - [31/", 18) == 0);
 }
 
 TEST(what_is_not_there)
@@ -144,7 +160,7 @@ TEST(each_byte_at_each_place)
 /* The longest of everything, of bytes that grow most. */
 TEST(any_line_fits)
 {
-    char *large = malloc(70000);
+    char *large = calloc(1, 70001);
     char *words = malloc(70000);
     memset(large, '\xff', 70000);
     memset(words, 'w', 70000);
@@ -152,7 +168,8 @@ TEST(any_line_fits)
         struct access_text most = {large, 70000}, word = {words, 70000};
         char name[64] = "";
         memset(name, 'n', 63);
-        struct both l = {.head = {.request_id = most,
+        struct both l = {.user = large,
+                         .head = {.request_id = most,
                                   .method = word,
                                   .host = word,
                                   .target = most,
