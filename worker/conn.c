@@ -24,6 +24,7 @@
 #include "worker/tail.h"
 #include "worker/txn.h"
 #include "worker/txn_start.h"
+#include "worker/udp.h"
 #include "worker/worker_int.h"
 
 #define LINGER_MS 2000u /* how long a half-closed client may go on sending */
@@ -429,7 +430,9 @@ void conn_drain_all(struct worker *w)
         if (handover_keeps(c))
             continue;
         c->draining = true;
-        if (c->state == CONN_IDLE || c->protocol == CONF_UDP)
+        if (c->protocol == CONF_UDP)
+            udp_drain(c);
+        else if (c->state == CONN_IDLE)
             conn_deadline(c, DRAIN_IDLE_MS);
         else if (c->state == CONN_H2)
             h2_drain(c);

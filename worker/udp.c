@@ -19,9 +19,10 @@
 #include "worker/verdict.h"
 
 #define BUCKETS_FIRST 256u
-#define ANSWERS_MAX   16u /* of one session before the others have their turn */
-#define BURST         4u  /* answers at once: there may be more to come */
-#define DRAIN_MS      1000u
+#define ANSWERS_MAX   16u   /* of one session before the others have their turn */
+#define BURST         4u    /* answers at once: there may be more to come */
+#define DRAIN_MS      1000u /* that a session which has its answers is kept by who leaves */
+#define ANSWER_MS     5000u /* and one which has not: as long as resolvers wait for theirs */
 #define LEAVE_BATCHES 8u
 #define SESSIONS_MANY 1024u    /* ports are shared between backends from here on */
 #define NOTE_US       8000000u /* a session that goes on is noted again */
@@ -282,10 +283,18 @@ static struct udp_session *begin(struct acceptor *a, const struct udp_key *key, 
     return begin_txn(s, bytes, len) ? s : NULL;
 }
 
-static void rearm(struct conn *c)
+static void rearm(const struct udp_session *s)
 {
-    uint32_t idle_ms = c->txn->listener->timeouts.idle_ms;
-    conn_deadline(c, c->draining && idle_ms > DRAIN_MS ? DRAIN_MS : idle_ms);
+    const struct conf_listener *listener = s->conn->txn->listener;
+    uint64_t owed = s->asked * (listener->responses ? listener->responses : 1);
+    uint32_t idle_ms = listener->timeouts.idle_ms;
+    uint32_t most_ms = s->answered < owed ? ANSWER_MS : DRAIN_MS;
+    conn_deadline(s->conn, s->conn->draining && idle_ms > most_ms ? most_ms : idle_ms);
+}
+
+void udp_drain(struct conn *c)
+{
+    rearm(CONTAINER_OF(c->link, struct udp_session, link));
 }
 
 /* ---- there ---- */
@@ -317,7 +326,7 @@ static void forward(struct udp_session *s, const struct udp_run *run)
     s->asked += udp_run_count(run);
     if (UNLIKELY(c->worker->now_us - s->noted_us > NOTE_US))
         note(s);
-    rearm(c);
+    rearm(s);
 }
 
 static void on_datagrams(struct acceptor *a, const struct udp_key *key, const struct udp_run *run)
@@ -357,7 +366,7 @@ static bool pass_on(struct udp_session *s, const char *bytes, size_t len)
     account_client_out(c->txn, len);
     udp_io_answer(u, s, bytes, len);
     if (each == 0 || s->answered < s->asked * each) {
-        rearm(c);
+        rearm(s);
         return true;
     }
     conn_close(c, "answered");

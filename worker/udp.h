@@ -26,6 +26,8 @@ void udp_forget(struct worker *w, const struct acceptor *a);
 /* The worker leaves, and its listening sockets are closed: takes what is queued on this one, and
  * keeps a copy by which sessions can answer. */
 void udp_leave(struct acceptor *a);
+/* The worker leaves: this session is kept until its answers have come, and then not for long. */
+void udp_drain(struct conn *c);
 /* Sends the answers that wait; once per loop iteration. */
 void udp_flush(struct worker *w);
 

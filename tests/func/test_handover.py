@@ -16,7 +16,7 @@ from lib.ballast import run
 from lib.load import Load
 from lib.net import connect, free_port
 from lib.udp import UdpOrigin
-from lib.wait import wait_until
+from lib.wait import Deadline, wait_until
 
 ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
 ASK = b"GET /up HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
@@ -40,7 +40,7 @@ def scene(ballast, origin, tcp_echo):
         def text(extra=extra, raw_pool="raw"):
             return f"""
 listeners = {{
-  web = {{ bind = "127.0.0.1:{port}", pool = "app"{web} }}
+  web = {{ bind = "127.0.0.1:{port}", pool = "app", timeouts = {{ header = "5m" }}{web} }}
   raw = {{ bind = "127.0.0.1:{raw_port}", protocol = "tcp", pool = "{raw_pool}"{raw} }}
 }}
 pools = {{
@@ -103,8 +103,7 @@ def test_idle_connections_and_tunnels_outlive_upgrades(scene, tmp_path):
         assert idle.get("/one").status == 200
         says(ws, b"one")
         says(tunnel, b"one")
-        held = gauges(b)
-        assert held[0] == 4
+        held = wait_until(lambda: (g := gauges(b))[0] == 4 and sum(g[1].values()) == 2 and g, what="all of them in the books")
         for text in (b"two", b"three"):
             upgrade(b)
             replaced(b, before)
@@ -251,9 +250,9 @@ def test_limits_stay_exact(scene):
     stop.set()
     thread.join(20)
     assert tries and not any(tries), "somebody was served over the limit"
-    assert gauges(b)[0] == 6
+    wait_until(lambda: gauges(b)[0] == 6, what="whoever pressed last is gone, and nobody else")
     tunnels.pop().close()
-    wait_until(lambda: gauges(b)[0] == 5)
+    wait_until(lambda: gauges(b)[0] == 5 and sum(gauges(b)[1].values()) == 2, what="its place at the listener and at the backend")
     sock = served(b.port)
     assert sock, "the place that became free"
     assert served(b.port) is None, "the client has six again"
@@ -268,7 +267,7 @@ def test_fewer_workers_close_nothing(scene):
     clients = [http.Client(b.port) for _ in range(9)]
     for c in clients:
         assert c.get().status == 200
-    held = gauges(b)
+    held = wait_until(lambda: (g := gauges(b))[0] == 27 and sum(g[1].values()) == 18 and g, what="all of them in the books")
     with Load(b.port, 3) as load:
         b.workers = 1
         b.reload(b.text())
@@ -294,7 +293,7 @@ def test_into_a_new_table(scene):
     with http.Client(b.port) as idle, upgraded(b.port) as ws, connect(b.raw) as tunnel:
         assert idle.get().status == 200
         says(tunnel, b"one")
-        held = gauges(b)
+        held = wait_until(lambda: (g := gauges(b))[0] == 3 and sum(g[1].values()) == 2 and g, what="all of them in the books")
         with open(f"/dev/shm/ballast.{b.pid}", "r+b") as table:
             table.seek(8)
             version, = struct.unpack("<I", table.read(4))
@@ -317,7 +316,7 @@ def queue_upgrade(pid):
 
 def test_what_the_heir_cannot_place_stays(scene):
     """The tunnel's pool is not configured any more: nobody can take it over; it has drain_timeout, the rest goes on."""
-    b = scene(extra='drain_timeout = "2s"')
+    b = scene(extra='drain_timeout = "5s"')
     before = b.worker_pids
     with connect(b.raw) as tunnel, http.Client(b.port) as idle:
         says(tunnel, b"one")
@@ -326,6 +325,7 @@ def test_what_the_heir_cannot_place_stays(scene):
         upgrade(b)
         says(tunnel, b"two")
         assert idle.get().status == 200
+        tunnel.settimeout(30)
         assert tunnel.recv(1) == b"", "its time is over"
     replaced(b, before)
     wait_until(lambda: "refused: 1" in b.log())
@@ -378,10 +378,11 @@ pools = {{ app = {{ backends = [ "{one.address}" ], health = {{ type = "none" }}
     assert b.metrics()['ballast_tls_handshakes_resumed_total{listener="web"}'] == 2
 
 
-def test_datagrams_that_wait_for_their_answer(ballast, request):
-    """The answer comes when the old worker does not listen any more."""
+@pytest.mark.parametrize("seconds", [0, 2], ids=["soon", "later"])
+def test_datagrams_that_wait_for_their_answer(ballast, request, seconds):
+    """The answer comes when the old worker does not listen any more, perhaps from a backend that takes its time."""
     port, hold = free_port(), threading.Event()
-    slow = UdpOrigin(answer=lambda data, address: b"late:" + data if hold.wait(10) else None)
+    slow = UdpOrigin(answer=lambda data, address: b"late:" + data if hold.wait(60) else None)
     request.addfinalizer(slow.stop)
     b = ballast(f"""
 listeners = {{ dns = {{ bind = "127.0.0.1:{port}", protocol = "udp", pool = "dns" }} }}
@@ -390,10 +391,12 @@ pools = {{ dns = {{ backends = [ "{slow.address}" ], health = {{ type = "none" }
     before = wait_until(lambda: len(b.worker_pids) == 2 and b.worker_pids)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(("127.0.0.1", port))
-        sock.settimeout(10)
+        sock.settimeout(30)
         sock.send(b"one")
         wait_until(lambda: slow.got)
         upgrade(b)
+        end = Deadline(seconds)
+        wait_until(lambda: end.over, what="it takes its time")
         hold.set()
         assert sock.recv(100) == b"late:one"
         sock.send(b"two")
@@ -426,16 +429,17 @@ def test_many_at_once(scene):
     b = scene()
     before = b.worker_pids
     count = 300
-    clients = [http.Client(b.port) for _ in range(count)]
-    tunnels = [connect(b.raw) for _ in range(count)]
-    for c, t in zip(clients, tunnels):
-        assert c.get().status == 200
-        says(t, b"one")
+    clients, tunnels = [], []
+    for _ in range(count):
+        clients.append(http.Client(b.port, timeout=30))
+        tunnels.append(connect(b.raw, 30))
+        assert clients[-1].get().status == 200
+        says(tunnels[-1], b"one")
     upgrade(b)
     for c in clients[: count // 2]:
         assert c.get().status == 200
     replaced(b, before)
-    assert gauges(b)[0] == 2 * count
+    wait_until(lambda: gauges(b)[0] == 2 * count, what="each is in the books once")
     for c, t in zip(clients, tunnels):
         assert c.get().status == 200
         says(t, b"two")
