@@ -18,7 +18,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed")
 SUMMARY = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
-UNIT_TIMEOUT_S = 300
+UNIT_TIMEOUT_S = 600
 FUNC_TIMEOUT_S = 1500
 AGAIN_MAX = 5  # more failures than this are no accident
 

@@ -234,7 +234,8 @@ def test_reload_changes_target_and_format(web, tmp_path):
     assert '"GET /second HTTP/1.1" 200' in wait_lines(two, 1)[0] and len(lines(one)) == 1
     b.reload(re.sub(r"access_log = \{[^}]*\}", 'access_log = "off"', b.text))
     http.get(b.port, "/third")
-    assert str(one) not in files_of(b) and len(lines(two)) == 1
+    wait_until(lambda: str(one) not in files_of(b), what="the first file closed")
+    assert len(lines(two)) == 1
     new = b.reload_refused(b.text.replace(str(one), str(tmp_path / "no" / "such" / "x.log")))
     assert "listeners.web.access_log: cannot open" in new and "No such file" in new
     assert http.get(b.port).status == 200

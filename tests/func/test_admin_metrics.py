@@ -32,7 +32,8 @@ pools = {{ app = {{ backends = ( {{ name = "b1", address = "{two[0].address}" }}
     wait_until(lambda: b.admin("/lb/stats")["healthy_servers"] == 2)  # before that, who is checked first gets all
     for _ in range(10):
         assert http.get(port).status == 200
-    wait_until(lambda: b.admin("/lb/stats")["total_requests"] == 10)
+    wait_until(lambda: b.metrics()['ballast_request_duration_seconds_count{listener="web"}'] == 10, what="all of them in the books")
+    wait_until(lambda: b.metrics()['ballast_connections{listener="web"}'] == 0, what="their connections closed")
     return b, port
 
 

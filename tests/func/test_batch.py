@@ -92,7 +92,7 @@ def test_clients_that_leave_at_once_hurt_nobody(web):
         wait_until(lambda: load.ok > level + 100, what="traffic")
     assert load.failures == []
     wait_until(lambda: web.metrics()['ballast_connections{listener="web"}'] == 0, what="nobody left")
-    assert web.metrics()['ballast_pool_connections{pool="app"}'] == 0
+    wait_until(lambda: web.metrics()['ballast_pool_connections{pool="app"}'] == 0, what="nothing in flight")
 
 
 def test_backends_that_close_idle_connections_cost_no_request(web):

@@ -33,7 +33,7 @@ def tunnels(ballast, tcp_origin):
     """tunnels(handler): an instance with one worker; connect("tcp" or "ws") is a tunnel to the handler."""
 
     class Tunnels:
-        def __init__(self, handler, together="true", limits="", **options):
+        def __init__(self, handler, together="true", limits="", top="", **options):
             def upgraded(sock, number):
                 head_of(sock)
                 sock.sendall(SWITCHED)
@@ -41,12 +41,13 @@ def tunnels(ballast, tcp_origin):
 
             self.tcp, self.web = free_port(), free_port()
             self.backends = tcp_origin(handler), tcp_origin(upgraded)
-            self.limits = limits
+            self.limits, self.top = limits, top
             self.ballast = ballast(self.text(together), **{"workers": 1, **options})
 
         def text(self, together):
             return f"""
 io_uring = {together}
+{self.top}
 listeners = {{
   t = {{ bind = "127.0.0.1:{self.tcp}", protocol = "tcp", pool = "t"{self.limits} }}
   w = {{ bind = "127.0.0.1:{self.web}", pool = "w"{self.limits} }}
@@ -453,7 +454,7 @@ def test_a_stop_lets_the_bytes_through(tunnels, how):
         sock.recv(1)
         say(sock, WORDS // 5)
 
-    t = tunnels(handler)
+    t = tunnels(handler, top='drain_timeout = "60s"')
     socks = [t.connect(kind) for kind in KINDS]
     for s in socks:
         s.sendall(b"s")

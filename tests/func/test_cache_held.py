@@ -112,7 +112,7 @@ def test_each_coding_and_level_is_its_own(web):
 def test_it_goes_with_its_entry(web, how):
     b = web(cache='{ valid = "200 1h" }')
     empty = used(b)
-    says(b.origin, "/a", cache="max-age=1" if how == "expired" else "max-age=60")
+    says(b.origin, "/a", cache="max-age=4" if how == "expired" else "max-age=60")
     warm(b)
     assert used(b) > empty + len(WORDS)
     says(b.origin, "/a", WORDS[::-1], cache="no-store" if how == "expired" else "max-age=60")

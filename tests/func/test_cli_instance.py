@@ -216,6 +216,8 @@ def test_top_says_why_a_backend_is_out(pair):
 
 def test_top_shows_processes(pair):
     http.get(pair.port)
+    wait_until(lambda: pair.admin("/lb/stats")["total_requests"] == 1, what="it is in the books")
+    wait_until(lambda: all(w["state"] == "ready" for w in pair.admin("/lb/workers")["workers"]), what="all of them serve")
     shown = json.loads(one(pair, "top", "--once", "--json", "--interval", "50ms"))["processes"]
     assert [p["name"] for p in shown] == ["worker 0", "worker 1", "health", "admin"]
     assert {p["name"]: p["pid"] for p in shown} == {n: p for n, p in pair.table.items() if n != "master"}

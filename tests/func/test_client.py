@@ -75,7 +75,7 @@ def driver(tmp_path):
     made.close()
 
 
-HEALTH = 'health = { path = "/health", interval = "100ms", timeout = "2s", healthy_threshold = 1, unhealthy_threshold = 1 }'
+HEALTH = 'health = { path = "/health", interval = "100ms", timeout = "20s", healthy_threshold = 1, unhealthy_threshold = 1 }'
 NO_HEALTH = 'health = { type = "none" }'
 
 

@@ -440,7 +440,7 @@ def test_a_reload_touches_no_connection(web):
 
 
 def test_an_idle_connection_is_ended_politely(web):
-    b = web(listener=', timeouts = { idle = "300ms" }')
+    b = web(listener=', timeouts = { idle = "1s" }')
     with h2client.Client(b.port) as c:
         assert c.request("GET", "/").status == 200
         c.until(lambda: c.goaway)

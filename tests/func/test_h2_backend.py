@@ -178,7 +178,7 @@ def test_trailers_that_come_late(web, size):
 
 
 def test_idle_connections_end(web):
-    b = web(pool=', keepalive_timeout = "1s"')
+    b = web(pool=', keepalive_timeout = "5s"')
     assert http.get(b.port).status == 200 and b.backend.open == 1
     wait_until(lambda: b.backend.open == 0, what="the idle connection to end")
     assert http.get(b.port).status == 200 and len(b.backend.requests) == 2

@@ -70,9 +70,9 @@ def test_endless_body_ends_with_the_deadline(ballast, tcp_origin):
         o.stopping.wait()
 
     o = tcp_origin(serve)
-    b = started(ballast, {"b1": o}, health='interval = "50ms", timeout = "100ms", unhealthy_threshold = 1, body = "up"')
+    b = started(ballast, {"b1": o}, health='interval = "50ms", timeout = "500ms", unhealthy_threshold = 1, body = "up"')
     b.wait_status("b1", "unhealthy")
-    assert reason(b, "b1") == "timeout after 100 ms while reading the body"
+    assert reason(b, "b1") == "timeout after 500 ms while reading the body"
 
 
 # ---- tcp
@@ -90,12 +90,12 @@ def test_tcp_talks(ballast, tcp_origin):
     up = threading.Event()
     up.set()
     b = started(ballast, {"b1": tcp_origin(redis(up))}, protocol="tcp",
-                health='interval = "50ms", timeout = "500ms", unhealthy_threshold = 1, send = "PING\\r\\n", expect = "+PONG"')
+                health='interval = "50ms", timeout = "2s", unhealthy_threshold = 1, send = "PING\\r\\n", expect = "+PONG"')
     b.wait_status("b1", "healthy")
     assert reason(b, "b1") == "answered as expected"
     up.clear()
     b.wait_status("b1", "unhealthy")
-    assert reason(b, "b1") == "timeout after 500 ms while waiting for what is expected"
+    assert reason(b, "b1") == "timeout after 2000 ms while waiting for what is expected"
 
 
 def test_tcp_banner_with_zero_bytes(ballast, tcp_origin):
@@ -414,7 +414,7 @@ def test_udp_answer(ballast, udp_origin):
 def test_udp_silence(ballast, udp_origin):
     """Without an expectation silence is healthy, and a port that the host says is closed is not."""
     o = udp_origin(lambda data: None)
-    quick = 'interval = "50ms", timeout = "100ms", type = "udp", unhealthy_threshold = 1'
+    quick = 'interval = "50ms", timeout = "500ms", type = "udp", unhealthy_threshold = 1'
     b = started(ballast, {"quiet": o, "closed": f"127.0.0.1:{free_port()}"}, health=quick)
     b.wait_status("quiet", "healthy")
     assert reason(b, "quiet") == "no answer, and none is expected"
@@ -424,9 +424,9 @@ def test_udp_silence(ballast, udp_origin):
 
 def test_udp_silence_when_an_answer_is_expected(ballast, udp_origin):
     o = udp_origin(lambda data: None)
-    b = started(ballast, {"b1": o}, health='interval = "50ms", timeout = "100ms", type = "udp", send = "x", expect = "y"')
+    b = started(ballast, {"b1": o}, health='interval = "50ms", timeout = "500ms", type = "udp", send = "x", expect = "y"')
     b.wait_status("b1", "unhealthy")
-    assert reason(b, "b1") == "no answer after 100 ms"
+    assert reason(b, "b1") == "no answer after 500 ms"
 
 
 # ---- a backend's own

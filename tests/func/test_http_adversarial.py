@@ -318,7 +318,7 @@ def test_failure_after_an_interim_answer_is_still_told(web, tcp_origin, after, s
         else:
             sock.sendall(after)
 
-    b = web(tcp_origin(handler), pool=', timeouts = { read = "500ms" }')
+    b = web(tcp_origin(handler), pool=', timeouts = { read = "2s" }')
     with http.Client(b.port) as c:
         c.send(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert c.read().status == 100
@@ -430,7 +430,7 @@ def test_a_cut_answer_is_a_reset_for_those_who_could_not_tell(web, tcp_origin, h
         reset(sock)
 
     o = tcp_origin(handler)
-    b = web(o, pool=', timeouts = { read = "500ms" }')
+    b = web(o, pool=', timeouts = { read = "2s" }')
     with connect(b.port) as s:
         s.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert read_to_end(s)[1] == "reset"
@@ -472,7 +472,7 @@ def test_backend_that_stalls_anywhere(web, tcp_origin, part, status):
         sock.sendall(part)
         sock.recv(1)
 
-    b = web(tcp_origin(handler), pool=', timeouts = { read = "300ms" }', workers=1)
+    b = web(tcp_origin(handler), pool=', timeouts = { read = "1s" }', workers=1)
     with connect(b.port) as s:
         s.sendall(GET)
         data, _ = read_to_end(s) if status is None else (http.read_response(s), None)

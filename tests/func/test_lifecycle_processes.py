@@ -39,9 +39,9 @@ def test_workers_are_listed_with_their_pids(ballast, origins):
 def test_children_hold_no_terminal_input_and_no_foreign_descriptor(ballast, origins):
     """A child has its loop, its channel, the log, the table, the generation and its sockets, and nothing of a sibling."""
     b = ballast(conf(free_port(), origins(1)), workers=4)
-    wait_until(lambda: len(b.worker_pids) == 4)
+    wait_until(lambda: [w["state"] for w in b.admin("/lb/workers")["workers"]] == ["ready"] * 4, what="all of them serve")
     counts = {name: len(procs.descriptors(pid)) for name, pid in b.worker_pids.items()}
-    assert max(counts.values()) - min(counts.values()) <= 1, counts
+    assert len(counts) == 4 and max(counts.values()) - min(counts.values()) <= 1, counts
 
 
 def test_balances_over_all_workers(ballast, origins):
@@ -152,7 +152,7 @@ def test_usr1_reopens_the_log_in_every_process(ballast, origins, tmp_path):
     log = tmp_path / "ballast.log"
     b = ballast(conf(free_port(), origins(1), f'log = {{ target = "{log}", level = "debug" }}\n'))
     wait_until(lambda: len(b.table) == 4)
-    assert "worker 0" in log.read_text()
+    wait_until(lambda: "worker 0" in log.read_text(), what="a word of a worker")
     old = tmp_path / "ballast.log.1"
     log.rename(old)
     b.signal(signal.SIGUSR1)
@@ -195,7 +195,7 @@ def test_flags_instead_of_a_file(ballast, origins):
 def test_idle_signals_do_nothing(ballast, origins):
     port = free_port()
     b = ballast(conf(port, origins(1)))
-    before = b.table
+    before = wait_until(lambda: len(b.table) == 4 and b.table)
     for number in (signal.SIGWINCH, signal.SIGPIPE, signal.SIGCHLD):
         b.signal(number)
     assert http.get(port).status == 200

@@ -73,14 +73,14 @@ def test_a_request_meanwhile_reads_the_newest_file(reading):
     reading.say(text(reading.port, reading.backends, 'one = { bind = "127.0.0.1:%d", pool = "app" }' % first))
     wait_until(lambda: b.generation == reading.before + 2 and b.adopted(), what="two generations later")
     assert listening(second) and not listening(first)
-    assert "reader" not in b.table
+    wait_until(lambda: "reader" not in b.table, what="nobody reads")
 
 
 def test_a_reader_that_is_killed_is_a_reload_that_failed(reading):
     b = reading.b
     os.kill(reading.reader, signal.SIGKILL)
     wait_until(lambda: b.reloads("failed") == 1)
-    assert "the process that read it died: killed by signal 9" in b.log()
+    wait_until(lambda: "the process that read it died: killed by signal 9" in b.log(), what="why")
     assert b.generation == reading.before
     assert reading.serves()
     b.reload(text(reading.port, reading.backends))
@@ -91,7 +91,7 @@ def test_what_is_wrong_is_told(reading):
     b = reading.b
     reading.say(text(reading.port, reading.backends, "} # one too many") + "wrokers = 3\n")
     wait_until(lambda: b.reloads("failed") == 1)
-    assert f"{b.conf_path}:" in b.log()
+    wait_until(lambda: f"{b.conf_path}:" in b.log(), what="where")
     wait_until(lambda: "reader" not in b.table)
     assert b.generation == reading.before
     assert reading.serves()

@@ -92,7 +92,7 @@ def test_exact_over_four_workers(web, limit):
 
 
 def test_a_leaky_bucket_refuses_beyond_its_bound_and_delays_within(web):
-    b = web('{ algorithm = "leaky_bucket", rate = "5/s", burst = 5 }')
+    b = web('{ algorithm = "leaky_bucket", rate = "1/s", burst = 5 }')
     together = [connect(b.port) for _ in range(4)]
     for s in together:
         s.sendall(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")

@@ -90,7 +90,7 @@ def conf(port, dns, backends, more=""):
     return f"""
 resolvers = [ "127.0.0.1:{dns.port}" ]
 listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} }}
-pools = {{ app = {{ backends = ( {backends} ), health = {{ interval = "50ms", timeout = "2s" }} {more} }} }}
+pools = {{ app = {{ backends = ( {backends} ), health = {{ interval = "50ms", timeout = "20s" }} {more} }} }}
 """
 
 

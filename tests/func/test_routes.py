@@ -396,7 +396,7 @@ def test_error_pages(routed, tmp_path):
 
 
 def test_route_timeouts(routed):
-    b = routed('''routes = ( { path = "/total", pool = "a", timeouts = { total = "300ms" } },
+    b = routed('''routes = ( { path = "/total", pool = "a", timeouts = { total = "2s" } },
                              { path = "/read", pool = "a", timeouts = { read = "200ms" } }, { path = "/", pool = "a" } )''')
     a = b.origins["a"]
     a.hold()
@@ -408,7 +408,7 @@ def test_route_timeouts(routed):
 
 
 def test_total_timeout_cuts_a_trickle(routed):
-    b = routed('routes = ( { path = "/", pool = "a", timeouts = { total = "400ms" } } )')
+    b = routed('routes = ( { path = "/", pool = "a", timeouts = { total = "1s" } } )')
     o = b.origins["a"]
 
     def trickle(_request, sock):

@@ -11,7 +11,7 @@ from lib.net import free_port
 from lib.origin import reply
 from lib.wait import wait_until
 
-FAST = 'health = { interval = "50ms", timeout = "2s" }'
+FAST = 'health = { interval = "50ms", timeout = "20s" }'
 AT = "/lb/services/app/instances/"
 
 

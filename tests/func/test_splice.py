@@ -224,6 +224,9 @@ def test_bytes_are_counted(http, origin):
     o.script["/big"] = send_body(DATA)
     b = http(o)
     assert len(get(b.port, "/big", deadline=60).body) == len(DATA)
-    text = b.request("GET", "/metrics").text
-    counted = [float(line.split()[-1]) for line in text.splitlines() if "bytes" in line and not line.startswith("#")]
-    assert sum(1 for n in counted if n >= len(DATA)) >= 2, text
+
+    def counted():
+        lines = [line for line in b.request("GET", "/metrics").text.splitlines() if "bytes" in line and not line.startswith("#")]
+        return sum(1 for line in lines if float(line.split()[-1]) >= len(DATA)) >= 2
+
+    wait_until(counted, what="the bytes in the books, from the backend and to the client")

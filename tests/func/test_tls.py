@@ -125,7 +125,7 @@ def test_garbage_ends_only_its_connection(web, ca):
 
 
 def test_a_handshake_that_does_not_come_is_over_in_time(web, ca):
-    b = web(listener=', timeouts = { header = "300ms" }')
+    b = web(listener=', timeouts = { header = "2s" }')
     with connect(b.port) as s:
         s.settimeout(10)
         assert s.recv(1) == b""

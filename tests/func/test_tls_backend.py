@@ -98,7 +98,7 @@ def test_what_cannot_be_verified_gets_nothing(web, ca, backend, settings, reason
     b = web(o, "tls = { " + settings.format(ca=ca.path, stranger=stranger.path) + " }")
     r = http.get(b.port)
     assert r.status == 502 and not o.server.requests
-    assert any(part in b.log() for part in reason.split("|"))
+    wait_until(lambda: any(part in b.log() for part in reason.split("|")), what="the reason in the log")
 
 
 def test_unverified_when_told_so(web, ca, backend):

@@ -18,7 +18,7 @@ from lib.wait import wait_until
 
 def conf(port, backends, extra="", listeners="", pools=""):
     return f"""
-listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app" }} {listeners} }}
+listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app", timeouts = {{ header = "5m" }} }} {listeners} }}
 pools = {{ app = {{ backends = {backends.list_text} }} {pools} }}
 {extra}
 """
@@ -78,7 +78,7 @@ def test_same_pid_sockets_and_table_under_load(ballast, origins, program):
     assert b.running() and b.backends()[two[0].address]["weight"] == 7
     assert b.backends()[two[0].address]["status"] == "healthy"
     wait_until(lambda: b.admin("/lb/stats")["total_requests"] == load.ok, what="every request is counted")
-    assert b.admin("/lb/stats")["active_connections"] == 0
+    wait_until(lambda: b.admin("/lb/stats")["active_connections"] == 0, what="every client is gone")
     assert len(b.admin("/lb/reloads")["reloads"]) == 3, "what was remembered: ours, and one before each upgrade"
     pid = b.table["worker 0"]
     os.kill(pid, signal.SIGKILL)
@@ -135,7 +135,7 @@ def test_a_bad_program_changes_nothing(ballast, origins, program, kind):
         assert done.returncode == 1, done.stdout
         assert kind != "does not accept the file" or "no such thing" in done.stderr
         assert client.get().status == 200
-    assert b.table == before
+    wait_until(lambda: b.table == before, what="the same processes, and nobody else")
     assert [e["to"] for e in b.events() if e["kind"] == "upgrade"] == ["testing", "failed"]
     os.replace(str(program) + ".saved", program)
     b.reload()
@@ -192,7 +192,8 @@ def test_a_program_that_fails_its_rehearsal_changes_nothing(ballast, origins, pr
 """)
     done = subprocess.run([real, "upgrade", "--pid", str(b.pid)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and said in done.stderr, done.stderr
-    assert b.table == before and http.get(port).status == 200
+    wait_until(lambda: b.table == before, what="the same processes, and nobody else")
+    assert http.get(port).status == 200
     assert [e["to"] for e in b.events() if e["kind"] == "upgrade"] == ["testing", "failed"]
     os.replace(real, program)
     upgrade(b)
@@ -258,7 +259,8 @@ def test_a_file_that_cannot_be_served_refuses_the_upgrade(ballast, origins, prog
         taken.listen()
         b.write(conf(port, one, listeners=f'taken = {{ bind = "127.0.0.1:{taken.getsockname()[1]}", pool = "app" }}'))
         assert "the reload before it failed" in upgrade(b, status=1)
-    assert b.table == before and http.get(port).status == 200
+    wait_until(lambda: b.table == before, what="the same processes, and nobody else")
+    assert http.get(port).status == 200
 
 
 def test_another_layout_makes_a_new_table(ballast, origins, program):

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #ifndef TEST_DEADLINE_S
-#define TEST_DEADLINE_S 30u
+#define TEST_DEADLINE_S 120u
 #endif
 #define HARNESS_SKIPPED 77
 

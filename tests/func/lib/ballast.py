@@ -249,15 +249,15 @@ class Ballast:
         """server_details by id."""
         return {s["id"]: s for s in self.admin("/lb/stats")["server_details"]}
 
-    def wait_status(self, name, status, seconds=10.0):
+    def wait_status(self, name, status, seconds=30.0):
         wait_until(lambda: self.backends()[name]["status"] == status, seconds, f"backend {name} {status}")
 
-    def wait_healthy(self, seconds=10.0):
+    def wait_healthy(self, seconds=30.0):
         """Until the first check of every backend passed: before, those that are known to be healthy come first."""
         wait_until(lambda: all(b["status"] == "healthy" for b in self.backends().values()), seconds, "all backends healthy")
 
     # ---- changing it -------------------------------------------------------------------------------------------------
-    def reload(self, text=None, number=SIGUSR2, seconds=20.0):
+    def reload(self, text=None, number=SIGUSR2, seconds=30.0):
         """Replaces the configuration (if given), sends the signal and waits until every process serves the new generation."""
         before = self.generation
         if text is not None:
@@ -274,7 +274,7 @@ class Ballast:
         """How many reloads ended so: "ok" or "failed"."""
         return self.metrics()[f'ballast_reloads_total{{result="{result}"}}']
 
-    def reload_refused(self, text, raw=False, seconds=20.0):
+    def reload_refused(self, text, raw=False, seconds=30.0):
         """Reloads a file that must be refused; returns the new part of the log."""
         before, start = self.generation, len(self.log())
         failed = self.reloads("failed")

@@ -33,7 +33,7 @@ def poll(condition, seconds=10.0):
         _NEVER_SET.wait(POLL_S)
 
 
-def wait_until(condition, seconds=10.0, what=None):
+def wait_until(condition, seconds=30.0, what=None):
     """The first true value of condition(); an AssertionError that says what never came otherwise.
 
     An AssertionError, KeyError or OSError inside the condition counts as "not yet" and is shown if it stays so.

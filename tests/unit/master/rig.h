@@ -21,7 +21,7 @@
 #include "shm/pool.h"
 #include "shm/slot.h"
 
-#define RIG_WAIT_MS 20000u
+#define RIG_WAIT_MS 60000u
 
 /* Waits until the condition holds, or fails the test. */
 #define UNTIL(condition)                                                                           \
