@@ -705,7 +705,7 @@ def test_old_generations_live_as_long_as_their_requests(web, origin):
             text = f.read()
         for i in range(4):
             b.reload(text.replace('type = "none"', f'type = "none"\n}}, keepalive = {i + 1}, timeouts = {{ read = "30s"'))
-        assert generations(pid) == 2 * one
+        wait_until(lambda: generations(pid) == 2 * one, what="its own and the newest")
         o.release()
         assert c.read().status == 200
         assert c.get().status == 200
