@@ -14,15 +14,35 @@
 #define KEEPALIVE_IDLE_S   60
 #define KEEPALIVE_PERIOD_S 15
 #define KEEPALIVE_PROBES   4
-
-static int open_stream(int family)
-{
-    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-}
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* newer than libc's headers */
+#endif
 
 static int set_int(int fd, int level, int option, int value)
 {
     return setsockopt(fd, level, option, &value, sizeof value);
+}
+
+int net_refuse_fds(int fd)
+{
+    return set_int(fd, SOL_SOCKET, SO_PASSRIGHTS, 0);
+}
+
+/* Without room for them the kernel says that it left something out. */
+bool net_brings_fds(int fd)
+{
+    char byte;
+    struct iovec part = {&byte, sizeof byte};
+    struct msghdr h = {.msg_iov = &part, .msg_iovlen = 1};
+    return recvmsg(fd, &h, MSG_PEEK | MSG_DONTWAIT) != -1 && (h.msg_flags & MSG_CTRUNC) != 0;
+}
+
+static int open_stream(int family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd != -1 && family == AF_UNIX)
+        (void)!net_refuse_fds(fd);
+    return fd;
 }
 
 static void close_keeping_errno(int fd)

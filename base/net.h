@@ -66,6 +66,12 @@ int net_connect(const struct net_addr *a) MUST_CHECK;
 /* SO_ERROR of a finished connect: 0 or an errno value. */
 int net_connect_result(int fd) MUST_CHECK;
 int net_set_nonblock(int fd) MUST_CHECK;
+/* A unix socket takes no descriptors from its peer, nor does what it accepts: whose last copy is
+ * with us is ours to close, and that lasts as long as its SO_LINGER says. Sockets made here are so.
+ * 0, or -1 with errno: a kernel before 6.16. */
+int net_refuse_fds(int fd) MUST_CHECK;
+/* Do descriptors come with the next message of a unix socket? */
+bool net_brings_fds(int fd);
 void net_set_nodelay(int fd); /* no-op for unix sockets */
 /* Can the kernel seal TLS records itself (kTLS)? Looks once. */
 bool net_kernel_tls(void);

@@ -9,9 +9,11 @@
 
 #define LOAN_TICKETS 8u
 
-/* What the broker knows of a half-open breaker's ticket that a client has. */
+/* What the broker knows of the tickets of a half-open breaker that a client has: those of one turn
+ * of the breaker all have one number. */
 struct loan_ticket {
-    uint32_t entry, incarnation, ticket; /* ticket 0: free */
+    uint32_t entry, incarnation, ticket;
+    uint32_t count; /* 0: free */
 };
 
 struct broker;
@@ -27,6 +29,7 @@ struct loan {
     int pidfd;     /* -1: not watched */
     pid_t pid;     /* 0: of another pid namespace */
     uint64_t start_ticks;
+    uint64_t since_us;   /* when it came */
     struct purse *purse; /* NULL: the client has one of an earlier broker, or none */
     int purse_fd;        /* of a purse that is there */
     uint64_t tail;       /* of its reports: how many were read */
@@ -47,10 +50,11 @@ struct broker {
     uint32_t magic;
     struct child *child;
     struct loan *seats[SEATS];
+    bool looks_out; /* for descriptors that clients send: the kernel cannot refuse them */
     uint32_t connections, rows;              /* how many leases have one */
     const struct conf_pool *pools[POOL_MAX]; /* by row; NULL: none */
     ev_io accept;
-    ev_timer tick;
+    ev_timer tick, pause; /* pause: no descriptors */
 };
 
 /* role.c: some lease has places now: see to it that they come back. */
@@ -58,7 +62,7 @@ void broker_watch(struct broker *b);
 
 /* loan.c */
 
-/* fd: taken; pid as the kernel says it. NULL: no memory or seat, fd is closed. */
+/* fd: taken; pid as the kernel says it. NULL: no memory or seat, fd is still the caller's. */
 struct loan *loan_new(struct broker *b, int fd, pid_t pid);
 /* It ends; a live row is closed if `give_back`. */
 void loan_end(struct loan *l, bool give_back);
@@ -70,7 +74,8 @@ struct loan *loan_find_own(const struct loan *l, uint32_t row, uint64_t id);
 void loan_take_over(struct loan *l, struct loan *other);
 /* Takes a row, if one is free. */
 void loan_begin(struct loan *l, uint64_t id);
-/* It has a row, and a purse to send, or gets one. */
+/* It has a row, and a purse to send, or gets one: a new one if the client never said what it uses
+ * by it, for it moves what it knows from the one that it has into the one that it gets. */
 bool loan_has_purse(struct loan *l) MUST_CHECK;
 /* Those in the table whose clients live: their leases have no connection yet. */
 void loans_recover(struct broker *b);
@@ -82,11 +87,17 @@ void loan_take(struct loan *l, const struct purse_question *q, struct purse_answ
 /* door.c */
 
 void door_on_connect(struct ev_loop *loop, ev_io *w, int events);
+void door_on_pause_over(struct ev_loop *loop, ev_timer *w, int events);
 void door_watch(struct loan *l);
+/* Closes a connection. False: descriptors are queued in it, whose closing could take as long as
+ * its client likes, so it is left open for as long as this process lives. */
+bool door_close(const struct broker *b, int fd);
 
 /* report.c: counts what a client says, as far as it may say it. */
 void report_take(struct loan *l, const struct purse_record *r);
 /* Nobody knows what became of the requests that had them. */
 void report_drop_tickets(struct loan *l);
+/* Those of backends of which it has no place any more. */
+void report_drop_idle_tickets(struct loan *l);
 
 #endif

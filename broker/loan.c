@@ -41,11 +41,8 @@ struct loan *loan_new(struct broker *b, int fd, pid_t pid)
     while (seat < SEATS && b->seats[seat])
         seat++;
     struct loan *l = seat < SEATS ? calloc(1, sizeof *l) : NULL;
-    if (!l) {
-        if (fd != -1)
-            close(fd);
+    if (!l)
         return NULL;
-    }
     MAGIC_SET(l, LOAN_MAGIC);
     l->broker = b;
     l->row = INDEX_NONE;
@@ -54,6 +51,7 @@ struct loan *loan_new(struct broker *b, int fd, pid_t pid)
     l->pid = pid;
     l->pidfd = -1;
     l->start_ticks = grant_start_ticks((uint32_t)pid);
+    l->since_us = clock_mono_us();
     b->seats[seat] = l;
     b->connections += fd != -1;
     watch_process(l);
@@ -65,9 +63,9 @@ static void hang_up(struct loan *l)
     if (l->fd == -1)
         return;
     ev_io_stop(l->broker->child->loop, &l->io);
-    close(l->fd);
+    if (door_close(l->broker, l->fd))
+        l->broker->connections--;
     l->fd = -1;
-    l->broker->connections--;
 }
 
 static void read_reports(struct loan *l)
@@ -79,6 +77,15 @@ static void read_reports(struct loan *l)
         for (uint32_t i = 0; i < n; i++)
             report_take(l, &records[i]);
     }
+}
+
+static void drop_purse(struct loan *l)
+{
+    if (l->purse)
+        close(l->purse_fd);
+    purse_unmap(l->purse);
+    l->purse = NULL;
+    l->tail = 0;
 }
 
 void loan_end(struct loan *l, bool give_back)
@@ -96,9 +103,7 @@ void loan_end(struct loan *l, bool give_back)
         ev_io_stop(b->child->loop, &l->death);
         close(l->pidfd);
     }
-    if (l->purse)
-        close(l->purse_fd);
-    purse_unmap(l->purse);
+    drop_purse(l);
     b->seats[l->seat] = NULL;
     free(l->entries);
     MAGIC_CLEAR(l);
@@ -193,6 +198,8 @@ void loan_begin(struct loan *l, uint64_t id)
 bool loan_has_purse(struct loan *l)
 {
     const struct table *t = l->broker->child->table;
+    if (!l->settled)
+        drop_purse(l);
     if (l->row == INDEX_NONE || l->purse)
         return l->purse != NULL;
     l->purse = purse_create(&l->purse_fd);
@@ -201,27 +208,33 @@ bool loan_has_purse(struct loan *l)
     return l->purse != NULL;
 }
 
+/* That its process lives is asked once more when it is watched: else it may be another one's by
+ * now, with the same number. */
+static void recover(struct broker *b, uint32_t row)
+{
+    struct table *t = b->child->table;
+    struct loan *l = loan_new(b, -1, (pid_t)word_get(&t->grants[row].pid));
+    if (!l) {
+        log_warning("a lease is given up: no memory");
+        grant_close(t, row);
+        return;
+    }
+    l->row = row;
+    b->rows++;
+    bool lives = grant_lives(t, row), watched = l->pidfd != -1, noted = note_all(l);
+    if (lives && (!watched || !noted))
+        log_warning("a lease is given up: its client cannot be watched, or no memory");
+    if (!lives || !watched || !noted || l->held == 0)
+        loan_end(l, true);
+}
+
 void loans_recover(struct broker *b)
 {
     struct table *t = b->child->table;
     grant_recover(t);
-    for (uint32_t row = 0; row < GRANT_MAX; row++) {
-        if (word_get(&t->grants[row].state) != ROW_LIVE)
-            continue;
-        struct loan *l = loan_new(b, -1, (pid_t)word_get(&t->grants[row].pid));
-        if (l) {
-            l->row = row;
-            b->rows++;
-        }
-        if (!l || !note_all(l) || l->pidfd == -1) /* nobody would notice its end */
-            log_warning("a lease is given up: its client cannot be watched");
-        if (!l || l->pidfd == -1 || l->held == 0) {
-            if (l)
-                loan_end(l, true);
-            else
-                grant_close(t, row);
-        }
-    }
+    for (uint32_t row = 0; row < GRANT_MAX; row++)
+        if (word_get(&t->grants[row].state) == ROW_LIVE)
+            recover(b, row);
 }
 
 /* ---- sweeping ---- */
@@ -262,6 +275,7 @@ void loan_sweep(struct loan *l)
     for (uint32_t i = 0; i < l->entry_count; i += SWEEP_ROUND)
         sweep_some(l, &l->entries[i],
                    l->entry_count - i < SWEEP_ROUND ? l->entry_count - i : SWEEP_ROUND);
+    report_drop_idle_tickets(l);
     drop_empty(l);
     if (l->fd == -1 && l->held == 0)
         loan_end(l, true);
@@ -274,12 +288,19 @@ static struct loan_ticket *spare_ticket(struct loan *l, uint32_t entry)
     struct loan_ticket *spare = NULL;
     for (uint32_t i = 0; i < LOAN_TICKETS; i++) {
         struct loan_ticket *k = &l->tickets[i];
-        if (k->ticket && k->entry == entry) /* one at a time: that of an earlier turn is void */
+        if (k->count && k->entry == entry)
             return k;
-        if (!k->ticket)
+        if (!k->count)
             spare = k;
     }
     return spare;
+}
+
+/* Those of an earlier turn are void. */
+static void keep_ticket(struct loan_ticket *k, const struct purse_question *q, uint32_t ticket)
+{
+    bool same = k->entry == q->entry && k->incarnation == q->incarnation && k->ticket == ticket;
+    *k = (struct loan_ticket){q->entry, q->incarnation, ticket, same ? k->count + 1 : 1};
 }
 
 /* False: the breaker lets nobody through. */
@@ -354,7 +375,7 @@ void loan_take(struct loan *l, const struct purse_question *q, struct purse_answ
         return;
     }
     if (ticket)
-        *kept = (struct loan_ticket){q->entry, q->incarnation, ticket};
+        keep_ticket(kept, q, ticket);
     a->ticket = ticket;
     l->held += a->granted;
     purse_grant(l->purse, q->entry, a->granted);

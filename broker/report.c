@@ -23,13 +23,14 @@ static void tell_breaker(struct table *t, const struct conf_pool *p, uint32_t sl
         breaker_return(t, r->entry, ticket);
 }
 
-/* The ticket that this client was given for this backend; it is spent. */
+/* A ticket that this client was given for this backend; it is spent. */
 static uint32_t spend(struct loan *l, const struct purse_record *r)
 {
     for (uint32_t i = 0; i < LOAN_TICKETS && r->ticket; i++) {
         struct loan_ticket *k = &l->tickets[i];
-        if (k->ticket == r->ticket && k->entry == r->entry && k->incarnation == r->incarnation) {
-            k->ticket = BREAKER_NO_TICKET;
+        if (k->count && k->ticket == r->ticket && k->entry == r->entry &&
+            k->incarnation == r->incarnation) {
+            k->count--;
             return r->ticket;
         }
     }
@@ -77,12 +78,24 @@ void report_take(struct loan *l, const struct purse_record *r)
     judge(l, r);
 }
 
+static void drop(struct table *t, struct loan_ticket *k)
+{
+    bool is_still = word_get(&entry_at(t, k->entry)->incarnation) == k->incarnation;
+    for (; k->count; k->count--)
+        if (is_still)
+            breaker_return(t, k->entry, k->ticket);
+}
+
 void report_drop_tickets(struct loan *l)
 {
+    for (uint32_t i = 0; i < LOAN_TICKETS; i++)
+        drop(l->broker->child->table, &l->tickets[i]);
+}
+
+void report_drop_idle_tickets(struct loan *l)
+{
     struct table *t = l->broker->child->table;
-    for (uint32_t i = 0; i < LOAN_TICKETS; i++) {
-        const struct loan_ticket *k = &l->tickets[i];
-        if (k->ticket && word_get(&entry_at(t, k->entry)->incarnation) == k->incarnation)
-            breaker_return(t, k->entry, k->ticket);
-    }
+    for (uint32_t i = 0; i < LOAN_TICKETS; i++)
+        if (l->tickets[i].count && grant_held(t, l->row, l->tickets[i].entry) == 0)
+            drop(t, &l->tickets[i]);
 }

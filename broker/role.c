@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/magic.h"
+#include "base/net.h"
 
 #define SWEEP_S 0.1
+#define PAUSE_S 1.0
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events UNUSED)
 {
@@ -51,7 +53,9 @@ static int on_start(struct child *c, char *why, size_t why_cap)
     b->child = c;
     ev_init(&b->tick, on_tick);
     b->tick.repeat = SWEEP_S;
-    b->tick.data = b;
+    ev_init(&b->pause, door_on_pause_over);
+    b->pause.repeat = PAUSE_S;
+    b->tick.data = b->pause.data = b;
     c->data = b;
     return 0;
 }
@@ -63,6 +67,7 @@ static void on_serve(struct child *c)
     loans_recover(b);
     if (c->listen_count == 0)
         return;
+    b->looks_out = net_refuse_fds(c->listens[0].fd) == -1;
     ev_io_init(&b->accept, door_on_connect, c->listens[0].fd, EV_READ);
     b->accept.data = b;
     ev_io_start(c->loop, &b->accept);
@@ -79,6 +84,7 @@ static void on_drain(struct child *c, uint32_t deadline_ms UNUSED)
 {
     struct broker *b = c->data;
     ev_io_stop(c->loop, &b->accept);
+    ev_timer_stop(c->loop, &b->pause);
     for (uint32_t i = 0; i < SEATS; i++)
         if (b->seats[i])
             loan_end(b->seats[i], false);

@@ -68,7 +68,7 @@ static int fd_of(struct msghdr *h)
     return fd;
 }
 
-/* *fd: what came with it, -1: nothing. */
+/* *fd: what came with it, -1: nothing. Signals do not prolong the wait by more than its length. */
 static bool hear(struct ballast_client *c, struct purse_answer *a, int *fd)
 {
     union {
@@ -80,10 +80,13 @@ static bool hear(struct ballast_client *c, struct purse_answer *a, int *fd)
                        .msg_iovlen = 1,
                        .msg_control = space.bytes,
                        .msg_controllen = sizeof space};
+    uint64_t begin_us = clock_mono_us();
     ssize_t n;
     do {
         n = recvmsg(c->lease.fd, &h, MSG_CMSG_CLOEXEC);
-    } while (n == -1 && errno == EINTR);
+    } while (n == -1 && errno == EINTR && clock_mono_us() - begin_us < ANSWER_MS * 1000u);
+    if (n == -1 && errno == EINTR)
+        errno = EAGAIN;
     *fd = n >= 0 ? fd_of(&h) : -1;
     return n == (ssize_t)sizeof *a && a->magic == PURSE_MAGIC && a->version == TABLE_VERSION;
 }
@@ -158,6 +161,7 @@ static bool greet(struct ballast_client *c)
     int fd;
     if (!l->purse)
         l->id = client_random(c);
+    l->broker = broker_pid(c); /* before it is asked: if it is replaced now, we shall notice */
     struct purse_question q = {.type = PURSE_HELLO, .row = l->row, .id = l->id};
     if (!ask(c, &q, &a, &fd))
         return false;
@@ -167,7 +171,6 @@ static bool greet(struct ballast_client *c)
     if (!purse)
         return false;
     move_in(c, purse, &a);
-    l->broker = broker_pid(c);
     q = (struct purse_question){.type = PURSE_SETTLED};
     return ask(c, &q, &a, &fd);
 }

@@ -48,6 +48,8 @@ static struct listen_group *take(struct master *m, int fd)
     g->id = ++m->listens.last_id;
     net_addr_format(&g->addr, g->text, sizeof g->text);
     g->shared = g->inherited = true;
+    if (g->addr.u.sa.sa_family == AF_UNIX)
+        (void)!net_refuse_fds(fd);
     g->fds[0] = fd;
     g->live = g->count = 1;
     g->next = m->listens.groups;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "base/net.h"
 
 #define BACKLOG 256
 
@@ -37,6 +38,8 @@ int lease_socket_open(struct master *m)
         return 0;
     table_socket_name(m->table.header->master_pid, &name);
     m->lease_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (m->lease_fd != -1)
+        (void)!net_refuse_fds(m->lease_fd); /* the broker looks out where this cannot be */
     if (m->lease_fd != -1 && bind_private(m->lease_fd, &name) == 0 &&
         share(&name, m->current->conf->table_group) == 0 && listen(m->lease_fd, BACKLOG) == 0)
         return 0;

@@ -21,10 +21,12 @@ static unsigned long long system_max(void)
     return max;
 }
 
-/* Two per client: its own and its backend's. One worker may get them all. */
+/* Two per client: its own and its backend's. One worker may get them all. The broker has three per
+ * lease: the connection, what it shares with the client, and the client's process. */
 static unsigned long long needed(const struct conf *conf)
 {
-    return 2ull * conf->max_connections + SPARE_DESCRIPTORS;
+    unsigned long long worker = 2ull * conf->max_connections, broker = 3ull * conf->client_leases;
+    return (worker > broker ? worker : broker) + SPARE_DESCRIPTORS;
 }
 
 void limits_raise_descriptors(const struct conf *conf)

@@ -49,9 +49,9 @@ static uint32_t modest(uint32_t limit, uint32_t inflight, uint32_t want)
     return limit == 0 || (uint64_t)inflight + want <= limit / 2 ? want : 1;
 }
 
-static enum grant_result take_both(struct table *t, struct entry *e, uint32_t want, uint32_t *got)
+static enum grant_result take_both(struct table *t, struct pool_row *p, struct entry *e,
+                                   uint32_t want, uint32_t *got)
 {
-    struct pool_row *p = &t->pools[word_get(&e->pool)];
     uint32_t lanes = word_get(&t->header->slots_high);
     uint32_t of_pool = take(&p->leased, p->inflight, lanes, word_get(&p->max_connections), want);
     if (of_pool == 0)
@@ -61,11 +61,10 @@ static enum grant_result take_both(struct table *t, struct entry *e, uint32_t wa
     return *got ? GRANT_OK : GRANT_FULL;
 }
 
-static void give_both(struct table *t, uint32_t entry, uint32_t count)
+static void give_both(struct table *t, uint32_t pool, uint32_t entry, uint32_t count)
 {
-    struct entry *e = &t->entries[entry];
-    atomic_fetch_sub(&t->pools[word_get(&e->pool)].leased, count);
-    atomic_fetch_sub(&e->leased, count);
+    atomic_fetch_sub(&t->pools[pool].leased, count);
+    atomic_fetch_sub(&t->entries[entry].leased, count);
     loads_update(t, entry, false);
 }
 
@@ -103,10 +102,11 @@ enum grant_result grant_take(struct table *t, uint32_t row, uint32_t entry, uint
     atom32 *cell = cell_at(t, row, entry);
     uint32_t before = word_get(cell);
     word_set(cell, before + want);
-    enum grant_result result = take_both(t, e, want, got);
+    enum grant_result result = take_both(t, &t->pools[pool], e, want, got);
     word_set(cell, before + *got);
     if (*got && !is_still(e, incarnation)) { /* it was removed meanwhile: as entry_reserve */
-        grant_give(t, row, entry, *got);
+        give_both(t, pool, entry, *got);     /* perhaps the row is another pool's by now */
+        word_set(cell, before);
         *got = 0;
         return GRANT_GONE;
     }
@@ -121,7 +121,7 @@ void grant_give(struct table *t, uint32_t row, uint32_t entry, uint32_t count)
     count = count < held ? count : held;
     if (count == 0)
         return;
-    give_both(t, entry, count);
+    give_both(t, word_get(&t->entries[entry].pool), entry, count);
     word_set(cell_at(t, row, entry), held - count);
 }
 
