@@ -51,19 +51,26 @@ static void judge(struct loan *l, const struct purse_record *r)
         tell_breaker(c->table, p, c->slot, r, ticket);
 }
 
+/* What least_response_time of workers goes by: only of clients that are believed. */
+static void feed(const struct child *c, const struct purse_record *r, uint64_t took_us)
+{
+    if (c->conf->client_reports)
+        latency_feed(c->table, r->entry, took_us, clock_mono_us());
+}
+
 static void count(const struct child *c, const struct purse_record *r)
 {
     struct cell *cell = table_cell(c->table, c->slot, r->entry);
     count_add(&cell->requests, 1);
     count_add(&cell->failed, r->outcome == PURSE_FAILURE);
     if (r->outcome == PURSE_FAILURE)
-        latency_feed(c->table, r->entry, LATENCY_FAILED_US, clock_mono_us());
+        feed(c, r, LATENCY_FAILED_US);
     if (r->outcome != PURSE_SUCCESS || r->latency_us == 0 || r->latency_us > LATENCY_MAX_US)
         return;
     count_add(&cell->response_us, r->latency_us);
     count_add(&cell->responses, 1);
     histo_add(cell->histo, r->latency_us);
-    latency_feed(c->table, r->entry, r->latency_us, clock_mono_us());
+    feed(c, r, r->latency_us);
 }
 
 /* A cell is written only by who holds a place: so it is that backend's, and no other's. */

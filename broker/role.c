@@ -85,6 +85,7 @@ static void on_drain(struct child *c, uint32_t deadline_ms UNUSED)
     struct broker *b = c->data;
     ev_io_stop(c->loop, &b->accept);
     ev_timer_stop(c->loop, &b->pause);
+    ev_timer_stop(c->loop, &b->tick);
     for (uint32_t i = 0; i < SEATS; i++)
         if (b->seats[i])
             loan_end(b->seats[i], false);

@@ -92,8 +92,9 @@ static const struct conf_row top_rows[] = {
      .type = CONF_T_BOOL,
      FIELD(struct conf, client_reports),
      .fallback = "true",
-     .help = "Failures that clients report count for passive health and circuit breakers, as those "
-             "that workers meet. With `false` they are only counted"},
+     .help = "Failures that clients report count for passive health and circuit breakers, and their "
+             "response times for `least_response_time`, as those that workers meet. With `false` "
+             "they are only counted"},
     {.name = "pid_file",
      .type = CONF_T_PATH,
      FIELD(struct conf, pid_file),

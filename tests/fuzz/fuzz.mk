@@ -31,6 +31,11 @@ $(BUILD)/fuzz/fuzz_h2_fields: tests/fuzz/fuzz_h2_fields.c worker/h2_request.c wo
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lnghttp2 -lcrypto
 
+$(BUILD)/fuzz/fuzz_broker: tests/fuzz/fuzz_broker.c proc/control.c tests/unit/broker/rig.h \
+                           $(wildcard broker/*.[ch] shm/*.[ch] base/*.[ch])
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lev
+
 $(BUILD)/fuzz/fuzz_conf: tests/fuzz/fuzz_conf.c shm/rate.c $(wildcard conf/*.[ch] base/*.[ch])
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CPPFLAGS) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lconfig -lssl -lcrypto -lpcre2-8 -lcrypt -ljansson

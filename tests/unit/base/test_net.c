@@ -219,3 +219,32 @@ TEST(linger0_resets)
     CHECK_EQ(read(fd, &byte, 1), -1);
     CHECK_EQ(errno, ECONNRESET);
 }
+
+TEST(descriptors_that_come_with_a_message_are_noticed)
+{
+    int pair[2];
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } space = {0};
+    char byte = 'x';
+    struct iovec part = {&byte, 1};
+    struct msghdr h = {.msg_iov = &part, .msg_iovlen = 1};
+    CHECK(!net_brings_fds(pair[0]));
+    CHECK_EQ(sendmsg(pair[1], &h, 0), 1);
+    CHECK(!net_brings_fds(pair[0]));
+    h.msg_control = space.bytes;
+    h.msg_controllen = sizeof space;
+    struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+    *c = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(c), &pair[1], sizeof(int));
+    CHECK_EQ(sendmsg(pair[1], &h, 0), 1);
+    CHECK(!net_brings_fds(pair[0])); /* the first one has none */
+    CHECK_EQ(read(pair[0], &byte, 1), 1);
+    CHECK(net_brings_fds(pair[0]));
+    CHECK_EQ(read(pair[0], &byte, 1), 1);
+    if (net_refuse_fds(pair[0]) == 0)
+        CHECK_EQ(sendmsg(pair[1], &h, 0), -1);
+}
