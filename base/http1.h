@@ -59,6 +59,7 @@ enum http1_header_id {
     HTTP1_H_LOCATION,
     HTTP1_H_VIA,
     HTTP1_H_CACHE_CONTROL,
+    HTTP1_H_FORWARDED,
     HTTP1_H_COUNT
 };
 

@@ -8,7 +8,7 @@
     (HTTP1_BIT(HTTP1_H_HOST) | HTTP1_BIT(HTTP1_H_CONTENT_LENGTH) |                                 \
      HTTP1_BIT(HTTP1_H_X_FORWARDED_FOR) | HTTP1_BIT(HTTP1_H_X_FORWARDED_PROTO) |                   \
      HTTP1_BIT(HTTP1_H_X_FORWARDED_HOST) | HTTP1_BIT(HTTP1_H_X_REAL_IP) |                          \
-     HTTP1_BIT(HTTP1_H_X_REQUEST_ID))
+     HTTP1_BIT(HTTP1_H_X_REQUEST_ID) | HTTP1_BIT(HTTP1_H_FORWARDED))
 
 /*
  * Each name is looked for among all fields; without a limit a head full of names would cost

@@ -32,6 +32,7 @@ const struct http1_name http1_names[HTTP1_H_COUNT] = {
     NAME(HTTP1_H_LOCATION, "location"),
     NAME(HTTP1_H_VIA, "via"),
     NAME(HTTP1_H_CACHE_CONTROL, "cache-control"),
+    NAME(HTTP1_H_FORWARDED, "forwarded"),
 };
 
 /*
@@ -70,6 +71,7 @@ const uint8_t http1_name_slots[HTTP1_NAME_SLOTS] = {
     AT(HTTP1_H_LOCATION, 8, 'l'),
     AT(HTTP1_H_VIA, 3, 'v'),
     AT(HTTP1_H_CACHE_CONTROL, 13, 'c'),
+    AT(HTTP1_H_FORWARDED, 9, 'f'),
 };
 
 uint8_t http1_name_id(const char *name, size_t len)

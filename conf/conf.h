@@ -132,6 +132,14 @@ struct conf_access_log {
     uint32_t sink;    /* given by the master: the same for all that write to one target */
 };
 
+/* What becomes of the Forwarded field of requests. */
+enum conf_forwarded {
+    CONF_FORWARDED_TRUSTED, /* that of a trusted proxy passes */
+    CONF_FORWARDED_SET,     /* ours stands behind it */
+    CONF_FORWARDED_PASS,
+    CONF_FORWARDED_REMOVE
+};
+
 struct conf_listener {
     const char *name;
     uint32_t name_len;
@@ -155,6 +163,7 @@ struct conf_listener {
     struct net_cidr *trusted;
     uint32_t trusted_count;
     bool proxy_protocol; /* every connection begins with a PROXY header */
+    enum conf_forwarded forwarded;
     struct conf_rate_limit *rate_limits;
     uint32_t rate_limit_count;
     struct conf_sni *sni; /* conf/sni.h; NULL: none */

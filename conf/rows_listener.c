@@ -18,6 +18,12 @@ const char *conf_protocol_name(enum conf_protocol protocol)
     return protocols[protocol];
 }
 
+static const char *const forwardeds[] = {[CONF_FORWARDED_TRUSTED] = "trusted",
+                                         [CONF_FORWARDED_SET] = "set",
+                                         [CONF_FORWARDED_PASS] = "pass",
+                                         [CONF_FORWARDED_REMOVE] = "remove",
+                                         NULL};
+
 static const struct conf_row listener_timeout_rows[] = {
     {.name = "header",
      .type = CONF_T_DURATION,
@@ -249,6 +255,18 @@ static const struct conf_row listener_rows[] = {
      .also = "set_real_ip_from",
      .help = "Networks whose `X-Forwarded-For` and PROXY headers are believed, such as "
              "`[ \"10.0.0.0/8\" ]`"},
+    {.name = "forwarded",
+     .type = CONF_T_ENUM,
+     .flags = CONF_HTTP_ONLY,
+     FIELD(struct conf_listener, forwarded),
+     .fallback = "trusted",
+     .names = forwardeds,
+     .also = "forwardfor rfc7239",
+     .help = "The `Forwarded` field of requests (RFC 7239), which programs that know it believe "
+             "before `X-Forwarded-For`. `trusted`: what a `trusted` proxy sent passes, what others "
+             "sent is dropped; `set`: the same, and what is seen here is added: "
+             "`for=192.0.2.1;host=\"example.com\";proto=https`; `pass`: everybody's passes; "
+             "`remove`: nobody's does"},
     {.name = "proxy_protocol",
      .type = CONF_T_BOOL,
      .needs = CONF_KIND_HTTP | CONF_KIND_TCP,

@@ -28,7 +28,8 @@ static bool is_left_out(const struct http1_header *f, const char *base)
                         1ull << HTTP1_H_UPGRADE | 1ull << HTTP1_H_CONNECTION |
                         1ull << HTTP1_H_KEEP_ALIVE | 1ull << HTTP1_H_HOST |
                         1ull << HTTP1_H_X_REAL_IP | 1ull << HTTP1_H_X_FORWARDED_FOR |
-                        1ull << HTTP1_H_X_FORWARDED_PROTO | 1ull << HTTP1_H_X_FORWARDED_HOST;
+                        1ull << HTTP1_H_X_FORWARDED_PROTO | 1ull << HTTP1_H_X_FORWARDED_HOST |
+                        1ull << HTTP1_H_FORWARDED;
     for (unsigned i = 0; i < ARRAY_LEN(own); i++)
         if (f->name.len == strlen(own[i]) && cgi_name_same(base + f->name.off, own[i], f->name.len))
             return true;

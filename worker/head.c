@@ -10,6 +10,7 @@
 #include "worker/compress.h"
 #include "worker/edits.h"
 #include "worker/forged.h"
+#include "worker/forwarded.h"
 #include "worker/vars.h"
 #include "worker/peer.h"
 #include "worker/rate_limit.h"
@@ -102,6 +103,8 @@ static bool request_drops(const struct txn *t, const struct http1_header *f)
         return false;
     if (f->id == HTTP1_H_TRANSFER_ENCODING)
         return t->req_body != HTTP1_BODY_CHUNKED;
+    if (f->id == HTTP1_H_FORWARDED)
+        return forwarded_drops(t);
     if (f->id == HTTP1_H_ACCEPT_ENCODING && t->route->compress && t->route->compress->offload)
         return true;
     return f->hop || (bit & (REPLACED | CONNECTION_OWN));
@@ -220,6 +223,9 @@ static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_
         add_real_ip(t, out, h, base, trusted, ip, ip_len);
     if (!edits_drop_id(edits, HTTP1_H_X_REQUEST_ID))
         ADD_FIELD(out, "X-Request-ID", id, id_len);
+    if (UNLIKELY(t->listener->forwarded == CONF_FORWARDED_SET) &&
+        !edits_drop_id(edits, HTTP1_H_FORWARDED))
+        forwarded_append(t, out, h, base);
 }
 
 static void add_upgrade(struct buf *out, const struct http1_head *h, const char *base)
@@ -237,6 +243,7 @@ static struct buf *request_buffer(struct txn *t, const struct http1_head *h)
     uint32_t own = (t->target ? buf_len(t->target) : 0) + (t->claims ? buf_len(t->claims) : 0);
     own += t->conn->identity ? HEAD_IDENTITY_BYTES : 0;
     own += t->revalidates ? CACHE_CONDITIONS_BYTES : 0;
+    own += forwarded_bytes(t, h);
     if (edits && template_is_text(&edits->block))
         own += edits->block.count ? edits->block.parts[0].len : 0;
     else if (edits)

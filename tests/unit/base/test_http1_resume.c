@@ -251,6 +251,7 @@ static const struct {
     {"location", HTTP1_H_LOCATION},
     {"via", HTTP1_H_VIA},
     {"cache-control", HTTP1_H_CACHE_CONTROL},
+    {"forwarded", HTTP1_H_FORWARDED},
 };
 
 /* The id of a name standing in a head: with plenty of bytes behind it, and with as few as a head
