@@ -7,6 +7,11 @@
 #include "conf/types.h"
 #include "shm/layout.h"
 
+/* Behind a name that cannot be looked up now. */
+#define LATER_HINT                                                                                 \
+    ". To start without it, and look it up again and again: { address = \"...\", resolve = "       \
+    "\"10s\" }"
+
 #define IDLE_HTTP_MS 60000u
 #define IDLE_TCP_MS  3600000u
 #define IDLE_UDP_MS  30000u
@@ -195,7 +200,8 @@ void object_read_address(struct walk *w, const struct conf_row *row UNUSED, cons
                    n->text);
     } else if (net_addr_parse(n->text, &b->addr, why, sizeof why) == -1 &&
                walk_system.resolve(n->text, &b->addr, why, sizeof why) == -1) {
-        walk_error(w, n->pos, at, "\"%.120s\": %s", n->text, why);
+        walk_error(w, n->pos, at, "\"%.120s\": %s%s", n->text, why,
+                   strncmp(why, "cannot resolve", 14) == 0 ? LATER_HINT : "");
     } else if (net_addr_is_wildcard(&b->addr)) {
         walk_error(w, n->pos, at, "\"%.120s\" names no host to connect to", n->text);
     } else {

@@ -6,6 +6,7 @@
 #include "conf/sni.h"
 #include "conf/auth.h"
 #include "conf/route.h"
+#include "conf/sticky_clash.h"
 #include "shm/layout.h"
 
 /* ---- derived defaults ---- */
@@ -372,4 +373,6 @@ void validate_conf(struct walk *w)
         check_pool_protocol(w, &c->pools[i]);
     for (uint32_t i = 0; i < c->listener_count; i++)
         check_udp(w, c, &c->listeners[i]);
+    if (w->errors->count == 0)
+        sticky_clash_warn(w);
 }

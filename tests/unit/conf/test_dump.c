@@ -311,7 +311,7 @@ static void make_section(struct made *m, const struct conf_section *section, con
         if (row->type == CONF_T_LATER || row->type == CONF_T_DEFAULTS ||
             hangs_on_others(section, row))
             continue;
-        if (row->type == CONF_T_ENUM && section == &conf_section_listener) {
+        if (strcmp(row->name, "protocol") == 0 && section == &conf_section_listener) {
             say(m, "protocol = \"%s\"\n", made_kind == CONF_KIND_TCP ? "tcp" : "http");
         } else if (wanted && rows_fit(row, made_kind)) {
             say(m, "%s = ", row->name);
