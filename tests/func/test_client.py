@@ -33,7 +33,7 @@ class Driver:
         assert select.select([self.process.stdout], [], [], ANSWER_S)[0], f"no answer to {words}"
         return self.process.stdout.readline().rstrip("\n")
 
-    def open(self, instance, stale_ms=0, fallback="-", flags="-"):
+    def open(self, instance, stale_ms=600_000, fallback="-", flags="-"):
         return self.ask("open", instance, stale_ms, fallback, flags)
 
     def pick(self, pool, *key):

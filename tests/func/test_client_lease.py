@@ -320,7 +320,7 @@ def test_a_child_has_none_of_its_parents_places(lending, drivers, origins):
     b = lending(origins(1), each=5)
     d = drivers(b)
     mine = picks(d, 2)
-    assert d.counts("fork", "app", 20)["ok"] == 20
+    assert d.counts("fork", "app", 20) == {"ok": 20, "b1": 20}
     wait_inflight(b, 2)
     d.report(mine[0]["number"])
     wait_inflight(b, 1)
