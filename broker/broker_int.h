@@ -36,7 +36,9 @@ struct loan {
     uint32_t *entries;   /* of which it has places */
     uint32_t entry_count, entry_cap;
     uint32_t held;
-    bool settled; /* it said how many places it uses */
+    bool settled;           /* it said how many places it uses */
+    uint32_t granted_entry; /* the last that it was given a place of, */
+    uint64_t granted_us;    /* and when; 0: it has been there since */
     struct loan_ticket tickets[LOAN_TICKETS];
     ev_io io, death;
 };

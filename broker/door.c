@@ -63,7 +63,10 @@ static bool obey(struct loan *l, const struct purse_question *q)
         broker_watch(l->broker);
         return say(l->fd, &a, NULL, 0) == 0;
     case PURSE_TAKE: loan_take(l, q, &a); return say(l->fd, &a, NULL, 0) == 0;
-    case PURSE_LOOK: loan_sweep(l); return true;
+    case PURSE_LOOK:
+        l->granted_us = 0; /* what it was given it has seen */
+        loan_sweep(l);
+        return true;
     default: return false;
     }
 }

@@ -13,6 +13,7 @@
 #define WANT_MAX     32u
 #define READ_AT_ONCE 64u
 #define SWEEP_ROUND  256u
+#define GRANTED_US   500000u /* who asked waits for an answer half as long */
 
 /* ---- seats ---- */
 
@@ -249,6 +250,13 @@ static void drop_empty(struct loan *l)
             i++;
 }
 
+/* Who asked for a place has perhaps not got to it yet: on a busy machine that takes a while. */
+static bool is_on_its_way(const struct loan *l, uint32_t entry)
+{
+    return entry == l->granted_entry && l->fd != -1 && l->granted_us &&
+           clock_mono_us() < l->granted_us + GRANTED_US;
+}
+
 /* What a place was used for was reported before it became idle: so idle ones are taken out of the
  * purse, then reports are counted, for which the lease must have the place, then it goes. */
 static void sweep_some(struct loan *l, const uint32_t *entries, uint32_t n)
@@ -256,7 +264,9 @@ static void sweep_some(struct loan *l, const uint32_t *entries, uint32_t n)
     struct table *t = l->broker->child->table;
     uint32_t idle[SWEEP_ROUND];
     for (uint32_t i = 0; i < n; i++)
-        idle[i] = purse_take_idle(l->purse, entries[i], grant_held(t, l->row, entries[i]));
+        idle[i] = is_on_its_way(l, entries[i])
+                      ? 0
+                      : purse_take_idle(l->purse, entries[i], grant_held(t, l->row, entries[i]));
     read_reports(l);
     for (uint32_t i = 0; i < n; i++) {
         grant_give(t, l->row, entries[i], idle[i]);
@@ -378,6 +388,8 @@ void loan_take(struct loan *l, const struct purse_question *q, struct purse_answ
         keep_ticket(kept, q, ticket);
     a->ticket = ticket;
     l->held += a->granted;
+    l->granted_entry = q->entry;
+    l->granted_us = clock_mono_us();
     purse_grant(l->purse, q->entry, a->granted);
     broker_watch(l->broker);
 }

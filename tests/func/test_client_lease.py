@@ -16,7 +16,7 @@ import pytest
 from lib import http
 from lib.ballast import environment, run
 from lib.net import free_port
-from lib.wait import wait_until
+from lib.wait import Deadline, wait_until
 from test_client import BUILD, Driver
 
 NONE = 0xFFFFFFFF
@@ -418,6 +418,23 @@ def test_nonsense_costs_only_the_lease_of_who_says_it(lending, drivers, stranger
     s.purse[:] = bytes(len(s.purse))  # its process lives, so it has what it says to use: nothing
     wait_inflight(b, 0)
     assert broker_of(b) == broker and judge.most <= 4
+
+
+def test_who_asked_for_a_place_finds_it(lending, strangers, origins):
+    """Idle places go back ten times a second; one that was granted this moment is not idle, but on its way."""
+    b = lending(origins(1), each=3)
+    s = strangers(b)
+    assert s.ask(HELLO)[0] == GRANTED
+    s.ask(SETTLED)
+    for _ in range(40):
+        end = Deadline(0.4)
+        assert s.ask(TAKE)[0] == GRANTED
+        turn = Deadline(0.03)
+        wait_until(lambda: turn.over, what="somebody else's turn on a busy machine")
+        granted = struct.unpack_from("<Q", s.purse, len(s.purse) - 16384 * 8)[0] >> 32
+        assert granted == 1 or end.over
+        s.say(LOOK)
+        wait_inflight(b, 0)
 
 
 def test_a_thousand_clients_of_one_process(lending, drivers, strangers, origins):
