@@ -139,8 +139,10 @@ def test_backends_go_down_drain_and_come_back(start, origins, driver):
     three = origins(3)
     b = start(three, health=HEALTH)
     assert driver.open(b.conf_path) == "opened"
+    b.wait_healthy()  # who was not checked yet is asked when the others are out
     wait_until(lambda: set(driver.many()) == {"ok", "b1", "b2", "b3"}, what="all three")
     three[0].stop()
+    b.wait_status("b1", "unhealthy")
     wait_until(lambda: set(driver.many()) == {"ok", "b2", "b3"}, what="the one that is down left out")
     b.admin("/lb/backends/b2/drain", "POST")
     wait_until(lambda: driver.many() == {"ok": 30, "b3": 30}, what="the draining one left out")
