@@ -102,27 +102,6 @@ class TlsKeepAlive(KeepAlive):
         return tls.Client(self.port, self.context, "chaos.test", timeout=TIMEOUT_S)
 
 
-class FrameByFrame(h2client.Client):
-    """Frames behind a GOAWAY in the same piece count as well."""
-
-    rest = b""
-
-    def step(self, deadline):
-        self.sock.settimeout(max(deadline.left, 0.001))
-        try:
-            data = self.sock.recv(65536)
-        except ConnectionError:
-            data = b""
-        self.closed = not data
-        self.rest += data
-        while len(self.rest) >= 9 and len(self.rest) >= (size := 9 + int.from_bytes(self.rest[:3], "big")):
-            frame, self.rest = self.rest[:size], self.rest[size:]
-            for event in self.h2.receive_data(frame):
-                self.note(event)
-        if not self.closed:
-            self.flush()
-
-
 class Http2(Population):
     """A few streams at a time over one connection; what GOAWAY says was not begun may be sent again."""
 
@@ -141,7 +120,7 @@ class Http2(Population):
             self.note(ok=stream.data == body_for(path), wrong=stream.data != body_for(path))
 
     def session(self, number):
-        with FrameByFrame(tls.connect(self.port, self.context, "chaos.test", timeout=TIMEOUT_S), TIMEOUT_S) as client:
+        with h2client.Client(tls.connect(self.port, self.context, "chaos.test", timeout=TIMEOUT_S), TIMEOUT_S) as client:
             while not self._stop.is_set() and not client.goaway:
                 paths = {client.start(path=path): path for path in (f"/h{number}/{self.ok}/{i}" for i in range(self.STREAMS))}
                 deadline = Deadline(TIMEOUT_S)

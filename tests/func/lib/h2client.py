@@ -38,7 +38,7 @@ class Client:
             h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window or 65535, h2.settings.SettingCodes.ENABLE_PUSH: 0})
         self.h2.initiate_connection()
         self.streams, self.goaway, self.closed, self.pings = {}, None, False, 0
-        self.settings = {}
+        self.settings, self.rest = {}, b""
         self.flush()
 
     def __enter__(self):
@@ -76,7 +76,7 @@ class Client:
                 self.step(Deadline(self.timeout))
 
     def step(self, deadline):
-        """Reads once."""
+        """Reads once. Frame by frame: behind a GOAWAY in the same piece come others, of streams that go on."""
         self.sock.settimeout(max(deadline.left, 0.001))
         try:
             data = self.sock.recv(65536)
@@ -85,8 +85,11 @@ class Client:
         if not data:
             self.closed = True
             return
-        for event in self.h2.receive_data(data):
-            self.note(event)
+        self.rest += data
+        while len(self.rest) >= 9 and len(self.rest) >= (size := 9 + int.from_bytes(self.rest[:3], "big")):
+            frame, self.rest = self.rest[:size], self.rest[size:]
+            for event in self.h2.receive_data(frame):
+                self.note(event)
         self.flush()
 
     def note(self, event):
