@@ -106,10 +106,25 @@ static void write_traffic(struct json *j, const struct api *a, uint32_t entry)
     json_kv_uint(j, "bytes_out", cell.bytes_out);
 }
 
+/* What the last check met: the status of the answer, or what the system said. */
+static void write_health_code(struct json *j, const struct entry *e)
+{
+    int32_t code = (int32_t)word_get(&e->health_code);
+    json_key(j, "last_health_check_status");
+    if (code > 0)
+        json_uint(j, (uint32_t)code);
+    else
+        json_null(j);
+    json_kv_string(j, "last_health_check_error", code < 0 ? strerror(-code) : NULL);
+}
+
 static void write_health(struct json *j, const struct entry *e)
 {
     uint64_t checked_us = count_get(&e->health_checked_us), now_us = clock_mono_us();
     char when[32];
+    json_kv_string(j, "created_at",
+                   clock_format_rfc3339(count_get(&e->created_wall_ms), when, sizeof when));
+    write_health_code(j, e);
     json_kv_uint(j, "health_checks_passed", count_get(&e->checks_ok));
     json_kv_uint(j, "health_checks_failed", count_get(&e->checks_failed));
     if (checked_us && checked_us <= now_us) {

@@ -91,8 +91,8 @@ static const struct endpoint rows[] = {
     {REQUEST_GET, "/health/live", false, "200 while this process answers", probes_live, NULL},
     {REQUEST_GET, "/health/ready", false,
      "200 ready to serve, or 503 with the check that says why not", probes_ready, NULL},
-    {REQUEST_GET, "/health/detailed", false, "every check, healthy or degraded", probes_detailed,
-     NULL},
+    {REQUEST_GET, "/health/detailed", false,
+     "every check, memory and disks included: healthy or degraded", probes_detailed, NULL},
 };
 
 const struct endpoint *endpoint_rows(size_t *count)

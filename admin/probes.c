@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include "admin/probes_host.h"
 #include "admin/view.h"
 #include "base/clock.h"
 #include "shm/slot.h"
@@ -171,6 +172,8 @@ void probes_detailed(struct api *a, const struct request *q, struct response *r)
         {"workers", check_all_workers},
         {"heartbeats", check_heartbeats},
         {"health_process", check_health_process},
+        {"memory", probes_host_memory},
+        {"disk", probes_host_disk},
     };
     struct json *j = begin_checks(r);
     bool all = true;

@@ -1,6 +1,8 @@
 /* What each endpoint answers, against a table made by the test. */
 #include "tests/unit/admin/fixture.h"
 
+#include <unistd.h>
+#include "admin/probes_host.h"
 #include "base/clock.h"
 #include "shm/histo.h"
 
@@ -365,9 +367,49 @@ TEST(ready_is_over_while_draining_and_without_workers)
     CHECK_HAS("\"workers\":{\"status\":\"fail\"");
 }
 
+static char meminfo[] = "/tmp/ballast-meminfo-XXXXXX";
+
+static void write_meminfo(unsigned available)
+{
+    if (probes_host_meminfo != meminfo && (close(mkstemp(meminfo)), true))
+        probes_host_meminfo = meminfo;
+    FILE *out = fopen(meminfo, "w");
+    CHECK(out != NULL);
+    fprintf(out, "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: %u kB\n", available);
+    fclose(out);
+}
+
+TEST(percent_is_what_df_shows)
+{
+    CHECK_EQ(probes_host_percent(100, 50, 50), 50);
+    CHECK_EQ(probes_host_percent(100, 15, 10), 90); /* 85 of 95 */
+    CHECK_EQ(probes_host_percent(1000, 1, 0), 100);
+    CHECK_EQ(probes_host_percent(0, 0, 0), 0);
+    CHECK_EQ(probes_host_percent(10, 20, 20), 0);
+}
+
+TEST(memory_that_runs_out_is_told)
+{
+    setup();
+    beat();
+    write_meminfo(110);
+    CHECK_EQ(get("/health/detailed"), 200);
+    CHECK_HAS("\"memory\":{\"status\":\"pass\"");
+    write_meminfo(100);
+    CHECK_EQ(get("/health/detailed"), 200);
+    CHECK_HAS("\"memory\":{\"status\":\"fail\"");
+    CHECK_HAS("\"error\":\"90% of memory is in use\"");
+    CHECK_HAS("\"status\":\"degraded\"");
+    unlink(meminfo);
+    CHECK_EQ(get("/health/detailed"), 200);
+    CHECK_HAS("\"memory\":{\"status\":\"pass\"");
+}
+
 TEST(detailed_names_what_is_wrong)
 {
     setup();
+    write_meminfo(500);
+    unlink(meminfo);
     beat();
     slot_claim(&fx.table, SLOT_HEALTH_INDEX, SLOT_HEALTH, 0) == 0 ? (void)0 : abort();
     slot_set_state(&fx.table, SLOT_HEALTH_INDEX, SLOT_READY);
