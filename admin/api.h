@@ -49,6 +49,8 @@ api_handler api_config, api_reload, api_reloads, api_upgrade, api_index;
 api_handler api_events;
 /* api_cache.c */
 api_handler api_cache, api_cache_delete, api_cache_purge;
+/* api_leases.c */
+api_handler api_leases;
 /* api_rows.c */
 api_handler api_pools, api_listeners, api_workers;
 /* metrics.c */

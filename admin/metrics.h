@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "shm/entry.h"
+#include "shm/grant.h"
 #include "shm/layout.h"
 #include "shm/table.h"
 
@@ -35,6 +36,10 @@ struct metrics_instance {
     uint64_t cache_size_bytes, cache_used_bytes, cache_objects;
 #define X(name, help) uint64_t cache_##name;
     CCELL_COUNTERS(X)
+#undef X
+    uint64_t leases, leases_max, leases_held;
+#define X(name, help) uint64_t leases_##name;
+    GRANT_COUNTERS(X)
 #undef X
 };
 struct metrics_listener {

@@ -78,6 +78,18 @@ static void load_instance(struct metrics_instance *o, const struct table *t)
     o->reloads_failed = count_get(&h->reloads_failed);
 }
 
+static void load_leases(struct metrics_instance *o, const struct table *t)
+{
+    uint32_t leases;
+    o->leases_max = word_get(&t->header->grant_max);
+    if (!grant_sum(t, &leases, &o->leases_held))
+        return;
+    o->leases = leases;
+#define X(name, help) o->leases_##name = count_get(&t->grant_totals->name);
+    GRANT_COUNTERS(X)
+#undef X
+}
+
 static void load_cache(struct metrics_instance *o, const struct table *t)
 {
     struct cache_usage u;
@@ -167,6 +179,7 @@ static bool load_all(struct metrics_copy *m, const struct table *t, const uint32
     struct metrics_instance *instance = set_next(&m->sets[SCOPE_INSTANCE]);
     load_instance(instance, t);
     load_cache(instance, t);
+    load_leases(instance, t);
     for (uint32_t i = 0; i < listener_count; i++)
         load_listener(set_next(&m->sets[SCOPE_LISTENER]), t, listeners[i]);
     for (uint32_t i = 0; i < pool_count; i++)

@@ -35,7 +35,6 @@ struct loan {
     uint64_t tail;       /* of its reports: how many were read */
     uint32_t *entries;   /* of which it has places */
     uint32_t entry_count, entry_cap;
-    uint32_t held;
     bool settled;           /* it said how many places it uses */
     uint32_t granted_entry; /* the last that it was given a place of, */
     uint64_t granted_us;    /* and when; 0: it has been there since */
@@ -68,6 +67,10 @@ void broker_watch(struct broker *b);
 struct loan *loan_new(struct broker *b, int fd, pid_t pid);
 /* It ends; a live row is closed if `give_back`. */
 void loan_end(struct loan *l, bool give_back);
+/* Its process ended: as loan_end, and counted. */
+void loan_died(struct loan *l);
+/* How many places it has. */
+uint32_t loan_held(const struct loan *l);
 /* Its connection ended: it may come back, as long as its process lives. */
 void loan_lost(struct loan *l);
 /* What the same process had: by an earlier connection, or from an earlier broker; NULL: nothing. */

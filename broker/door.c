@@ -22,14 +22,20 @@ static int say(int fd, struct purse_answer *a, const int *fds, uint32_t fd_count
     return ctl_send_parts(fd, &part, 1, fds, fd_count);
 }
 
+static void say_no_lease(const struct broker *b, int fd, struct purse_answer *a)
+{
+    a->result = PURSE_NO_LEASE;
+    (void)!say(fd, a, NULL, 0);
+    count_add(&b->child->table->grant_totals->turned_away, 1);
+}
+
 /* ---- questions ---- */
 
 /* It has a row by now, or not. */
 static bool welcome(struct loan *l, struct purse_answer *a)
 {
     if (!loan_has_purse(l)) {
-        a->result = PURSE_NO_LEASE;
-        (void)!say(l->fd, a, NULL, 0);
+        say_no_lease(l->broker, l->fd, a);
         return false;
     }
     a->row = l->row;
@@ -140,8 +146,8 @@ bool door_close(const struct broker *b, int fd)
 
 static void turn_away(struct broker *b, int fd)
 {
-    struct purse_answer a = {.result = PURSE_NO_LEASE};
-    (void)!say(fd, &a, NULL, 0);
+    struct purse_answer a = {0};
+    say_no_lease(b, fd, &a);
     b->connections += !door_close(b, fd);
 }
 

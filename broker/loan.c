@@ -21,7 +21,7 @@ static void on_death(struct ev_loop *loop UNUSED, ev_io *w, int events UNUSED)
 {
     struct loan *l = w->data;
     MAGIC_CHECK(l, LOAN_MAGIC);
-    loan_end(l, true);
+    loan_died(l);
 }
 
 /* Its descriptors may live on in a child of it: the end of the process counts. */
@@ -111,6 +111,11 @@ void loan_end(struct loan *l, bool give_back)
     free(l);
 }
 
+uint32_t loan_held(const struct loan *l)
+{
+    return l->row == INDEX_NONE ? 0 : word_get(&l->broker->child->table->grants[l->row].held);
+}
+
 void loan_lost(struct loan *l)
 {
     hang_up(l);
@@ -141,14 +146,9 @@ static bool note_all(struct loan *l)
 {
     const struct table *t = l->broker->child->table;
     uint32_t cells = word_get(&t->grants[l->row].cells_reserved);
-    for (uint32_t i = 0; i < cells; i++) {
-        uint32_t held = grant_held(t, l->row, i);
-        if (held == 0)
-            continue;
-        l->held += held;
-        if (!note_entry(l, i))
+    for (uint32_t i = 0; i < cells; i++)
+        if (grant_held(t, l->row, i) && !note_entry(l, i))
             return false;
-    }
     return true;
 }
 
@@ -225,7 +225,9 @@ static void recover(struct broker *b, uint32_t row)
     bool lives = grant_lives(t, row), watched = l->pidfd != -1, noted = note_all(l);
     if (lives && (!watched || !noted))
         log_warning("a lease is given up: its client cannot be watched, or no memory");
-    if (!lives || !watched || !noted || l->held == 0)
+    if (!lives)
+        loan_died(l);
+    else if (!watched || !noted || loan_held(l) == 0)
         loan_end(l, true);
 }
 
@@ -268,18 +270,12 @@ static void sweep_some(struct loan *l, const uint32_t *entries, uint32_t n)
                       ? 0
                       : purse_take_idle(l->purse, entries[i], grant_held(t, l->row, entries[i]));
     read_reports(l);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n; i++)
         grant_give(t, l->row, entries[i], idle[i]);
-        l->held -= idle[i];
-    }
 }
 
-void loan_sweep(struct loan *l)
+static void take_idle(struct loan *l)
 {
-    if (l->fd == -1 && (l->row == INDEX_NONE || l->pidfd == -1 || l->held == 0)) {
-        loan_end(l, true);
-        return;
-    }
     if (!l->purse || !l->settled)
         return;
     for (uint32_t i = 0; i < l->entry_count; i += SWEEP_ROUND)
@@ -287,7 +283,27 @@ void loan_sweep(struct loan *l)
                    l->entry_count - i < SWEEP_ROUND ? l->entry_count - i : SWEEP_ROUND);
     report_drop_idle_tickets(l);
     drop_empty(l);
-    if (l->fd == -1 && l->held == 0)
+}
+
+void loan_died(struct loan *l)
+{
+    struct grant_totals *totals = l->broker->child->table->grant_totals;
+    l->granted_us = 0; /* nothing is on its way any more */
+    take_idle(l);      /* perhaps it said goodbye, and is not heard yet */
+    uint32_t held = loan_held(l);
+    count_add(&totals->died, held != 0);
+    count_add(&totals->reclaimed, held);
+    loan_end(l, true);
+}
+
+void loan_sweep(struct loan *l)
+{
+    if (l->fd == -1 && l->pidfd == -1) { /* its process cannot be watched: it ended, then */
+        loan_died(l);
+        return;
+    }
+    take_idle(l);
+    if (l->fd == -1 && loan_held(l) == 0)
         loan_end(l, true);
 }
 
@@ -343,7 +359,7 @@ static enum purse_say say_of(enum grant_result result)
 static uint32_t want_of(const struct loan *l, uint32_t want)
 {
     uint32_t most = l->broker->child->conf->client_lease_connections;
-    uint32_t left = l->held < most ? most - l->held : 0;
+    uint32_t held = loan_held(l), left = held < most ? most - held : 0;
     want = want < 1 ? 1 : want > WANT_MAX ? WANT_MAX : want;
     return want < left ? want : left;
 }
@@ -364,7 +380,7 @@ static void follow_time(const struct loan *l, const struct conf_pool *p)
                  clock_mono_us());
 }
 
-void loan_take(struct loan *l, const struct purse_question *q, struct purse_answer *a)
+static void lend(struct loan *l, const struct purse_question *q, struct purse_answer *a)
 {
     struct table *t = l->broker->child->table;
     const struct conf_pool *p = pool_of(l, q->entry);
@@ -387,9 +403,19 @@ void loan_take(struct loan *l, const struct purse_question *q, struct purse_answ
     if (ticket)
         keep_ticket(kept, q, ticket);
     a->ticket = ticket;
-    l->held += a->granted;
     l->granted_entry = q->entry;
     l->granted_us = clock_mono_us();
     purse_grant(l->purse, q->entry, a->granted);
     broker_watch(l->broker);
+}
+
+void loan_take(struct loan *l, const struct purse_question *q, struct purse_answer *a)
+{
+    struct grant_totals *totals = l->broker->child->table->grant_totals;
+    lend(l, q, a);
+    count_add(&totals->places, a->granted);
+    count_add(a->result == PURSE_GRANTED   ? &totals->granted
+              : a->result == PURSE_REFUSED ? &totals->refused
+                                           : &totals->full,
+              1);
 }

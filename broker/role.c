@@ -18,7 +18,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events UNUSED)
     uint32_t held = 0;
     for (uint32_t i = 0; i < SEATS; i++)
         if (b->seats[i]) {
-            held += b->seats[i]->held;
+            held += loan_held(b->seats[i]);
             loan_sweep(b->seats[i]);
         }
     if (held == 0)

@@ -70,6 +70,15 @@ static void give_both(struct table *t, uint32_t pool, uint32_t entry, uint32_t c
 
 /* ---- places ---- */
 
+/* The cell says what was meant before the sums did; both are right again. */
+static void settle_cell(struct table *t, uint32_t row, uint32_t entry, uint32_t held)
+{
+    atom32 *cell = cell_at(t, row, entry), *sum = &t->grants[row].held;
+    uint32_t before = word_get(cell);
+    word_set(cell, held);
+    word_set(sum, word_get(sum) - before + held);
+}
+
 static bool has_cell(struct table *t, uint32_t row, uint32_t entry)
 {
     if (LIKELY(entry < word_get(&t->grants[row].cells_reserved)))
@@ -99,14 +108,13 @@ enum grant_result grant_take(struct table *t, uint32_t row, uint32_t entry, uint
         return GRANT_POOL_FULL;
     want = modest(word_get(&e->max_connections), entry_inflight(t, entry), want);
     want = modest(word_get(&t->pools[pool].max_connections), pool_inflight(t, pool), want);
-    atom32 *cell = cell_at(t, row, entry);
-    uint32_t before = word_get(cell);
-    word_set(cell, before + want);
+    uint32_t before = word_get(cell_at(t, row, entry));
+    settle_cell(t, row, entry, before + want);
     enum grant_result result = take_both(t, &t->pools[pool], e, want, got);
-    word_set(cell, before + *got);
+    settle_cell(t, row, entry, before + *got);
     if (*got && !is_still(e, incarnation)) { /* it was removed meanwhile: as entry_reserve */
         give_both(t, pool, entry, *got);     /* perhaps the row is another pool's by now */
-        word_set(cell, before);
+        settle_cell(t, row, entry, before);
         *got = 0;
         return GRANT_GONE;
     }
@@ -122,7 +130,7 @@ void grant_give(struct table *t, uint32_t row, uint32_t entry, uint32_t count)
     if (count == 0)
         return;
     give_both(t, word_get(&t->entries[entry].pool), entry, count);
-    word_set(cell_at(t, row, entry), held - count);
+    settle_cell(t, row, entry, held - count);
 }
 
 uint32_t grant_held(const struct table *t, uint32_t row, uint32_t entry)
@@ -130,6 +138,19 @@ uint32_t grant_held(const struct table *t, uint32_t row, uint32_t entry)
     return row < GRANT_MAX && entry < word_get(&t->grants[row].cells_reserved)
                ? word_get(cell_at(t, row, entry))
                : 0;
+}
+
+bool grant_sum(const struct table *t, uint32_t *leases, uint64_t *held)
+{
+    *leases = 0;
+    *held = 0;
+    if (!word_get(&t->header->grants_reserved))
+        return false;
+    for (uint32_t row = 0; row < GRANT_MAX; row++) {
+        *leases += word_get(&t->grants[row].state) == ROW_LIVE;
+        *held += word_get(&t->grants[row].held);
+    }
+    return true;
 }
 
 /* ---- rows ---- */
@@ -140,6 +161,7 @@ void grant_open(struct table *t, uint32_t row, uint32_t pid, uint64_t start_tick
     word_set(&g->pid, pid);
     atomic_store(&g->start_ticks, start_ticks);
     atomic_store(&g->id, id);
+    count_add(&t->grant_totals->opened, 1);
     word_set(&g->state, ROW_LIVE);
 }
 
@@ -167,17 +189,33 @@ bool grant_lives(const struct table *t, uint32_t row)
 /* The sums do not have it yet. */
 static void forget(struct table *t, uint32_t row)
 {
-    uint32_t cells = word_get(&t->grants[row].cells_reserved);
-    for (uint32_t i = 0; i < cells; i++)
+    struct grant_row *g = &t->grants[row];
+    uint32_t cells = word_get(&g->cells_reserved), held = 0;
+    for (uint32_t i = 0; i < cells; i++) {
+        held += word_get(cell_at(t, row, i));
         word_set(cell_at(t, row, i), 0);
-    word_set(&t->grants[row].state, ROW_FREE);
+    }
+    count_add(&t->grant_totals->reclaimed, held);
+    count_add(&t->grant_totals->died, held != 0);
+    word_set(&g->held, 0);
+    word_set(&g->state, ROW_FREE);
+}
+
+static void count_again(struct table *t, uint32_t row)
+{
+    uint32_t cells = word_get(&t->grants[row].cells_reserved), held = 0;
+    for (uint32_t i = 0; i < cells; i++)
+        held += word_get(cell_at(t, row, i));
+    word_set(&t->grants[row].held, held);
 }
 
 /* A sum is not lowered below what it will be: workers go by it meanwhile. */
 void grant_recover(struct table *t)
 {
     for (uint32_t row = 0; row < GRANT_MAX; row++)
-        if (word_get(&t->grants[row].state) == ROW_LIVE && !grant_lives(t, row))
+        if (word_get(&t->grants[row].state) != ROW_LIVE || grant_lives(t, row))
+            count_again(t, row);
+        else
             forget(t, row);
     uint32_t high = word_get(&t->header->entries_high), pools[POOL_MAX] = {0};
     for (uint32_t i = 0; i < high; i++) {

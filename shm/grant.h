@@ -22,7 +22,26 @@ struct grant_row {
     atom64 start_ticks;    /* /proc/PID/stat field 22: tells a reused pid; 0: unknown */
     atom64 id;             /* as the client says: one process may have several leases */
     atom32 cells_reserved; /* under the lock: its cells [0, cells_reserved) have memory */
+    atom32 held;           /* the sum of its cells */
 };
+
+#define GRANT_COUNTERS(X)                                                                          \
+    X(opened, "leases given to clients")                                                           \
+    X(turned_away, "clients for whom there was no lease")                                          \
+    X(died, "clients that ended while they used places")                                           \
+    X(granted, "questions for a place that were granted")                                          \
+    X(full, "questions that a limit did not allow")                                                \
+    X(refused, "questions for a backend that takes no requests")                                   \
+    X(places, "places granted: a question may be granted several")                                 \
+    X(reclaimed, "places that such clients used, taken back")
+
+/* Behind the last row. */
+struct grant_totals {
+#define X(name, help) atom64 name;
+    GRANT_COUNTERS(X)
+#undef X
+};
+_Static_assert(sizeof(struct grant_totals) == sizeof(struct grant_row), "it takes a row's place");
 
 enum grant_result {
     GRANT_OK,
@@ -48,6 +67,9 @@ enum grant_result grant_take(struct table *t, uint32_t row, uint32_t entry, uint
 void grant_give(struct table *t, uint32_t row, uint32_t entry, uint32_t count);
 /* What the lease has of this backend; `entry` may be anything. */
 uint32_t grant_held(const struct table *t, uint32_t row, uint32_t entry);
+
+/* Tools: how many leases there are, and places altogether; false: nothing is ever lent here. */
+bool grant_sum(const struct table *t, uint32_t *leases, uint64_t *held);
 
 /* Is it the process that the row is about? False for rows of another pid namespace. */
 bool grant_lives(const struct table *t, uint32_t row);

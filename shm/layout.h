@@ -42,7 +42,7 @@
 #include "base/net.h"
 
 #define TABLE_MAGIC   0x315453414C4C4142ull /* "BALLAST1" little endian */
-#define TABLE_VERSION 7u
+#define TABLE_VERSION 8u
 #define SLOT_MAX                                                                                   \
     64u /* processes with a place: workers first, then health, admin (see shm/slot.h) */
 #define LISTENER_MAX      256u

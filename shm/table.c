@@ -52,7 +52,7 @@ static void lay_out(struct table_header *h)
     at = place(&h->rate_heap, at, RATE_UNIT_BYTES, RATE_UNITS);
     at = place(&h->sticks, at, STICK_WAYS * sizeof(atom64), STICK_BUCKETS);
     at = place(&h->client_cells, at, sizeof(atom64), (uint64_t)SLOT_MAX * CLIENTS_CELLS_MAX);
-    at = place(&h->grants, at, sizeof(struct grant_row), GRANT_MAX);
+    at = place(&h->grants, at, sizeof(struct grant_row), GRANT_MAX + 1);
     at = place(&h->grant_cells, at, sizeof(atom32), (uint64_t)GRANT_MAX * ENTRY_MAX);
     at = place(&h->cache_words, at, sizeof(atom64), CACHE_BLOCKS_MAX);
     at = place(&h->cache_next, at, sizeof(atom32), CACHE_BLOCKS_MAX);
@@ -106,6 +106,7 @@ static void resolve(struct table *t)
     t->sticks = (atom64 *)(void *)(t->base + h->sticks.offset_bytes);
     t->rate_heap = t->base + h->rate_heap.offset_bytes;
     t->grants = (struct grant_row *)(void *)(t->base + h->grants.offset_bytes);
+    t->grant_totals = (struct grant_totals *)(void *)&t->grants[GRANT_MAX];
     t->grant_cells = (atom32 *)(void *)(t->base + h->grant_cells.offset_bytes);
     t->client_cells = t->base + h->client_cells.offset_bytes;
     resolve_cache(t);

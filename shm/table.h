@@ -25,6 +25,7 @@ struct table {
     atom64 *sticks;
     struct rate_row *rates;
     struct grant_row *grants;
+    struct grant_totals *grant_totals;
     atom32 *grant_cells;
     struct event *events;
     /* the response cache, shm/cache.h */

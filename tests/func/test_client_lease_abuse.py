@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import socket
 import struct
 import subprocess
@@ -172,3 +173,43 @@ def test_signals_do_not_prolong_the_wait_for_a_broker_that_hangs(lending, origin
         p.wait()
         for pipe in (p.stdin, p.stdout):
             pipe.close()
+
+
+def test_who_has_a_lease_and_what_came_of_questions_is_told(lending, drivers, origins):  # noqa: F811
+    b = lending(origins(1), leases=2, more="client_lease_connections = 2")
+    assert b.admin("/lb/leases") == {"total": 0, "max": 2, "connections": 0, "opened": 0, "turned_away": 0, "died": 0, "granted": 0,
+                                     "full": 0, "refused": 0, "places": 0, "reclaimed": 0, "leases": []}
+    one, two, three = drivers(b), drivers(b), drivers(b, fallback="127.0.0.1:9")
+    mine = picks(one, 2)
+    picks(two, 1)
+    assert pick(one)["result"] == "full"
+    assert three.pick("app")["result"] == "fallback"
+    wait_inflight(b, 3)
+    told = b.admin("/lb/leases")
+    assert [told[k] for k in ("total", "max", "connections", "opened", "died", "granted", "places")] == [2, 2, 3, 2, 0, 3, 3]
+    assert told["full"] >= 1 and told["turned_away"] >= 1
+    assert sorted((x["pid"], x["connections"]) for x in told["leases"]) == sorted([(one.process.pid, 2), (two.process.pid, 1)])
+    two.process.kill()
+    two.process.wait()
+    wait_inflight(b, 2)
+    before = broker_of(b)
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: broker_of(b) not in (None, before), what="another broker")
+    wait_until(lambda: b.admin("/lb/leases")["died"] == 1, what="the one that was killed")
+    m = b.metrics()
+    assert m["ballast_client_leases"] == 1 and m["ballast_client_leases_max"] == 2 and m["ballast_client_lease_connections"] == 2
+    assert m["ballast_client_leases_opened_total"] == 2 and m["ballast_client_lease_places_reclaimed_total"] == 1
+    assert m['ballast_client_lease_questions_total{result="granted"}'] == 3
+    for p in mine:
+        one.report(p["number"])
+    one.close()
+    wait_until(lambda: b.admin("/lb/leases")["total"] == 0, what="nobody is left")
+    assert b.admin("/lb/leases")["connections"] == 0 and b.admin("/lb/leases")["died"] == 1
+
+
+def test_an_instance_that_lends_nothing_says_so(ballast, origins):
+    b = ballast(f'listeners = {{ web = {{ bind = "127.0.0.1:{free_port()}", pool = "app" }} }}\n'
+                f'pools = {{ app = {{ backends = {origins(1).list_text}, health = {{ type = "none" }} }} }}\n')
+    told = b.admin("/lb/leases")
+    assert told["max"] == told["total"] == 0 and told["leases"] == []
+    assert b.metrics()["ballast_client_leases_max"] == 0

@@ -56,8 +56,8 @@ static void check_loans(void)
         uint32_t entries[RIG_ENTRIES] = {0}, pools[RIG_POOLS] = {0};
         connections += l->fd != -1;
         rows += l->row != INDEX_NONE;
-        assert(l->row == INDEX_NONE || check_row(l->row, entries, pools) == l->held);
-        assert(l->held <= RIG_EACH);
+        assert(l->row == INDEX_NONE || check_row(l->row, entries, pools) == loan_held(l));
+        assert(loan_held(l) <= RIG_EACH);
     }
     for (uint32_t row = 0; row < NEAR; row++)
         live += word_get(&rig.table.grants[row].state) == ROW_LIVE;
