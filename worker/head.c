@@ -13,6 +13,7 @@
 #include "worker/forwarded.h"
 #include "worker/vars.h"
 #include "worker/peer.h"
+#include "worker/proxy_out.h"
 #include "worker/rate_limit.h"
 #include "worker/sticky.h"
 #include "worker/trace.h"
@@ -216,7 +217,8 @@ static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_
         add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_PROTO, trusted,
                     "X-Forwarded-Proto: ", t->conn->secure ? "https" : "http",
                     t->conn->secure ? 5 : 4);
-    if (!edits_drop_id(edits, HTTP1_H_X_FORWARDED_HOST))
+    if (!edits_drop_id(edits, HTTP1_H_X_FORWARDED_HOST) &&
+        (h->authority.len || (trusted && h->present & BIT(HTTP1_H_X_FORWARDED_HOST))))
         add_or_keep(out, h, base, HTTP1_H_X_FORWARDED_HOST, trusted, "X-Forwarded-Host: ", host,
                     h->authority.len);
     if (!edits_drop_id(edits, HTTP1_H_X_REAL_IP))
@@ -234,6 +236,23 @@ static void add_upgrade(struct buf *out, const struct http1_head *h, const char 
     for (uint32_t i = 0; i < h->count; i++)
         if (h->headers[i].id == HTTP1_H_UPGRADE)
             ADD_FIELD(out, "Upgrade", base + h->headers[i].value.off, h->headers[i].value.len);
+}
+
+/* Who names no host (HTTP/1.0) asks for the address that it connected to; a backend that speaks
+ * HTTP/1.1 refuses an empty Host. */
+static void add_host(struct buf *out, struct txn *t, const struct http1_head *h, const char *base)
+{
+    char text[NET_ADDR_STRLEN] = "localhost";
+    struct net_addr own;
+    if (h->authority.len) {
+        ADD_FIELD(out, "Host", base + h->authority.off, h->authority.len);
+        return;
+    }
+    proxy_out_know_destination(t->conn);
+    peer_to_addr(&t->conn->dest, &own);
+    if (own.u.sa.sa_family == AF_INET || own.u.sa.sa_family == AF_INET6)
+        net_addr_format(&own, text, sizeof text);
+    ADD_FIELD(out, "Host", text, strlen(text));
 }
 
 /* Room for the head and whatever is added to it; *own: what edits and a new target take. */
@@ -276,7 +295,7 @@ int head_build_request(struct txn *t, const struct http1_head *h)
     add_request_line(out, h, base, t->target);
     if ((h->absolute_form || !(h->present & BIT(HTTP1_H_HOST))) &&
         !edits_drop_id(edits, HTTP1_H_HOST))
-        ADD_FIELD(out, "Host", base + h->authority.off, h->authority.len);
+        add_host(out, t, h, base);
     copy_fields(out, h, base, h->absolute_form ? request_drops_host : request_drops, t, edits,
                 keeps_identity(t) ? NULL : "x-client-cert-", true);
     if (t->stick_hide)

@@ -206,5 +206,7 @@ void txn_fail(struct txn *t, unsigned status, const char *text)
         return;
     if (!t->req_done || t->conn->draining)
         t->client_close = true;
+    if (!t->end)
+        t->end = text;
     reply_error(t, status, text);
 }
