@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include "base/net.h"
 
-#define DEADLINE_MS 5000
+#define DEADLINE_MS 20000
 
 static struct net_addr any_port(int family)
 {

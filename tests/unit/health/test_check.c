@@ -126,11 +126,11 @@ TEST(connect_timeout)
     CHECK_EQ(listen(origin.io.fd, 0), 0);
     for (int i = 0; i < 3; i++)
         fds[i] = net_connect(&origin.addr);
-    health.timeout_ms = 50;
+    health.timeout_ms = 500;
     run();
     for (int i = 0; i < 3; i++)
         close(fds[i]);
-    expect_failure((uint32_t)-ETIMEDOUT, "timeout after 50 ms while connecting");
+    expect_failure((uint32_t)-ETIMEDOUT, "timeout after 500 ms while connecting");
 }
 
 TEST(http_request_as_sent)
@@ -287,18 +287,18 @@ TEST(http_half_an_answer_then_silence)
 {
     prepare(CONF_HEALTH_HTTP);
     origin.close_after = false;
-    health.timeout_ms = 50;
+    health.timeout_ms = 500;
     answer("HTTP/1.1 200 OK\r\nContent-");
-    expect_failure((uint32_t)-ETIMEDOUT, "timeout after 50 ms while waiting for the response");
+    expect_failure((uint32_t)-ETIMEDOUT, "timeout after 500 ms while waiting for the response");
 }
 
 TEST(http_silence)
 {
     prepare(CONF_HEALTH_HTTP);
     origin.mode = ORIGIN_SILENT;
-    health.timeout_ms = 50;
+    health.timeout_ms = 500;
     run();
-    expect_failure((uint32_t)-ETIMEDOUT, "timeout after 50 ms while waiting for the response");
+    expect_failure((uint32_t)-ETIMEDOUT, "timeout after 500 ms while waiting for the response");
 }
 
 TEST(http_reset)
@@ -373,7 +373,7 @@ TEST(own_stall_is_not_the_backends_fault)
 {
     prepare(CONF_HEALTH_HTTP);
     origin.mode = ORIGIN_SILENT;
-    health.timeout_ms = 50;
+    health.timeout_ms = 500;
     begin();
     check.started_us -= 10 * 1000000;
     while (!ended)

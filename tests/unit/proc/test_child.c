@@ -302,7 +302,7 @@ TEST(heart_beats)
 {
     rig_open();
     rig_serve();
-    uint64_t from_us = clock_mono_us(), deadline_ms = clock_mono_ms() + 10000;
+    uint64_t from_us = clock_mono_us(), deadline_ms = clock_mono_ms() + 60000;
     while (slot_heartbeat_age_us(&table, 3, clock_mono_us()) > clock_mono_us() - from_us)
         CHECK(clock_mono_ms() <
               deadline_ms); /* until a beat is younger than the beginning of this loop */
