@@ -38,7 +38,7 @@ def environment(extra=None):
     return env
 
 
-def run(*args, timeout=30.0, stdin=None, env=None, cwd=None):
+def run(*args, timeout=60.0, stdin=None, env=None, cwd=None):
     """Runs `ballast ARGS` to its end: a CompletedProcess with text in stdout and stderr."""
     done = subprocess.run([binary(), *map(str, args)], input=stdin, stdin=None if stdin else subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=timeout, env=environment(env), cwd=cwd)
