@@ -267,8 +267,8 @@ class Ballast:
 
     def adopted(self):
         """Every process serves the instance's generation: GO reaches each of them in its own time."""
-        generation = self.generation
-        return all(w["generation"] == generation for w in self.admin("/lb/workers")["workers"] if w["state"] == "ready")
+        generation, rows = self.generation, self.admin("/lb/workers")
+        return all(p["generation"] == generation for p in rows["workers"] + rows["services"] if p["state"] == "ready")
 
     def reloads(self, result):
         """How many reloads ended so: "ok" or "failed"."""
