@@ -88,6 +88,7 @@ def test_four_data_calls_at_most_and_no_epoll_ctl_per_request(ballast, origin, t
         assert rings == 0 and receives > 1.5 * requests and sends > 1.5 * requests
     # What is left is rare: a connection more to the origin, the clock's timer, the allocator's growth.
     own = {"mmap", "munmap"} if sanitized() else set()  # of AddressSanitizer's allocator
+    own.add("clock_gettime")  # of a kernel whose clock cannot be read without it for a while, as of a busy virtual machine
     rare = {name: n for name, n in calls.items() if name not in {"epoll_wait"} | own}
     assert sum(rare.values()) / requests < 0.02, calls
     assert rare.get("epoll_ctl", 0) / requests < 0.01, calls

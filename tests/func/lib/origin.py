@@ -155,6 +155,21 @@ def reply(status=200, body=b"", headers=(), reason="OK", length=True):
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
+class Counting(Reader):
+    """Adds what it reads to its origin's .received."""
+
+    def __init__(self, sock, origin):
+        super().__init__(sock)
+        self.origin = origin
+
+    def _more(self, deadline):
+        had = len(self.buffer)
+        came = super()._more(deadline)
+        with self.origin._lock:
+            self.origin.received += len(self.buffer) - had
+        return came
+
+
 class Origin(Server):
     """An HTTP/1.1 origin. What it answers:
 
@@ -175,6 +190,7 @@ class Origin(Server):
         self.count = 0
         self.checks = 0
         self.waiting = 0  # requests held by the gate or the delay
+        self.received = 0  # bytes
         self.keep_requests = keep_requests
         self._gate = threading.Event()
         self._gate.set()
@@ -191,7 +207,7 @@ class Origin(Server):
         self._gate.set()
 
     def serve(self, sock, number):
-        reader = Reader(sock)
+        reader = Counting(sock, self)
         while self._one(sock, reader, number):
             reader.taken = b""
 
