@@ -32,7 +32,7 @@ class Error(Exception):
 class _Options(ctypes.Structure):
     _fields_ = [("size_bytes", ctypes.c_size_t), ("fallback", ctypes.c_char_p), ("stale_ms", ctypes.c_uint32),
                 ("max_fails", ctypes.c_uint32), ("fail_timeout_ms", ctypes.c_uint32), ("owner", ctypes.c_uint32),
-                ("may_be_absent", ctypes.c_ubyte), ("keep_when_stale", ctypes.c_ubyte)]
+                ("may_be_absent", ctypes.c_ubyte), ("keep_when_stale", ctypes.c_ubyte), ("uncounted", ctypes.c_ubyte)]
 
 
 class _Private(ctypes.Structure):
@@ -123,11 +123,11 @@ class Client:
     """
 
     def __init__(self, instance=None, *, fallback=None, stale=0, max_fails=0, fail_timeout=0, owner=None,
-                 may_be_absent=False, keep_when_stale=False):
+                 may_be_absent=False, keep_when_stale=False, uncounted=False):
         self._handle = None
         self._library = _load()
         options = _Options(ctypes.sizeof(_Options), fallback.encode() if fallback else None, int(stale * 1000), max_fails,
-                           int(fail_timeout * 1000), _NOBODY if owner is None else owner, may_be_absent, keep_when_stale)
+                           int(fail_timeout * 1000), _NOBODY if owner is None else owner, may_be_absent, keep_when_stale, uncounted)
         why = ctypes.create_string_buffer(512)
         self._handle = self._library.ballast_client_open(os.fsencode(instance) if instance else None, options, why, len(why))
         if not self._handle:

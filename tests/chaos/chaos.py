@@ -3,8 +3,8 @@
 
     chaos.py [--program build/ballast] [--short] [--peers] [--only NAME]
 
-Every kind of client (fresh, keep-alive, pipelined, slow upload, upgraded, TLS, HTTP/2, TCP tunnel, UDP session, and the load
-generators wrk and h2load) is at work while one fault after the other fires. A row of the table is one fault: requests that succeeded, that failed, connections that were closed with a word
+Every kind of client (fresh, keep-alive, pipelined, slow upload, upgraded, TLS, HTTP/2, TCP tunnel, UDP session, programs with
+the client library and leases, and the load generators wrk and h2load) is at work while one fault after the other fires. A row of the table is one fault: requests that succeeded, that failed, connections that were closed with a word
 ("Connection: close", GOAWAY; for UDP: a session that went to another backend), bodies that were wrong; then what the table of the instance says when all clients are gone: gauges that did
 not come back to zero, requests that were not counted. --peers runs the same clients against Debian's nginx and HAProxy where a
 fault means something there. The exit status is 1 when a goal is missed.
@@ -30,6 +30,7 @@ from lib.net import free_port, listening  # noqa: E402
 from lib.wait import poll, wait_until  # noqa: E402
 
 WORKERS = 2
+PROCESSES = WORKERS + 3  # health, admin, broker
 DRAIN = 'drain_timeout = "3s"'
 
 
@@ -71,6 +72,7 @@ def conf(ports, backends, certificates, extra="", weight=1):
     rows = ", ".join(f'{{ address = "127.0.0.1:{p}", weight = {weight + i} }}' for i, p in enumerate(backends.ports))
     pair = f'{{ cert = "{certificates.cert}", key = "{certificates.key}" }}'
     return f"""
+client_leases = 16
 listeners = {{
   web = {{ bind = "127.0.0.1:{ports['http']}", pool = "app" }}
   safe = {{ bind = "127.0.0.1:{ports['tls']}", pool = "app", tls = {{ certificates = ( {pair} ), alpn = [ "h2", "http/1.1" ] }} }}
@@ -96,13 +98,14 @@ class Scene:
 
     def start(self, directory, env=None):
         self.b = Ballast(directory, self.text(), workers=WORKERS, env=env)
-        wait_until(lambda: len(self.b.table) == WORKERS + 2)
+        wait_until(lambda: len(self.b.table) == PROCESSES)
 
     def text(self, weight=1):
         return conf(self.ports, self.backends, self.certificates, self.extra, weight)
 
     def crowd(self):
-        return clients.Crowd(self.ports, self.certificates.ca, load=self.load)
+        driver = os.path.join(os.path.dirname(binary()), "tests", "func", "client_driver")
+        return clients.Crowd(self.ports, self.certificates.ca, load=self.load, instance=lambda: self.b.conf_path, driver=driver)
 
 
 # ---- faults: each is told the scene and the crowd; docstrings are the names of the rows --------------------------------------
@@ -297,6 +300,7 @@ FAULTS = [
     (workers_up_and_down, 0, TOLD),
     (kill_role("health"), 0, 0),
     (kill_role("admin"), 0, 0),
+    (kill_role("broker"), 0, 0),
     (kill_role("worker 0"), FLIGHT, ANY),
     (segfault, FLIGHT, ANY),
     (oom_kill, FLIGHT, ANY),
@@ -307,7 +311,7 @@ FAULTS = [
     (upgrade, 0, TOLD),
     (backends_die, ANY, ANY),
 ]
-SHORT = ["nothing", "reloads", "storm", "kill_worker", "full_disk", "upgrade"]
+SHORT = ["nothing", "reloads", "storm", "kill_worker", "kill_broker", "full_disk", "upgrade"]
 
 
 def too_many(crowd, what, allowed):
@@ -339,6 +343,8 @@ def zero_gauges(b):
     """Gauges that are not zero although no client is there."""
     stats = b.admin("/lb/stats")
     left = {"active": stats["active_connections"]}
+    leases = b.admin("/lb/leases")
+    left.update({"leases": leases["total"], "lent": leases["connections"]})
     left.update({s["id"]: s["current_connections"] for s in stats["server_details"]})
     return {k: v for k, v in left.items() if v}
 
@@ -348,12 +354,15 @@ def after(row, s, total_before, crowd):
     phantom = poll(lambda: not zero_gauges(s.b), 15.0)
     if not phantom:
         row.problems.append(f"phantom gauges {zero_gauges(s.b)}")
+    leases = s.b.admin("/lb/leases")
+    if not leases["opened"] or not leases["died"]:
+        row.problems.append(f"nobody had a lease, or was killed with one: {leases}")
     counted = s.b.admin("/lb/stats")["total_requests"] - total_before
     answered = sum(m.ok for m in crowd.members if m.counted)
     if counted < answered:
         row.problems.append(f"{answered - counted} answered requests are not counted")
     row.cells["counted"] = counted
-    wait_until(lambda: len(s.b.table) == WORKERS + 2, 20, "all processes are there")
+    wait_until(lambda: len(s.b.table) == PROCESSES, 20, "all processes are there")
 
 
 def run_fault(s, fault, failed_most, closed_most):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -276,6 +277,50 @@ class Upgraded(Tunnel):
             raise HttpError(f"upgrade refused: {head[:40]!r}")
 
 
+class Leasing(Population):
+    """Programs with the client library: they choose by a lease and connect by themselves, and some are killed with a request
+    in flight. Where no lease is to be had the listener is asked."""
+
+    name, counted = "leases", False
+    LIFE = 40  # requests of one program
+
+    def __init__(self, port, instance, driver):
+        super().__init__(port)
+        self._instance, self._driver = instance, driver
+
+    @staticmethod
+    def ask(program, *words):
+        program.stdin.write(" ".join(map(str, words)) + "\n")
+        program.stdin.flush()
+        if not select.select([program.stdout], [], [], 2 * TIMEOUT_S)[0]:
+            raise HttpError(f"the library does not answer: {words[0]}")
+        return program.stdout.readline().split()
+
+    def request(self, program, number):
+        path = f"/l{number}/{self.ok}"
+        result, pick, _, endpoint = self.ask(program, "pick", "app")[:4]
+        port = int(endpoint.rpartition(":")[2]) if result == "ok" else self.port
+        done = self.ok
+        try:
+            with Client(port, TIMEOUT_S) as client:
+                self.check(client.get(path, {"Connection": "close"}), path)
+        finally:
+            self.ask(program, "report", pick, "s" if self.ok > done else "f", 1000)
+
+    def session(self, number):
+        program = subprocess.Popen([self._driver], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        try:
+            self.ask(program, "open", self._instance(), 0, f"127.0.0.1:{self.port}", "a")
+            for _ in range(self.LIFE):
+                if self._stop.is_set():
+                    break
+                self.request(program, number)
+            self.ask(program, "pick", "app")
+        finally:
+            program.kill()
+            program.communicate()
+
+
 KINDS = {  # by the port they go to
     "http": [Fresh, KeepAlive, Pipelined, Upload, Upgraded],
     "tls": [TlsKeepAlive, Http2],
@@ -286,9 +331,10 @@ LOAD = {"http": [Wrk], "tls": [H2load]}
 
 
 class Crowd:
-    """All populations at once. ports: by kind; load: the load generators, too."""
+    """All populations at once. ports: by kind; load: the load generators, too; instance(): the configuration file of an instance
+    that gives leases, driver: a program with the client library."""
 
-    def __init__(self, ports, ca=None, threads=2, load=False):
+    def __init__(self, ports, ca=None, threads=2, load=False, instance=None, driver=None):
         self.members = []
         for kind, port in ports.items():
             for population in KINDS[kind]:
@@ -296,6 +342,8 @@ class Crowd:
                 context = ca.context(alpn=alpn) if kind == "tls" else None
                 self.members.append(population(port, threads, context))
             self.members += [population(port, 1) for population in LOAD.get(kind, []) if load]
+        if instance:
+            self.members.append(Leasing(ports["http"], instance, driver))
 
     def __enter__(self):
         for member in self.members:

@@ -102,3 +102,16 @@ def test_a_stopped_instance(binding, instance):
         instance.stop()
         wait_until(lambda: client.pick("app").result == binding.FALLBACK, what="the fallback")
         assert "no sign of life" in client.why_stale()
+
+
+@pytest.mark.parametrize("uncounted,leases", [(False, 1), (True, 0)])
+def test_it_may_go_without_a_lease(binding, ballast, origins, uncounted, leases):
+    b = ballast(f"""
+client_leases = 4
+listeners = {{ web = {{ bind = "127.0.0.1:{free_port()}", pool = "app" }} }}
+pools = {{ app = {{ backends = {origins(1).list_text}, health = {{ type = "none" }} }} }}
+""")
+    with binding.Client(b.conf_path, uncounted=uncounted) as client:
+        pick = wait_until(lambda: [p for p in [client.pick("app")] if p.result == binding.OK], what="a pick")[0]
+        assert b.admin("/lb/leases")["total"] == leases
+        pick.report(binding.SUCCESS)
