@@ -102,11 +102,11 @@ static void check(struct walk *w, const struct node *n, const struct walk_at *at
         walk_error(w, n->pos, at, "realm: cannot have \" or \\ in it");
 }
 
-/* What every question begins with. */
+/* What every question begins with, but for its Host. */
 static void compile_question(struct walk *w, struct conf_auth_request *r)
 {
     static const char rest[] =
-        "Host: {authority}\r\nX-Original-URI: {uri}\r\nX-Original-Method: "
+        "X-Original-URI: {uri}\r\nX-Original-Method: "
         "{method}\r\nX-Real-IP: {client_ip}\r\nX-Forwarded-For: {client_ip}\r\n"
         "X-Forwarded-Proto: {scheme}\r\nX-Forwarded-Host: {authority}\r\nConnection: close\r\n";
     char why[240];

@@ -8,6 +8,7 @@
 #include "worker/auth.h"
 #include "worker/conn.h"
 #include "worker/forged.h"
+#include "worker/head.h"
 #include "worker/reply.h"
 #include "worker/side.h"
 #include "worker/txn.h"
@@ -52,12 +53,20 @@ static bool add_fields(struct buf *out, const struct http1_head *h, const char *
     return true;
 }
 
+static bool add_host(struct txn *t, struct buf *out, const struct http1_head *h, const char *base)
+{
+    if (buf_room(out) < h->authority.len + HEAD_HOST_BYTES)
+        return false;
+    head_add_host(t, out, h, base);
+    return true;
+}
+
 static struct buf *question(struct txn *t, const struct http1_head *h, const char *base)
 {
     const struct vars v = {t, h, base, NULL};
     struct buf *out = buf_get(&t->worker->bufs, h->head_bytes > BUF_SMALL_BYTES / 4);
-    if (out && vars_append(out, &t->route->guard->request.head, &v) && add_fields(out, h, base) &&
-        buf_room(out) >= 2) {
+    if (out && vars_append(out, &t->route->guard->request.head, &v) && add_host(t, out, h, base) &&
+        add_fields(out, h, base) && buf_room(out) >= 2) {
         buf_append(out, "\r\n", 2);
         return out;
     }

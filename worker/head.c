@@ -240,7 +240,7 @@ static void add_upgrade(struct buf *out, const struct http1_head *h, const char 
 
 /* Who names no host (HTTP/1.0) asks for the address that it connected to; a backend that speaks
  * HTTP/1.1 refuses an empty Host. */
-static void add_host(struct buf *out, struct txn *t, const struct http1_head *h, const char *base)
+void head_add_host(struct txn *t, struct buf *out, const struct http1_head *h, const char *base)
 {
     char text[NET_ADDR_STRLEN] = "localhost";
     struct net_addr own;
@@ -295,7 +295,7 @@ int head_build_request(struct txn *t, const struct http1_head *h)
     add_request_line(out, h, base, t->target);
     if ((h->absolute_form || !(h->present & BIT(HTTP1_H_HOST))) &&
         !edits_drop_id(edits, HTTP1_H_HOST))
-        add_host(out, t, h, base);
+        head_add_host(t, out, h, base);
     copy_fields(out, h, base, h->absolute_form ? request_drops_host : request_drops, t, edits,
                 keeps_identity(t) ? NULL : "x-client-cert-", true);
     if (t->stick_hide)

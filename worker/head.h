@@ -16,8 +16,12 @@
 #define HEAD_STATUS_BYTES   32u   /* a status line without its reason */
 #define HEAD_IDENTITY_BYTES 2048u /* who a client with a certificate is */
 
+#define HEAD_HOST_BYTES (NET_ADDR_STRLEN + 8) /* but for the authority */
+
 /* Builds t->up_head from the parsed head at the start of conn->in. 0, or -1 no memory. */
 int head_build_request(struct txn *t, const struct http1_head *h) MUST_CHECK;
+/* Appends the Host field; there is room for the authority and HEAD_HOST_BYTES. */
+void head_add_host(struct txn *t, struct buf *out, const struct http1_head *h, const char *base);
 /* May the response head go to the client byte for byte? */
 bool head_response_as_is(const struct txn *t, const struct http1_head *h);
 /* How much room that one may take. */

@@ -4,6 +4,7 @@ import json
 
 from lib import http
 from lib.net import free_port
+from lib.origin import reply
 from lib.wait import wait_until
 
 CONF = """listeners = {{ web = {{ bind = [ {bind} ], pool = "app", {more}
@@ -23,6 +24,19 @@ def test_the_host_is_where_it_connected_to(ballast, origin, tmp_path):
     assert o.requests[-1].all("X-Forwarded-Host") == ["a.test"]
     assert http.exchange(port, b"GET / HTTP/1.0\r\nHost: b.test\r\n\r\n").startswith(b"HTTP/1.1 200")
     assert o.requests[-1].all("Host") == o.requests[-1].all("X-Forwarded-Host") == ["b.test"]
+
+
+def test_a_judge_gets_one_too(ballast, origin):
+    app, judge, port = origin(id="app"), origin(id="judge"), free_port()
+    ballast(f'''listeners = {{ web = {{ bind = "127.0.0.1:{port}", pool = "app",
+                    auth = {{ request = {{ pool = "judge", path = "/may" }} }} }} }}
+        pools = {{ app = {{ backends = [ "{app.address}" ], health = {{ type = "none" }} }}
+                   judge = {{ backends = [ "{judge.address}" ], health = {{ type = "none" }} }} }}''')
+    judge.script["/may"] = reply(200)
+    assert http.exchange(port, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
+    assert judge.requests[-1].all("Host") == [f"127.0.0.1:{port}"]
+    assert http.get(port, headers=[("Host", "a.test")]).status == 200
+    assert judge.requests[-1].all("Host") == ["a.test"]
 
 
 def lines(path):
