@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/clock.h"
 #include "client/born.h"
 #include "client/lease.h"
@@ -57,6 +58,14 @@ static bool is_fresh(const struct ballast_client *c, uint64_t now_us)
     return c->table.base && table_age_us(&c->table, now_us) <= c->stale_us;
 }
 
+/* The instance that is followed, which stood still and goes on: what is in flight there is so. */
+static bool is_same(const struct ballast_client *c, const struct table *t)
+{
+    struct stat a, b;
+    return fstat(c->table.fd, &a) == 0 && fstat(t->fd, &b) == 0 && a.st_ino == b.st_ino &&
+           a.st_dev == b.st_dev;
+}
+
 /* A living table takes the place of a dead one; a dead one that of none. */
 static void search(struct ballast_client *c, uint64_t now_us)
 {
@@ -65,7 +74,7 @@ static void search(struct ballast_client *c, uint64_t now_us)
     if (table_attach_wish(&t, &c->wish, c->stale_us, c->search_why, sizeof c->search_why) == -1)
         return;
     c->search_why[0] = '\0';
-    if (c->table.base && table_age_us(&t, now_us) > c->stale_us)
+    if (c->table.base && (is_same(c, &t) || table_age_us(&t, now_us) > c->stale_us))
         table_close(&t);
     else
         take_table(c, &t);
