@@ -317,6 +317,7 @@ struct conf {
     uint32_t resolver_count;
     uint32_t watchdog_ms; /* 10s */
     bool io_uring;        /* true */
+    bool sandbox;         /* true */
     struct conf_log log;
     struct conf_admin admin;
     struct conf_cache_store cache;

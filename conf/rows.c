@@ -92,9 +92,10 @@ static const struct conf_row top_rows[] = {
      .type = CONF_T_BOOL,
      FIELD(struct conf, client_reports),
      .fallback = "true",
-     .help = "Failures that clients report count for passive health and circuit breakers, and their "
-             "response times for `least_response_time`, as those that workers meet. With `false` "
-             "they are only counted"},
+     .help =
+         "Failures that clients report count for passive health and circuit breakers, and their "
+         "response times for `least_response_time`, as those that workers meet. With `false` "
+         "they are only counted"},
     {.name = "pid_file",
      .type = CONF_T_PATH,
      FIELD(struct conf, pid_file),
@@ -142,6 +143,17 @@ static const struct conf_row top_rows[] = {
          "Workers receive what has come for one turn of their loop with one system call, and send "
          "what they have to say with another, where the kernel offers io_uring; where it does "
          "not, or with `false`, message by message"},
+    {.name = "sandbox",
+     .type = CONF_T_BOOL,
+     FIELD(struct conf, sandbox),
+     .fallback = "true",
+     .also = "landlock chroot seccomp",
+     .help =
+         "Where the kernel has Landlock, workers open no files once they have started (but what "
+         "libraries load), and the other processes beside the master open them for reading "
+         "only. `false`: as `user` may; for a profiler that writes files, or core dumps. Counts "
+         "for "
+         "processes that start after it was changed, such as those of `ballast upgrade`"},
     {.name = "resolvers",
      .type = CONF_T_RESOLVERS,
      FIELD(struct conf, resolvers),

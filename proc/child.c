@@ -335,6 +335,19 @@ static void begin(struct child *c, int control_fd, bool debug)
     ev_timer_start(c->loop, &life.heartbeat);
 }
 
+/* It has what it needs. A kernel that cannot is no reason not to serve. */
+static void confine(const struct child *c)
+{
+    int version = c->conf->sandbox ? sandbox_enter(c->role->sandbox) : 0;
+    if (version == -1)
+        log_warning("no sandbox: the kernel has Landlock, but refuses: %s", strerror(errno));
+    else if (version == 0)
+        log_debug("no sandbox");
+    else
+        log_debug("in its sandbox: %s (Landlock %d)",
+                  c->role->sandbox == SANDBOX_NO_FILES ? "no files" : "files to read", version);
+}
+
 void child_main(struct child *c, int control_fd, bool debug)
 {
     char why[512] = "failed without a reason";
@@ -343,6 +356,7 @@ void child_main(struct child *c, int control_fd, bool debug)
         must_say(CTL_REFUSED, c->conf->generation, why);
         exit(1);
     }
+    confine(c);
     must_say(CTL_READY, c->conf->generation, "");
     ev_run(c->loop, 0);
     if (c->role->leave != NULL)

@@ -8,6 +8,7 @@
 
 #include <ev.h>
 #include "conf/conf.h"
+#include "proc/sandbox.h"
 #include "shm/slot.h"
 #include "shm/table.h"
 
@@ -20,6 +21,7 @@ char *role_title(const char *name, enum slot_role slot_role, uint32_t index, cha
 struct role {
     const char *name; /* as in ps: "ballast: worker 0" */
     enum slot_role slot_role;
+    enum sandbox sandbox; /* from its start on */
     /* Builds everything for c->conf; called once, before READY, with c->loop made and listeners in
      * c->listens. 0, or -1 with why. */
     int (*start)(struct child *c, char *why, size_t why_cap);

@@ -251,6 +251,7 @@ static void worker_message(struct child *c, uint32_t type, uint32_t number, cons
 const struct role worker_role = {
     .name = "worker",
     .slot_role = SLOT_WORKER,
+    .sandbox = SANDBOX_NO_FILES,
     .start = worker_start,
     .serve = worker_serve,
     .offer = worker_offer,
