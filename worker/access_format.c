@@ -18,7 +18,8 @@
 #define NAME_CAP   90u  /* four with the head and then the user, four at the end */
 #define HEAD_FIXED 160u /* keys, for JSON */
 #define FIXED      510u /* all keys, and numbers */
-#define SLACK      16u  /* see put_padded */
+#define STEP       32u
+#define SLACK      STEP /* what is copied in steps may be so much longer */
 _Static_assert(TARGET_CAP + 2 * AGENT_CAP + HOST_CAP + ID_CAP + 5 * NAME_CAP + HEAD_FIXED + SLACK <=
                    ACCESS_HEAD_BYTES,
                "what is known with the head fits");
@@ -220,6 +221,15 @@ static inline char *put_word(char *to, struct access_text t, uint32_t cap)
     return to + len;
 }
 
+/* What was written with the head. In steps of 32 bytes: behind it there is more of the note, and
+ * room. */
+static inline char *put_part(char *to, const char *part, uint32_t len)
+{
+    for (uint32_t n = 0; n < len; n += STEP)
+        memcpy(to + n, part + n, STEP);
+    return to + len;
+}
+
 /* ---- JSON ---- */
 
 static inline char *json_text(char *to, struct access_text t, uint32_t cap)
@@ -302,7 +312,7 @@ static uint32_t user_at(const struct access_parts *p)
 static char *format_json(char *to, const struct access_parts *p, const struct access_line *l)
 {
     to = put_rfc3339(PUT(to, "{\"time\":\""), l->wall_ms);
-    to = put(to, p->text, p->len[ACCESS_FRONT]);
+    to = put_part(to, p->text, p->len[ACCESS_FRONT]);
     to = digits_uint(KEY(to, "status"), l->status);
     to = digits_uint(KEY(to, "bytes_in"), l->bytes_in);
     to = digits_uint(KEY(to, "bytes_out"), l->bytes_out);
@@ -313,9 +323,9 @@ static char *format_json(char *to, const struct access_parts *p, const struct ac
     to = digits_uint(KEY(to, "attempts"), l->attempts);
     to = json_word(KEY(to, "termination"), l->termination, NAME_CAP);
     to = json_word(KEY(to, "tls"), l->tls, NAME_CAP);
-    to = put(to, p->text + p->len[ACCESS_FRONT], p->len[ACCESS_BACK]);
+    to = put_part(to, p->text + p->len[ACCESS_FRONT], p->len[ACCESS_BACK]);
     if (UNLIKELY(p->len[ACCESS_USER]))
-        to = put(to, p->text + user_at(p), p->len[ACCESS_USER]);
+        to = put_part(to, p->text + user_at(p), p->len[ACCESS_USER]);
     if (UNLIKELY(l->trace_id.at != NULL))
         to = json_text(KEY(to, "trace_id"), l->trace_id, ID_CAP);
     return PUT(to, "}\n");
@@ -363,13 +373,14 @@ static char *put_common_time(char *to, uint64_t wall_ms)
 static char *format_common(char *to, const struct access_parts *p, const struct access_line *l)
 {
     const char *request = p->text + p->len[ACCESS_FRONT];
-    to = put(to, p->text, p->len[ACCESS_FRONT]);
-    to = p->len[ACCESS_USER] ? put(to, p->text + user_at(p), p->len[ACCESS_USER]) : PUT(to, "-");
+    to = put_part(to, p->text, p->len[ACCESS_FRONT]);
+    to = p->len[ACCESS_USER] ? put_part(to, p->text + user_at(p), p->len[ACCESS_USER])
+                             : PUT(to, "-");
     to = put_common_time(PUT(to, " "), l->wall_ms);
-    to = put(to, request, p->len[ACCESS_REQUEST]);
+    to = put_part(to, request, p->len[ACCESS_REQUEST]);
     to = l->status ? digits_uint(to, l->status) : PUT(to, "-");
     to = digits_uint(PUT(to, " "), l->bytes_out);
-    to = put(to, request + p->len[ACCESS_REQUEST], p->len[ACCESS_BACK]);
+    to = put_part(to, request + p->len[ACCESS_REQUEST], p->len[ACCESS_BACK]);
     return PUT(to, "\n");
 }
 

@@ -39,11 +39,13 @@ struct access_parts {
 
 /* At the end. */
 struct access_line {
-    uint64_t wall_ms;
+    uint64_t wall_ms, bytes_out;
+    uint32_t status;
+    /* only in JSON; not looked at in the others */
+    uint32_t attempts;
     struct access_text trace_id, backend;
     struct access_text pool, termination, tls; /* words of ours */
-    uint32_t status, attempts;
-    uint64_t bytes_in, bytes_out, duration_us;
+    uint64_t bytes_in, duration_us;
     uint64_t backend_us; /* UINT64_MAX: no backend answered */
 };
 

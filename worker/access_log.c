@@ -1,7 +1,6 @@
 /* worker/access_log.c */
 #include "worker/access_log.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 #include "base/traceparent.h"
 #include "worker/access_format.h"
@@ -30,7 +29,7 @@ static struct access_text of_span(const char *base, struct http1_span s)
 static struct access_text of_field(const struct http1_head *h, const char *base,
                                    enum http1_header_id id)
 {
-    const struct http1_header *f = http1_find(h, id);
+    const struct http1_header *f = h->present & 1ull << id ? http1_find(h, id) : NULL;
     return f ? of_span(base, f->value) : (struct access_text){0};
 }
 
@@ -67,29 +66,23 @@ static struct access_text protocol_of(const struct txn *t, const struct http1_he
 static void write_head(const struct txn *t, const struct http1_head *h, const struct peer *client,
                        struct access_head *head)
 {
-    char ip[INET6_ADDRSTRLEN];
-    uint32_t ip_len = net_ip_format(client->family, client->ip, ip);
-    head->client = WORD("unix");
-    if (ip_len)
-        head->client = (struct access_text){ip, ip_len};
+    head->client.at = peer_text(t->worker, client, &head->client.len);
     head->listener = (struct access_text){t->listener->name, t->listener->name_len};
     head->protocol = protocol_of(t, h);
     access_format_head(t->listener->access_log.format, head, &t->note->parts);
-    head->client = (struct access_text){0}; /* ip ends here */
     t->note->head = true;
 }
 
 void access_note_head(struct txn *t, const struct http1_head *h, const char *base)
 {
-    struct access_head head = {
-        .method = of_span(base, h->method),
-        .host = of_span(base, h->authority),
-        .target = target_of(h, base),
-        .user_agent = of_field(h, base, HTTP1_H_USER_AGENT),
-        .referer = of_field(h, base, HTTP1_H_REFERER),
-    };
+    struct access_head head;
     struct peer named;
     const struct peer *peer = &t->conn->peer;
+    head.method = of_span(base, h->method);
+    head.host = of_span(base, h->authority);
+    head.target = target_of(h, base);
+    head.user_agent = of_field(h, base, HTTP1_H_USER_AGENT);
+    head.referer = of_field(h, base, HTTP1_H_REFERER);
     head.request_id.at = vars_request_id(t, h, base, &head.request_id.len);
     head.own_id = head.request_id.at == t->made_id;
     if (t->listener->trusted_count) {
@@ -131,30 +124,37 @@ static const char *backend_of(const struct txn *t)
     return word_get(&e->incarnation) == n->incarnation ? e->name : NULL;
 }
 
+/* What only JSON says. */
+static void add_details(const struct txn *t, struct access_line *l, char trace[TRACE_ID_BYTES])
+{
+    uint64_t now_us = t->worker->now_us;
+    l->backend = word_of(backend_of(t));
+    l->tls = word_of(t->conn->tls_version);
+    l->termination = UNLIKELY(t->end != NULL) ? word_of(t->end) : WORD("finished");
+    l->attempts = t->attempts;
+    l->bytes_in = t->bytes_in;
+    l->duration_us = now_us > t->started_us ? now_us - t->started_us : 0;
+    l->backend_us = t->note->backend_us;
+    l->pool = (struct access_text){0};
+    if (t->pool)
+        l->pool = (struct access_text){t->pool->conf->name, t->pool->conf->name_len};
+    l->trace_id = (struct access_text){0};
+    if (UNLIKELY(t->trace[0] | t->trace[1])) {
+        traceparent_write_id(trace, t->trace);
+        l->trace_id = (struct access_text){trace, TRACE_ID_BYTES};
+    }
+}
+
 static void write_line(const struct txn *t, const struct conf_access_log *log, char *room)
 {
     struct worker *w = t->worker;
-    struct access_line l = {
-        .wall_ms = (uint64_t)(ev_now(w->loop) * 1000),
-        .backend = word_of(backend_of(t)),
-        .tls = word_of(t->conn->tls_version),
-        .termination = WORD("finished"),
-        .status = t->status,
-        .attempts = t->attempts,
-        .bytes_in = t->bytes_in,
-        .bytes_out = t->bytes_out,
-        .duration_us = w->now_us > t->started_us ? w->now_us - t->started_us : 0,
-        .backend_us = t->note->backend_us,
-    };
-    if (UNLIKELY(t->end != NULL))
-        l.termination = word_of(t->end);
-    if (t->pool)
-        l.pool = (struct access_text){t->pool->conf->name, t->pool->conf->name_len};
+    struct access_line l;
     char trace[TRACE_ID_BYTES];
-    if (UNLIKELY(t->trace[0] | t->trace[1])) {
-        traceparent_write_id(trace, t->trace);
-        l.trace_id = (struct access_text){trace, sizeof trace};
-    }
+    l.wall_ms = (uint64_t)(ev_now(w->loop) * 1000);
+    l.status = t->status;
+    l.bytes_out = t->bytes_out;
+    if (t->note->parts.format == ACCESS_JSON)
+        add_details(t, &l, trace);
     access_sink_added(w, log->sink, access_format(&t->note->parts, &l, room));
 }
 

@@ -148,15 +148,6 @@ static void add_request_line(struct buf *out, const struct http1_head *h, const 
     ADD_LITERAL(out, " HTTP/1.1\r\n");
 }
 
-static uint32_t format_peer(const struct peer *p, char out[INET6_ADDRSTRLEN])
-{
-    uint32_t len = net_ip_format(p->family, p->ip, out);
-    if (len > 0)
-        return len;
-    memcpy(out, "unix", sizeof "unix");
-    return sizeof "unix" - 1;
-}
-
 static void add_forwarded_for(struct buf *out, const struct http1_head *h, const char *base,
                               const char *ip, uint32_t ip_len)
 {
@@ -204,8 +195,8 @@ static void add_real_ip(const struct txn *t, struct buf *out, const struct http1
 static void add_proxy_fields(struct txn *t, struct buf *out, const struct http1_head *h,
                              const char *base)
 {
-    char ip[INET6_ADDRSTRLEN];
-    uint32_t ip_len = format_peer(&t->conn->peer, ip);
+    uint32_t ip_len;
+    const char *ip = peer_text(t->worker, &t->conn->peer, &ip_len);
     bool trusted = peer_trusted(&t->conn->peer, t->listener);
     const char *host = base + h->authority.off;
     const struct conf_edits *edits = t->route->request_edits;

@@ -44,3 +44,22 @@ bool peer_trusted(const struct peer *p, const struct conf_listener *listener)
             return true;
     return false;
 }
+
+static void write_text(struct peer_memo *m, const struct peer *p)
+{
+    m->peer = *p;
+    m->len = net_ip_format(p->family, p->ip, m->text);
+    if (m->len == 0) {
+        memcpy(m->text, "unix", 4);
+        m->len = 4;
+    }
+}
+
+const char *peer_text(struct worker *w, const struct peer *p, uint32_t *len)
+{
+    struct peer_memo *m = &w->peer_memo;
+    if (m->peer.family != p->family || memcmp(m->peer.ip, p->ip, sizeof p->ip) != 0)
+        write_text(m, p);
+    *len = m->len;
+    return m->text;
+}

@@ -344,6 +344,11 @@ struct worker {
     uint32_t cache_refreshes;     /* fetches for nobody under way */
     struct slab stream_slab, conn_slab, txn_slab, upstream_slab, head_slab, note_slab;
     struct access_buffer *access[CHILD_LOGS_MAX]; /* by sink */
+    struct peer_memo {
+        struct peer peer;
+        uint32_t len;
+        char text[48];
+    } peer_memo; /* the last one that was written: worker/peer.h */
     struct buf_pool bufs;
     struct udp *udp;                 /* NULL: no listener of this kind yet */
     struct compressors *compressors; /* NULL: none was needed yet */
