@@ -211,6 +211,7 @@ def test_the_last_backend_is_not_disabled_by_a_slip(fake, page):
     page.until("!document.querySelector('#confirm-dialog').open")
     assert f.posts == []
     page.click_until(button("app:b1", "disable"), "document.querySelector('#confirm-dialog').open")
+    page.until("document.querySelector('#confirm-dialog').dispatchEvent(new Event('close'))")  # a browser may tell late of the one before
     page.click_until("#confirm-ok", "!document.querySelector('#confirm-dialog').open")
     wait_until(lambda: f.posts == ["/lb/backends/app%3Ab1/disable"])
 
