@@ -22,13 +22,11 @@ static const char *const for_libraries[] = {
     "/etc/ld.so.cache",
     "/etc/ssl",
     "/etc/pki",
+    "/etc/crypto-policies",
+    "/proc/sys/crypto",
     "/etc/localtime",
     "/usr/share/zoneinfo",
     "/dev/urandom",
-    "/etc/crypto-policies",
-    "/etc/gnutls",
-    "/proc/sys/crypto",
-    "/proc/sys/kernel",
     "/sys/devices/system/cpu",
 };
 
